@@ -1,0 +1,122 @@
+/**
+ * A growable output buffer that is kept and reused, so that a message head costs one write and no garbage.
+ *
+ * Nothing here can split a message: `latin1()` and `field()` take text from outside and never write CR, LF or NUL;
+ * only `ascii()` and `bytes()`, whose callers vouch for what they pass, can end a line.
+ */
+
+const CAPACITY_DEFAULT = 4096;
+/** A buffer that one huge message has grown beyond this, bytes, is let go at the next `reset()`. */
+const CAPACITY_KEPT_MAX = 64 * 1024;
+/** Up to this many bytes a loop is cheaper than the view that `set()` needs. */
+const SHORT_COPY_BYTES_MAX = 32;
+
+const CR = 0x0d;
+const LF = 0x0a;
+const QUESTION_MARK = 0x3f;
+
+export class ByteWriter {
+  #bytes: Uint8Array;
+  #length: number;
+  readonly #capacity: number;
+
+  /** @param capacity Bytes to begin with; 1 or more. */
+  constructor(capacity: number = CAPACITY_DEFAULT) {
+    this.#bytes = new Uint8Array(capacity);
+    this.#length = 0;
+    this.#capacity = capacity;
+  }
+
+  /** Bytes written since the last `reset()`. */
+  get length(): number {
+    return this.#length;
+  }
+
+  reset(): void {
+    this.#length = 0;
+    if (this.#bytes.length > CAPACITY_KEPT_MAX && this.#capacity <= CAPACITY_KEPT_MAX) {
+      this.#bytes = new Uint8Array(this.#capacity);
+    }
+  }
+
+  /** Text of our own, CR and LF included. Every char code must be below 0x80. */
+  ascii(text: string): void {
+    const count = text.length;
+    const bytes = this.#reserve(count);
+    const at = this.#length;
+    for (let i = 0; i < count; i++) bytes[at + i] = text.charCodeAt(i);
+    this.#length = at + count;
+  }
+
+  /** Text from outside, one byte a character. CR, LF, NUL and codes above 0xff become "?". */
+  latin1(text: string): void {
+    const count = text.length;
+    const bytes = this.#reserve(count);
+    const at = this.#length;
+    for (let i = 0; i < count; i++) {
+      const code = text.charCodeAt(i);
+      bytes[at + i] = code > 0xff || code === CR || code === LF || code === 0 ? QUESTION_MARK : code;
+    }
+    this.#length = at + count;
+  }
+
+  /** Copies `source[start, end)` as it is. */
+  bytes(source: Uint8Array, start: number, end: number): void {
+    const count = end - start;
+    const bytes = this.#reserve(count);
+    const at = this.#length;
+    if (count <= SHORT_COPY_BYTES_MAX) {
+      for (let i = 0; i < count; i++) bytes[at + i] = source[start + i];
+    } else {
+      bytes.set(source.subarray(start, end), at);
+    }
+    this.#length = at + count;
+  }
+
+  /** @param value A whole number from 0 to 2^53 - 1. */
+  decimal(value: number): void {
+    this.#number(value, 10);
+  }
+
+  /** Lower-case digits without prefix. @param value A whole number from 0 to 2^53 - 1. */
+  hex(value: number): void {
+    this.#number(value, 16);
+  }
+
+  /** Writes `name: value` and CRLF. `name` must be a token; `value` is written as `latin1()` does. */
+  field(name: string, value: string): void {
+    this.ascii(name);
+    this.ascii(": ");
+    this.latin1(value);
+    this.ascii("\r\n");
+  }
+
+  /** What was written; valid until the next write or reset. */
+  view(): Uint8Array {
+    return this.#bytes.subarray(0, this.#length);
+  }
+
+  #number(value: number, radix: number): void {
+    let digits = 1;
+    for (let rest = value; rest >= radix; rest = Math.floor(rest / radix)) digits++;
+    const bytes = this.#reserve(digits);
+    let rest = value;
+    for (let at = this.#length + digits - 1; at >= this.#length; at--) {
+      const digit = rest % radix;
+      bytes[at] = digit < 10 ? 0x30 + digit : 0x57 + digit;
+      rest = Math.floor(rest / radix);
+    }
+    this.#length += digits;
+  }
+
+  #reserve(count: number): Uint8Array {
+    const needed = this.#length + count;
+    if (needed <= this.#bytes.length) return this.#bytes;
+    let capacity = this.#bytes.length * 2;
+    while (capacity < needed) capacity *= 2;
+    const grown = new Uint8Array(capacity);
+    grown.set(this.#bytes.subarray(0, this.#length));
+    this.#bytes = grown;
+    return grown;
+  }
+}

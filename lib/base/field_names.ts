@@ -1,0 +1,131 @@
+/**
+ * Field names that something in the proxy asks about, as small integers.
+ *
+ * A decoder meets some fifteen names per head, and most of them interest nobody. Comparing each with every known name,
+ * or making strings of them, would cost more than the rest of the parse. So: one look-up by length, first and last byte
+ * gives the only candidate (a short chain where two names share a bucket), one case-folded comparison confirms it.
+ * An id is a number of this process only; it is never stored nor sent.
+ */
+
+export const FieldId = {
+  unknown: 0,
+  connection: 1,
+  content_length: 2,
+  transfer_encoding: 3,
+  host: 4,
+  te: 5,
+  trailer: 6,
+  upgrade: 7,
+  keep_alive: 8,
+  proxy_connection: 9,
+  via: 10,
+  forwarded: 11,
+  x_forwarded_for: 12,
+  x_forwarded_proto: 13,
+  x_forwarded_host: 14,
+  expect: 15,
+  cookie: 16,
+  set_cookie: 17,
+  content_type: 18,
+  date: 19,
+  server: 20,
+  x_request_id: 21,
+  accept: 22,
+  retry_after: 23,
+  idempotency_key: 24,
+  traceparent: 25,
+  tracestate: 26,
+  proxy_authenticate: 27,
+  proxy_authorization: 28,
+  alt_svc: 29,
+  location: 30,
+  user_agent: 31,
+  referer: 32,
+  authorization: 33,
+  accept_encoding: 34,
+  accept_language: 35,
+  content_encoding: 36,
+  cache_control: 37,
+  origin: 38,
+  vary: 39,
+  etag: 40,
+  last_modified: 41,
+  age: 42,
+  expires: 43,
+  range: 44,
+  x_forwarded_port: 45,
+  x_real_ip: 46,
+  proxy_status: 47,
+  http2_settings: 48,
+  max_forwards: 49,
+  sec_websocket_key: 50,
+  sec_websocket_accept: 51,
+  sec_websocket_version: 52,
+  sec_websocket_protocol: 53,
+  sec_websocket_extensions: 54,
+} as const;
+
+/** One of the values of `FieldId`; 0 for a name that is not in it. */
+export type FieldId = number;
+
+/** Lower-case names by id; "" for `unknown`. */
+export const FIELD_NAMES: readonly string[] = Object.keys(FieldId).map((key, id) =>
+  id === 0 ? "" : key.replaceAll("_", "-")
+);
+
+const BUCKETS = 256;
+const FOLD = foldTable();
+const IDS_BY_NAME = new Map<string, number>(FIELD_NAMES.map((name, id) => [name, id]));
+/** Where each name begins in `LETTERS`; one entry more than names. */
+const NAME_STARTS = new Uint16Array(FIELD_NAMES.length + 1);
+const LETTERS = new Uint8Array(FIELD_NAMES.reduce((sum, name) => sum + name.length, 0));
+const FIRST_IN_BUCKET = new Uint8Array(BUCKETS);
+const NEXT_IN_BUCKET = new Uint8Array(FIELD_NAMES.length);
+fillTables();
+
+/** @returns The id of the name at `bytes[start, end)`, letters in either case; 0 when it is not a known one. */
+export function fieldIdOfBytes(bytes: Uint8Array, start: number, end: number): FieldId {
+  const length = end - start;
+  if (length <= 0) return 0;
+  let id = FIRST_IN_BUCKET[bucketOf(length, FOLD[bytes[start]], FOLD[bytes[end - 1]])];
+  while (id !== 0) {
+    const from = NAME_STARTS[id];
+    if (NAME_STARTS[id + 1] - from === length) {
+      let i = 0;
+      while (i < length && FOLD[bytes[start + i]] === LETTERS[from + i]) i++;
+      if (i === length) return id;
+    }
+    id = NEXT_IN_BUCKET[id];
+  }
+  return 0;
+}
+
+/** @returns The id of a lower-case name; 0 when it is not a known one. */
+export function fieldIdOfName(lowerName: string): FieldId {
+  return IDS_BY_NAME.get(lowerName) ?? 0;
+}
+
+function bucketOf(length: number, first: number, last: number): number {
+  return (length * 37 + first * 5 + last * 11) & (BUCKETS - 1);
+}
+
+/** A to Z become a to z; every other byte stays itself, so that "-" is never matched by a control character. */
+function foldTable(): Uint8Array {
+  const table = new Uint8Array(256);
+  for (let byte = 0; byte < 256; byte++) table[byte] = byte >= 0x41 && byte <= 0x5a ? byte + 0x20 : byte;
+  return table;
+}
+
+function fillTables(): void {
+  let at = 0;
+  for (let id = 0; id < FIELD_NAMES.length; id++) {
+    const name = FIELD_NAMES[id];
+    NAME_STARTS[id] = at;
+    for (let i = 0; i < name.length; i++) LETTERS[at++] = name.charCodeAt(i);
+    NAME_STARTS[id + 1] = at;
+    if (id === 0) continue;
+    const bucket = bucketOf(name.length, name.charCodeAt(0), name.charCodeAt(name.length - 1));
+    NEXT_IN_BUCKET[id] = FIRST_IN_BUCKET[bucket];
+    FIRST_IN_BUCKET[bucket] = id;
+  }
+}
