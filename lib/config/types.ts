@@ -6,6 +6,9 @@
  */
 
 import type { StrategyName } from "../../strategies/selector.ts";
+import type { BackendAddress, ListenAddress } from "../base/address.ts";
+
+export type { BackendAddress, ListenAddress } from "../base/address.ts";
 
 export interface Config {
   /** Absolute path of the file, or a label when the text did not come from one. */
@@ -31,10 +34,6 @@ export interface AdminConfig {
   readonly address: ListenAddress;
   readonly token: string;
 }
-
-export type ListenAddress =
-  | { readonly kind: "tcp"; readonly hostname: string; readonly port: number }
-  | { readonly kind: "unix"; readonly path: string };
 
 export interface ListenerConfig {
   readonly name: string;
@@ -86,10 +85,6 @@ export interface BackendConfig {
   /** 0: the pool's. */
   readonly maxConnections: number;
 }
-
-export type BackendAddress =
-  | { readonly kind: "tcp"; readonly tls: boolean; readonly hostname: string; readonly port: number }
-  | { readonly kind: "unix"; readonly tls: false; readonly path: string };
 
 export interface HashConfig {
   readonly source: "client_ip" | "path" | "header" | "cookie" | "query";
