@@ -108,7 +108,7 @@ function contentLength(head: Head, i: number): number {
   for (let at = start; at < end; at++) {
     const byte = head.bytes[at];
     if (byte < DIGIT_0 || byte > DIGIT_9) return -1;
-    length = length * 10 + byte - DIGIT_0;
+    length = length * 10 + (byte - DIGIT_0); // In this order: the sum with the byte would be rounded near 2^53.
     if (length > Number.MAX_SAFE_INTEGER) return -1;
   }
   return length;
