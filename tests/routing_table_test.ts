@@ -209,6 +209,14 @@ Deno.test("RouteTable.match() shares one result among requests that capture noth
   }
 });
 
+Deno.test("RouteTable.match() finds each of many literals beside one another", () => {
+  const names = Array.from({ length: 40 }, (_, i) => `area${i}`);
+  const table = new RouteTable(routesOf(Object.fromEntries(names.map((name) => [name, { path: `/v1/${name}/*` }]))));
+  assertEquals(names.map((name) => table.match(inputOf(`GET h /v1/${name}/x`))?.route.name), names);
+  assertEquals(table.match(inputOf("GET h /v1/area40/x")), null);
+  assertEquals(table.match(inputOf("GET h /v1/area/x")), null);
+});
+
 Deno.test("RouteTable.match() reads fields only for routes that fit so far and have conditions on them", () => {
   const table = new RouteTable(CONDITIONS);
   const asked: string[] = [];
