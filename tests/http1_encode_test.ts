@@ -1,0 +1,155 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { ByteWriter } from "../lib/base/byte_writer.ts";
+import { FIELD_NAMES, FieldId, fieldIdOfBytes, fieldIdOfName } from "../lib/base/field_names.ts";
+import { chunkHead, LAST_CHUNK, requestLine, statusLine } from "../lib/http1/encode.ts";
+
+function textOf(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => String.fromCharCode(byte)).join("");
+}
+
+function written(write: (writer: ByteWriter) => void, capacity?: number): string {
+  const writer = new ByteWriter(capacity);
+  write(writer);
+  assertEquals(writer.length, writer.view().length);
+  return textOf(writer.view());
+}
+
+const WRITES: { name: string; write: (writer: ByteWriter) => void; expected: string }[] = [
+  { name: "ascii() writes line ends", write: (w) => w.ascii("a: b\r\n"), expected: "a: b\r\n" },
+  {
+    name: "latin1() writes a byte a character",
+    write: (w) => w.latin1("\x01\t\x80\xe9\xff"),
+    expected: "\x01\t\x80\xe9\xff",
+  },
+  { name: "latin1() never ends a line", write: (w) => w.latin1("a\r\nb\0"), expected: "a??b?" },
+  {
+    name: "latin1() never ends a line with a character whose low byte is CR or LF",
+    write: (w) => w.latin1("\u010d\u010a\u560a\u{1f600}"),
+    expected: "?????",
+  },
+  {
+    name: "field() writes one line whatever the value",
+    write: (w) => w.field("a", "b\r\nc: d"),
+    expected: "a: b??c: d\r\n",
+  },
+  { name: "field() writes an empty value", write: (w) => w.field("a", ""), expected: "a: \r\n" },
+  {
+    name: "bytes() copies short and long ranges",
+    write: (w) => {
+      const source = Uint8Array.from({ length: 100 }, (_, i) => 0x30 + (i % 10));
+      w.bytes(source, 1, 3);
+      w.bytes(source, 10, 90);
+      w.bytes(source, 5, 5);
+    },
+    expected: "12" + "0123456789".repeat(8),
+  },
+];
+for (const value of [0, 9, 10, 255, 256, 2 ** 31, 2 ** 32, Number.MAX_SAFE_INTEGER]) {
+  WRITES.push({ name: `decimal() writes ${value}`, write: (w) => w.decimal(value), expected: value.toString() });
+  WRITES.push({ name: `hex() writes ${value}`, write: (w) => w.hex(value), expected: value.toString(16) });
+}
+
+for (const { name, write, expected } of WRITES) {
+  Deno.test(`ByteWriter.${name}`, () => {
+    assertEquals(written(write), expected);
+  });
+  Deno.test(`ByteWriter.${name} (growing from one byte)`, () => {
+    assertEquals(written(write, 1), expected);
+  });
+}
+
+Deno.test("ByteWriter.reset() begins anew, and lets a huge buffer go", () => {
+  const writer = new ByteWriter();
+  writer.ascii("x".repeat(1 << 20));
+  assertEquals(writer.view().buffer.byteLength >= 1 << 20, true);
+  writer.reset();
+  assertEquals([writer.length, writer.view().length], [0, 0]);
+  assert(writer.view().buffer.byteLength <= 64 * 1024, "the buffer must have been let go");
+  writer.ascii("a");
+  assertEquals(textOf(writer.view()), "a");
+});
+
+const LINES: { name: string; write: (writer: ByteWriter) => void; expected: string }[] = [
+  {
+    name: "requestLine() writes a request line",
+    write: (w) => requestLine(w, "GET", "/a?b"),
+    expected: "GET /a?b HTTP/1.1\r\n",
+  },
+  {
+    name: "requestLine() writes bytes from 0x80 as they came",
+    write: (w) => requestLine(w, "GET", "/\xe9"),
+    expected: "GET /\xe9 HTTP/1.1\r\n",
+  },
+  {
+    name: "requestLine() stays one line",
+    write: (w) => requestLine(w, "GET", "/\r\na: b"),
+    expected: "GET /??a: b HTTP/1.1\r\n",
+  },
+  {
+    name: "statusLine() knows the usual reason",
+    write: (w) => statusLine(w, 503),
+    expected: "HTTP/1.1 503 Service Unavailable\r\n",
+  },
+  {
+    name: "statusLine() keeps the space without a reason",
+    write: (w) => statusLine(w, 599),
+    expected: "HTTP/1.1 599 \r\n",
+  },
+  {
+    name: "statusLine() writes a given reason",
+    write: (w) => statusLine(w, 200, "Fine"),
+    expected: "HTTP/1.1 200 Fine\r\n",
+  },
+  {
+    name: "statusLine() stays one line",
+    write: (w) => statusLine(w, 200, "a\r\nb: c"),
+    expected: "HTTP/1.1 200 a??b: c\r\n",
+  },
+  { name: "chunkHead() writes hexadecimal", write: (w) => chunkHead(w, 65535), expected: "ffff\r\n" },
+];
+
+for (const { name, write, expected } of LINES) {
+  Deno.test(name, () => {
+    assertEquals(written(write), expected);
+  });
+}
+
+Deno.test("chunkHead() refuses 0, which would end the body", () => {
+  assertThrows(() => chunkHead(new ByteWriter(), 0), RangeError);
+  assertThrows(() => chunkHead(new ByteWriter(), Number.NaN), RangeError);
+  assertEquals(textOf(LAST_CHUNK), "0\r\n\r\n");
+});
+
+Deno.test("FieldId values are the positions of their names", () => {
+  const entries = Object.entries(FieldId);
+  assertEquals(entries.map(([, id]) => id), entries.map((_, i) => i));
+  assertEquals(FIELD_NAMES[FieldId.x_forwarded_for], "x-forwarded-for");
+  assert(entries.length <= 256, "an id must fit a byte");
+});
+
+Deno.test("fieldIdOfBytes() knows every name in any case, and none that differs by a byte", () => {
+  for (let id = 1; id < FIELD_NAMES.length; id++) {
+    const name = FIELD_NAMES[id];
+    for (const form of [name, name.toUpperCase(), name[0].toUpperCase() + name.slice(1)]) {
+      const bytes = new TextEncoder().encode(`<${form}>`);
+      assertEquals(fieldIdOfBytes(bytes, 1, bytes.length - 1), id, form);
+      assertEquals(fieldIdOfBytes(bytes, 1, bytes.length), 0);
+      assertEquals(fieldIdOfBytes(bytes, 2, bytes.length - 1), fieldIdOfName(name.slice(1)));
+      for (let at = 1; at < bytes.length - 1; at++) {
+        const byte = bytes[at];
+        for (const other of [byte & ~0x20, byte | 0x20, byte ^ 0x80, byte ^ 0x01, 0]) {
+          bytes[at] = other;
+          const text = textOf(bytes.subarray(1, -1)).toLowerCase();
+          assertEquals(fieldIdOfBytes(bytes, 1, bytes.length - 1), fieldIdOfName(text), text);
+        }
+        bytes[at] = byte;
+      }
+    }
+    assertEquals(fieldIdOfName(name), id);
+  }
+  assertEquals([fieldIdOfBytes(new Uint8Array(3), 1, 1), fieldIdOfName("x-unheard-of"), fieldIdOfName("Host")], [
+    0,
+    0,
+    0,
+  ]);
+});
