@@ -1,0 +1,255 @@
+/**
+ * The members of one upstream in one plan, and the mask of those that selectors may pick.
+ *
+ * Machines hold facts about backends; the group decides what the facts may cost. A member that is not *proven* (open, or
+ * in probation) is ejected, which leaves it only the trial of probation, unless one of these rules makes it eligible
+ * all the same:
+ *
+ * 1. `max_ejected`: no more than that percent of the members (rounded down, at least one) is ejected; the others are
+ *    *spared*. First ejected are those that cannot be reached or that probes found down, then those that left first.
+ * 2. The last one: when nobody is proven or spared, the member that left last is spared if it may be (it answers, only
+ *    badly). Bad answers beat none, and they are the application's own; a shared cause (its database) would else turn
+ *    a slow upstream into a dead one. A member that cannot be reached has nothing to offer: answering 503 at once, with a
+ *    trial per wait, is better than making clients wait for the same failure.
+ * 3. `panic_threshold`: with less than that percent of the primaries eligible (backups, if there are no primaries),
+ *    health is ignored. Not when the primaries are all out and a backup is eligible: standing in is its purpose.
+ *
+ * Members of weight 0 and those withdrawn by the operator are never eligible and count in no percentage.
+ *
+ * The mask changes word by word, each in one store, and only when a machine reports a change: between the `pick()` and
+ * the `admit()` of one turn it stays as it was. O(members) per change; a sort only when `max_ejected` binds.
+ */
+
+import { type HealthListener, type HealthMachine, type HealthSnapshot, REFUSED } from "./health.ts";
+
+export interface HealthGroupMember {
+  readonly machine: HealthMachine;
+  readonly weight: number;
+  readonly backup: boolean;
+}
+
+export interface HealthGroupSettings {
+  readonly circuit: { readonly maxEjectedPercent: number };
+  /** 0: never. */
+  readonly panicThresholdPercent: number;
+}
+
+/** `panic`: ejected by rule, eligible because the whole group panics. */
+export type MemberStanding = "out" | "proven" | "ejected" | "spared" | "panic";
+
+export interface HealthMemberSnapshot extends HealthSnapshot {
+  readonly standing: MemberStanding;
+  readonly isEligible: boolean;
+}
+
+const OUT = 0;
+const PROVEN = 1;
+const EJECTED = 2;
+const SPARED = 3;
+const PANIC = 4;
+const STANDING_NAMES: readonly MemberStanding[] = ["out", "proven", "ejected", "spared", "panic"];
+
+export class HealthGroup implements HealthListener {
+  /** Position p is bit `p & 31` of word `p >>> 5`. Selectors read it; nobody else writes it. */
+  readonly eligible: Int32Array;
+  readonly #machines: readonly HealthMachine[];
+  readonly #isWeighted: readonly boolean[];
+  readonly #isBackup: readonly boolean[];
+  readonly #settings: HealthGroupSettings;
+  readonly #standings: Uint8Array;
+  /** Eligible primaries that do not ramp up. */
+  readonly #steady: Int32Array;
+  /** Requests owed to a member that ramps up, 0 to 1. */
+  readonly #credits: Float64Array;
+  #isPanicking: boolean;
+
+  /**
+   * @param members One per position. A machine may be in several groups, and twice in one.
+   * @param eligible The mask to write, a bit per member: by default an own one.
+   */
+  constructor(
+    members: readonly HealthGroupMember[],
+    settings: HealthGroupSettings,
+    eligible: Int32Array = new Int32Array((members.length + 31) >>> 5),
+  ) {
+    this.eligible = eligible;
+    this.#machines = members.map((member) => member.machine);
+    this.#isWeighted = members.map((member) => member.weight > 0);
+    this.#isBackup = members.map((member) => member.backup);
+    this.#settings = settings;
+    this.#standings = new Uint8Array(members.length);
+    this.#steady = new Int32Array(eligible.length);
+    this.#credits = new Float64Array(members.length);
+    this.#isPanicking = false;
+    for (const machine of this.#machines) machine.subscribe(this);
+    this.#refresh();
+  }
+
+  get isPanicking(): boolean {
+    return this.#isPanicking;
+  }
+
+  /** Lets go of the machines. The mask is stale from then on: call it when the plan's last exchange has ended. */
+  close(): void {
+    for (const machine of this.#machines) machine.unsubscribe(this);
+  }
+
+  healthChanged(_machine: HealthMachine): void {
+    this.#refresh();
+  }
+
+  /** To be called several times a second: waits and ramps end in it. */
+  tick(nowMs: number): void {
+    for (const machine of this.#machines) machine.tick(nowMs);
+  }
+
+  /**
+   * The word of health on a pick. A member that ramps up takes only its fraction of what is offered, evenly spread, but
+   * everything when the exchange has no steady member left to go to.
+   *
+   * @param tried Positions the exchange will not go to again, as mask words. After a refusal add this one, pick again.
+   * @returns A ticket to bring back to the machine, or `REFUSED` (0).
+   */
+  admit(position: number, nowMs: number, tried: Int32Array): number {
+    const machine = this.#machines[position];
+    const standing = this.#standings[position];
+    if (standing === SPARED || standing === PANIC) return machine.admitSpared(nowMs);
+    if (machine.state === "slow_start" && !this.#rampAllows(position, nowMs, tried)) return REFUSED;
+    return machine.tryAdmit(nowMs);
+  }
+
+  /** Until the next ejected member gets a trial, for `Retry-After`; 0 when one may be had now, -1 when none will. */
+  nextTrialMs(nowMs: number): number {
+    let soonest = -1;
+    for (let position = 0; position < this.#machines.length; position++) {
+      const machine = this.#machines[position];
+      if (this.#standings[position] === OUT) continue;
+      const waitMs = machine.state === "open" ? Math.max(0, machine.untilMs - nowMs) : 0;
+      if (soonest === -1 || waitMs < soonest) soonest = waitMs;
+    }
+    return soonest;
+  }
+
+  /** Allocates: for the admin side. One per position. */
+  snapshot(): HealthMemberSnapshot[] {
+    return this.#machines.map((machine, position) => ({
+      ...machine.snapshot(),
+      standing: STANDING_NAMES[this.#standings[position]],
+      isEligible: (this.eligible[position >>> 5] >>> (position & 31) & 1) === 1,
+    }));
+  }
+
+  #rampAllows(position: number, nowMs: number, tried: Int32Array): boolean {
+    if (!this.#hasSteady(tried)) return true;
+    const credit = this.#credits[position] + this.#machines[position].rampFraction(nowMs);
+    this.#credits[position] = credit >= 1 ? credit - 1 : credit;
+    return credit >= 1;
+  }
+
+  #hasSteady(tried: Int32Array): boolean {
+    for (let word = 0; word < this.#steady.length; word++) {
+      if ((this.#steady[word] & ~tried[word]) !== 0) return true;
+    }
+    return false;
+  }
+
+  #refresh(): void {
+    this.#takeCensus();
+    this.#spareAboveCap();
+    this.#spareLast();
+    this.#isPanicking = this.#isBelowPanicThreshold();
+    if (this.#isPanicking) {
+      for (let position = 0; position < this.#standings.length; position++) {
+        if (this.#standings[position] === EJECTED) this.#standings[position] = PANIC;
+      }
+    }
+    this.#writeMasks();
+  }
+
+  #takeCensus(): void {
+    for (let position = 0; position < this.#machines.length; position++) {
+      const machine = this.#machines[position];
+      const isOut = !this.#isWeighted[position] || machine.isWithdrawn;
+      this.#standings[position] = isOut ? OUT : machine.isInService ? PROVEN : EJECTED;
+    }
+  }
+
+  #spareAboveCap(): void {
+    const ejected = this.#count(EJECTED);
+    const members = ejected + this.#count(PROVEN);
+    const allowed = Math.max(1, Math.floor(members * this.#settings.circuit.maxEjectedPercent / 100));
+    if (ejected <= allowed) return;
+    const order: number[] = [];
+    this.#standings.forEach((standing, position) => {
+      if (standing === EJECTED) order.push(position);
+    });
+    order.sort((a, b) => this.#compareGuilt(a, b));
+    for (let rank = allowed; rank < order.length; rank++) this.#standings[order[rank]] = SPARED;
+  }
+
+  /** The one to be ejected first comes first. */
+  #compareGuilt(a: number, b: number): number {
+    const one = this.#machines[a];
+    const other = this.#machines[b];
+    return Number(one.mayBeSpared) - Number(other.mayBeSpared) || one.episodeAtMs - other.episodeAtMs || a - b;
+  }
+
+  #spareLast(): void {
+    let last = -1;
+    for (let position = 0; position < this.#standings.length; position++) {
+      const standing = this.#standings[position];
+      if (standing === PROVEN || standing === SPARED) return;
+      const machine = this.#machines[position];
+      if (standing === OUT || !machine.mayBeSpared) continue;
+      if (last === -1 || machine.episodeAtMs >= this.#machines[last].episodeAtMs) last = position;
+    }
+    if (last !== -1) this.#standings[last] = SPARED;
+  }
+
+  #isBelowPanicThreshold(): boolean {
+    const threshold = this.#settings.panicThresholdPercent;
+    let primaries = 0;
+    let primariesIn = 0;
+    let backups = 0;
+    let backupsIn = 0;
+    for (let position = 0; position < this.#standings.length; position++) {
+      const standing = this.#standings[position];
+      if (standing === OUT) continue;
+      const isIn = standing === EJECTED ? 0 : 1;
+      if (this.#isBackup[position]) {
+        backups++;
+        backupsIn += isIn;
+      } else {
+        primaries++;
+        primariesIn += isIn;
+      }
+    }
+    if (primaries === 0) return backupsIn * 100 < threshold * backups;
+    return primariesIn * 100 < threshold * primaries && (primariesIn > 0 || backupsIn === 0);
+  }
+
+  #writeMasks(): void {
+    for (let word = 0; word < this.eligible.length; word++) {
+      let eligible = 0;
+      let steady = 0;
+      const end = Math.min(this.#machines.length, (word + 1) << 5);
+      for (let position = word << 5; position < end; position++) {
+        const standing = this.#standings[position];
+        const machine = this.#machines[position];
+        if (standing === OUT || (standing === EJECTED && !machine.isEligible)) continue;
+        eligible |= 1 << (position & 31);
+        if (machine.state === "healthy" && !this.#isBackup[position]) steady |= 1 << (position & 31);
+      }
+      this.eligible[word] = eligible;
+      this.#steady[word] = steady;
+    }
+  }
+
+  #count(wanted: number): number {
+    let count = 0;
+    for (let position = 0; position < this.#standings.length; position++) {
+      if (this.#standings[position] === wanted) count++;
+    }
+    return count;
+  }
+}
