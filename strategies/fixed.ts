@@ -1,0 +1,29 @@
+/** Selectors that have nothing to choose: no member, or one. Every strategy comes to these. */
+
+import type { Members } from "./members.ts";
+import type { PickInput, Selector, SelectorSpec } from "./selector.ts";
+
+/** All weights are 0. */
+export class NoMember implements Selector {
+  pick(_input: PickInput): number {
+    return -1;
+  }
+}
+
+export class OneMember implements Selector {
+  readonly #eligible: Int32Array;
+  readonly #position: number;
+  readonly #word: number;
+  readonly #bit: number;
+
+  constructor(spec: SelectorSpec, members: Members) {
+    this.#eligible = spec.eligible;
+    this.#position = members.positions[0];
+    this.#word = this.#position >>> 5;
+    this.#bit = 1 << (this.#position & 31);
+  }
+
+  pick(input: PickInput): number {
+    return (this.#eligible[this.#word] & ~input.tried[this.#word] & this.#bit) !== 0 ? this.#position : -1;
+  }
+}

@@ -1,0 +1,81 @@
+/**
+ * Random among the available, each as likely as the others, and the two different draws that `power_of_two` and
+ * `peak_ewma` choose between.
+ *
+ * Both count the bits of the mask, draw a rank, and take the bit of that rank: one random number a draw, no rejection,
+ * and no bias however many are out.
+ */
+
+import { clearBit, countBits, nthBit, nthMember, popcount } from "../lib/base/bits.ts";
+import { copyAvailable, type Members } from "./members.ts";
+import type { PickInput, Selector, SelectorSpec } from "./selector.ts";
+
+/** Draws from the available members, one (`pick`) or two. */
+export interface Draw extends Selector {
+  /**
+   * Two different positions in the order drawn, `first << 16 | second`, so that nothing is allocated.
+   *
+   * @returns The same position twice when it is the only one; -1 when there is none.
+   */
+  pickPair(input: PickInput): number;
+}
+
+/** Up to 32 positions, equal weights. */
+export class NarrowRandom implements Draw {
+  readonly #eligible: Int32Array;
+  readonly #members: number;
+  readonly #random: () => number;
+
+  constructor(spec: SelectorSpec, members: Members) {
+    this.#eligible = spec.eligible;
+    this.#members = members.words[0];
+    this.#random = spec.random;
+  }
+
+  pick(input: PickInput): number {
+    const available = this.#eligible[0] & this.#members & ~input.tried[0];
+    if (available === 0) return -1;
+    return nthBit(available, (this.#random() * popcount(available)) | 0);
+  }
+
+  pickPair(input: PickInput): number {
+    const available = this.#eligible[0] & this.#members & ~input.tried[0];
+    if (available === 0) return -1;
+    const count = popcount(available);
+    const first = nthBit(available, (this.#random() * count) | 0);
+    if (count === 1) return (first << 16) | first;
+    return (first << 16) | nthBit(available & ~(1 << first), (this.#random() * (count - 1)) | 0);
+  }
+}
+
+/** Any number of positions, equal weights. */
+export class WideRandom implements Draw {
+  readonly #eligible: Int32Array;
+  readonly #members: Int32Array;
+  readonly #available: Int32Array;
+  readonly #random: () => number;
+
+  constructor(spec: SelectorSpec, members: Members) {
+    this.#eligible = spec.eligible;
+    this.#members = members.words;
+    this.#available = new Int32Array(members.words.length);
+    this.#random = spec.random;
+  }
+
+  pick(input: PickInput): number {
+    copyAvailable(this.#available, this.#eligible, this.#members, input.tried);
+    const count = countBits(this.#available);
+    if (count === 0) return -1;
+    return nthMember(this.#available, (this.#random() * count) | 0);
+  }
+
+  pickPair(input: PickInput): number {
+    copyAvailable(this.#available, this.#eligible, this.#members, input.tried);
+    const count = countBits(this.#available);
+    if (count === 0) return -1;
+    const first = nthMember(this.#available, (this.#random() * count) | 0);
+    if (count === 1) return (first << 16) | first;
+    clearBit(this.#available, first);
+    return (first << 16) | nthMember(this.#available, (this.#random() * (count - 1)) | 0);
+  }
+}
