@@ -12,6 +12,7 @@
 /** Names, lower case, that are never copied to the other side. */
 export const HOP_BY_HOP_NAMES: readonly string[] = [
   "connection",
+  "http2-settings",
   "keep-alive",
   "proxy-authenticate",
   "proxy-authorization",
