@@ -247,3 +247,11 @@ Deno.test("BodyDecoder.decode() counts a chunk larger than 2^32", () => {
   }
   assertEquals(decodeAll(decoder, "x\r\n0\r\n\r\n", "whole"), { data: "x", trailers: [], done: true, consumed: 8 });
 });
+
+Deno.test("BodyDecoder.decode() takes a chunk size of 2^53 - 1", () => {
+  const decoder = new BodyDecoder("response");
+  decoder.begin(BodyKind.chunked, -1, BOUNDS);
+  const bytes = bytesOf("1FFFFFFFFFFFFF\r\nhello");
+  assertEquals(decoder.decode(bytes, 0, bytes.length), bytes.length);
+  assertEquals([decoder.dataStart, decoder.dataEnd, decoder.done], [16, 21, false]);
+});
