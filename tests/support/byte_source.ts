@@ -25,6 +25,7 @@ export class ByteSource {
   #filling: Promise<boolean> | null;
   #isEnded: boolean;
   #failure: string;
+  #failureDetail: string;
 
   /** @param onBytes Sees every piece as it arrives; must not keep it. */
   constructor(readable: Readable, onBytes: (bytes: Uint8Array) => void = () => {}) {
@@ -36,6 +37,7 @@ export class ByteSource {
     this.#filling = null;
     this.#isEnded = false;
     this.#failure = "";
+    this.#failureDetail = "";
   }
 
   /** Whether the end was read; bytes may be left to take. */
@@ -102,7 +104,7 @@ export class ByteSource {
   }
 
   #unexpectedEnd(wanted: string): UnexpectedEnd {
-    const how = this.#failure === "" ? "closed" : `broke with ${this.#failure}`;
+    const how = this.#failure === "" ? "closed" : `broke with ${this.#failureDetail}`;
     return new UnexpectedEnd(`Connection ${how} where ${wanted} should follow; left over: ${quote(this.peek())}`);
   }
 
@@ -121,7 +123,8 @@ export class ByteSource {
     try {
       count = await this.#readable.read(into);
     } catch (error) {
-      this.#failure = error instanceof Error ? error.name : String(error);
+      this.#failure = error instanceof Error ? error.name : "unknown";
+      this.#failureDetail = String(error);
     }
     this.#filling = null;
     if (count === null) {

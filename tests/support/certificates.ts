@@ -36,27 +36,33 @@ export class CertificateAuthority {
   readonly cert: string;
   readonly #name: string;
   readonly #keys: CryptoKeyPair;
+  readonly #keyIdentifier: Bytes;
 
-  private constructor(name: string, keys: CryptoKeyPair, cert: string) {
+  private constructor(name: string, issuing: { keys: CryptoKeyPair; keyIdentifier: Bytes }, cert: string) {
     this.cert = cert;
     this.#name = name;
-    this.#keys = keys;
+    this.#keys = issuing.keys;
+    this.#keyIdentifier = issuing.keyIdentifier;
   }
 
   static async create(name = "sluice test authority"): Promise<CertificateAuthority> {
     const keys = await generateKeys();
+    const keyIdentifier = await identifierOf(keys.publicKey);
     const extensions = [
+      extension("2.5.29.14", false, der.octetString(keyIdentifier)), // subjectKeyIdentifier
       extension("2.5.29.19", true, der.sequence(der.boolean(true))), // basicConstraints: an authority
       extension("2.5.29.15", true, der.bitString(Uint8Array.of(0x06), 1)), // keyUsage: keyCertSign, cRLSign
     ];
     const body = await certificateBody({ issuer: name, subject: name, keys, extensions, ...validity({}) });
-    return new CertificateAuthority(name, keys, await signed(body, keys.privateKey));
+    return new CertificateAuthority(name, { keys, keyIdentifier }, await signed(body, keys.privateKey));
   }
 
   async issue(options: IssueOptions = {}): Promise<Certificate> {
     const { names = ["localhost", "127.0.0.1"], purpose = "server" } = options;
     const keys = await generateKeys();
     const extensions = [
+      extension("2.5.29.14", false, der.octetString(await identifierOf(keys.publicKey))),
+      extension("2.5.29.35", false, der.sequence(der.tagged(0x80, this.#keyIdentifier))), // authorityKeyIdentifier
       extension("2.5.29.19", true, der.sequence()), // basicConstraints: no authority
       extension("2.5.29.15", true, der.bitString(Uint8Array.of(0x80), 7)), // keyUsage: digitalSignature
       extension("2.5.29.37", false, der.sequence(der.objectIdentifier(PURPOSES[purpose]))),
@@ -73,7 +79,7 @@ export interface TestCertificates {
   readonly authority: CertificateAuthority;
   /** For localhost and 127.0.0.1. */
   readonly localhost: Certificate;
-  /** A client certificate. */
+  /** A client certificate, for client.test. */
   readonly client: Certificate;
 }
 
@@ -89,7 +95,7 @@ async function makeTestCertificates(): Promise<TestCertificates> {
   const authority = await CertificateAuthority.create();
   const [localhost, client] = await Promise.all([
     authority.issue(),
-    authority.issue({ names: ["test client"], purpose: "client" }),
+    authority.issue({ names: ["client.test"], purpose: "client" }),
   ]);
   return { authority, localhost, client };
 }
@@ -127,6 +133,11 @@ async function signed(body: Bytes, key: CryptoKey): Promise<string> {
 
 function generateKeys(): Promise<CryptoKeyPair> {
   return crypto.subtle.generateKey(ALGORITHM, true, ["sign", "verify"]);
+}
+
+/** RFC 5280 §4.2.1.2: any value that is the key's own will do. */
+async function identifierOf(key: CryptoKey): Promise<Bytes> {
+  return new Uint8Array(await crypto.subtle.digest("SHA-1", await crypto.subtle.exportKey("spki", key)));
 }
 
 function validity(options: IssueOptions): { notBefore: Date; notAfter: Date } {

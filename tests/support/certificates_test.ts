@@ -3,6 +3,7 @@
 import { assertEquals, assertRejects } from "./assert.ts";
 import { echo } from "./backend_scripts.ts";
 import { CertificateAuthority, testCertificates } from "./certificates.ts";
+import { MutualTlsBackend } from "./mutual_tls_backend.ts";
 import { get } from "./raw_client.ts";
 import { ScriptedBackend } from "./scripted_backend.ts";
 
@@ -30,3 +31,13 @@ for (const { name, issue, isForeign } of DISTRUSTED) {
     await assertRejects(() => get(backend.address, "/", {}, options), Deno.errors.InvalidData);
   });
 }
+
+Deno.test("MutualTlsBackend accepts the client certificate, and nobody without one", async () => {
+  const { authority, localhost, client } = await testCertificates();
+  await using backend = await MutualTlsBackend.start({ certificate: localhost, clientAuthority: authority.cert });
+  const tls = { caCerts: [authority.cert], hostname: "localhost" };
+  const shown = await get(backend.address, "/", {}, { tls: { ...tls, ...client } });
+  assertEquals(shown.text, "client.test");
+  await assertRejects(() => get(backend.address, "/", {}, { tls }), Error); // an alert or, where it is overtaken, RST
+  assertEquals(backend.clients, ["client.test"]);
+});
