@@ -1,0 +1,18 @@
+/** Every value as it takes effect, with where it came from: what `sluice check --effective` prints. */
+
+import type { Setting } from "./read.ts";
+
+const MASK = '"***"';
+
+/** Lines such as `upstreams.api.pool.max_idle = 64   # default`, the origins in one column as far as that helps. */
+export function effectiveLines(settings: readonly Setting[]): readonly string[] {
+  const texts = settings.map(({ path, raw, isSecret }) => `${path} = ${isSecret && raw !== "" ? MASK : tomlOf(raw)}`);
+  const column = Math.min(60, texts.reduce((widest, text) => Math.max(widest, text.length), 0));
+  return texts.map((text, index) => `${text.padEnd(column)}   # ${settings[index].origin}`);
+}
+
+function tomlOf(raw: unknown): string {
+  if (Array.isArray(raw)) return `[${raw.map(tomlOf).join(", ")}]`;
+  if (typeof raw === "string") return JSON.stringify(raw).replaceAll("\x7f", "\\u007f");
+  return String(raw);
+}

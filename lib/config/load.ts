@@ -1,0 +1,123 @@
+/**
+ * A configuration from its file: text, certificates and keys are read through a function that is handed in, everything
+ * else is pure.
+ */
+
+import { CONFIG_LENGTH_MAX, PEM_LENGTH_MAX } from "./defaults.ts";
+import { effectiveLines } from "./effective.ts";
+import type { Environment } from "./interpolate.ts";
+import { ConfigError, type ConfigIssue, sortIssues } from "./issue.ts";
+import { parseToml } from "./parse.ts";
+import { resolvePath } from "./paths.ts";
+import type { Config, UpstreamConfig } from "./types.ts";
+import { examine } from "./validate.ts";
+import type { FileUse } from "./validation.ts";
+
+export interface LoadOptions {
+  readonly env: Environment;
+  /** Rejects when the file cannot be read. */
+  readonly readTextFile: (path: string) => Promise<string>;
+  /** Absolute; makes a relative path of the file absolute. Without it such a path stays relative, with all it names. */
+  readonly cwd?: string;
+  /** What `workers = "auto"` means; default 1. */
+  readonly cores?: number;
+  /** Default: `UNSUPPORTED`. */
+  readonly unsupported?: ReadonlySet<string>;
+}
+
+export interface LoadedConfig {
+  readonly config: Config;
+  /** What may be meant, and probably is not. In the order of their lines. */
+  readonly warnings: readonly ConfigIssue[];
+  /** Every file that was read, the configuration itself first; without repetitions. */
+  readonly files: readonly string[];
+  /** Variables that the text refers to, for `requiredPermissions()`. */
+  readonly envNames: readonly string[];
+  /** `sluice check --effective`: each value with where it came from, secrets masked. */
+  readonly effective: readonly string[];
+}
+
+/** @throws {ConfigError} With every problem there is. Nothing else, whatever the files hold. */
+export async function loadConfig(path: string, options: LoadOptions): Promise<LoadedConfig> {
+  const absolute = resolvePath(options.cwd ?? "", path);
+  const parsed = parseToml(await readConfigText(path, absolute, options), path, options.env);
+  const examined = examine(parsed, { ...options, path: absolute });
+  const { config, found, files, settings } = examined;
+  const contents = await readUses(files, options, (use, message) => found.issue(use.key, message));
+  if (found.issues.length > 0) throw new ConfigError(path, found.issues);
+  return {
+    config: { ...config, upstreams: config.upstreams.map((upstream) => withTlsContents(upstream, contents)) },
+    warnings: sortIssues(found.warnings),
+    files: [absolute, ...contents.keys()],
+    envNames: parsed.envNames,
+    effective: effectiveLines(settings),
+  };
+}
+
+async function readConfigText(path: string, absolute: string, { readTextFile }: LoadOptions): Promise<string> {
+  let text: string;
+  try {
+    text = await readTextFile(absolute);
+  } catch (error) {
+    throw new ConfigError(path, [{ line: 0, key: "", message: `cannot be read: ${reasonOf(error)}` }]);
+  }
+  if (text.length <= CONFIG_LENGTH_MAX) return text;
+  const message = `must have at most ${CONFIG_LENGTH_MAX} characters, got ${text.length}`;
+  throw new ConfigError(path, [{ line: 0, key: "", message }]);
+}
+
+/** @returns Contents by path, in the order of use. A file that several keys name is read once. */
+async function readUses(
+  uses: readonly FileUse[],
+  { readTextFile }: LoadOptions,
+  issue: (use: FileUse, message: string) => void,
+): Promise<Map<string, string>> {
+  const contents = new Map<string, string>();
+  const failures = new Map<string, string>();
+  for (const use of uses) {
+    if (!contents.has(use.path) && !failures.has(use.path)) {
+      try {
+        contents.set(use.path, await readTextFile(use.path));
+      } catch (error) {
+        failures.set(use.path, reasonOf(error));
+      }
+    }
+    const failure = failures.get(use.path);
+    const fault = failure === undefined ? pemFault(contents.get(use.path) ?? "", use) : `cannot read: ${failure}`;
+    if (fault !== "") issue(use, `"${use.path}" ${fault}`.replace(/^("[^"]*") cannot read: /, "cannot read $1: "));
+  }
+  return contents;
+}
+
+/** Looks at the wrapping only: whether key and certificate belong together is for the TLS stack. */
+function pemFault(text: string, { holds }: FileUse): string {
+  if (text.length > PEM_LENGTH_MAX) return `must have at most ${PEM_LENGTH_MAX} characters, got ${text.length}`;
+  const label = holds === "certificate" ? "CERTIFICATE" : "(?:(?:RSA|EC) )?PRIVATE KEY";
+  const block = new RegExp(`-----BEGIN ${label}-----\\s[A-Za-z0-9+/=\\s]+-----END ${label}-----`);
+  if (block.test(text)) return "";
+  if (/-----BEGIN ENCRYPTED PRIVATE KEY-----/.test(text)) return "holds an encrypted private key; decrypt it first";
+  return `holds no ${holds} in PEM form`;
+}
+
+function withTlsContents(upstream: UpstreamConfig, contents: ReadonlyMap<string, string>): UpstreamConfig {
+  const { ca, cert, key, serverName } = upstream.tls;
+  const contentOf = (path: string) => path === "" ? "" : contents.get(path) ?? "";
+  return { ...upstream, tls: { ca: contentOf(ca), cert: contentOf(cert), key: contentOf(key), serverName } };
+}
+
+/** The class says enough; the system's message repeats the path. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  switch (error.name) {
+    case "NotFound":
+      return "no such file";
+    case "PermissionDenied":
+      return "permission denied";
+    case "NotCapable":
+      return "not allowed; see `sluice permissions`";
+    case "IsADirectory":
+      return "it is a directory";
+    default:
+      return error.message;
+  }
+}

@@ -1,0 +1,235 @@
+/**
+ * Reads a tree of unknown values by the description: types, ranges, unknown and missing keys, defaults. Never stops at
+ * a problem: a stand-in of the right type takes the value's place, so that everything else is read as well.
+ */
+
+import { nearestName } from "../base/nearest.ts";
+import { DEFAULTS } from "./defaults.ts";
+import { type InstalledDefaults } from "./env_defaults.ts";
+import type { Findings } from "./findings.ts";
+import { type Format, FORMATS } from "./formats.ts";
+import { joinIndex, joinKey } from "./key_path.ts";
+import type { ParsedToml } from "./parse.ts";
+import { describe, isScalar, readScalar, type ScalarSpec, withoutValue } from "./scalar.ts";
+import type { KeySpec, ListSpec, NamedSpec, PairsSpec, Read, TableSpec, ValueSpec } from "./spec.ts";
+
+/** One value as it takes effect, for `sluice check --effective`. */
+export interface Setting {
+  readonly path: string;
+  /** As a file would hold it. */
+  readonly raw: unknown;
+  /** `config.toml:14`, `env NAME` or `default`. */
+  readonly origin: string;
+  readonly isSecret: boolean;
+}
+
+export interface ReadOptions {
+  readonly defaults: InstalledDefaults;
+  /** See `unsupported.ts`. */
+  readonly unsupported: ReadonlySet<string>;
+}
+
+interface Place {
+  readonly path: string;
+  readonly schemaPath: string;
+  /** Anything but the default is not supported yet. */
+  readonly isFrozen: boolean;
+  readonly isSecret: boolean;
+}
+
+export class Reader {
+  readonly settings: Setting[] = [];
+  readonly #parsed: ParsedToml;
+  readonly #found: Findings;
+  readonly #options: ReadOptions;
+
+  constructor(parsed: ParsedToml, found: Findings, options: ReadOptions) {
+    this.#parsed = parsed;
+    this.#found = found;
+    this.#options = options;
+  }
+
+  read<T extends TableSpec>(spec: T): Read<T> {
+    const root = { path: "", schemaPath: "", isFrozen: false, isSecret: false };
+    return this.#table(spec, this.#parsed.value, root) as Read<T>;
+  }
+
+  #value(spec: ValueSpec, raw: unknown, place: Place): unknown {
+    switch (spec.kind) {
+      case "table":
+        return this.#table(spec, raw, place);
+      case "named":
+        return this.#named(spec, raw, place);
+      case "list":
+        return this.#list(spec, raw, place);
+      case "pairs":
+        return this.#pairs(spec, raw, place);
+      default:
+        return this.#scalar(spec, raw, place);
+    }
+  }
+
+  #table(spec: TableSpec, raw: unknown, place: Place): Record<string, unknown> {
+    const given = this.#asTable(raw, place);
+    const names = Object.keys(spec.keys);
+    for (const name of Object.keys(given)) {
+      if (!Object.hasOwn(spec.keys, name)) this.#unknownKey(joinKey(place.path, name), name, names);
+    }
+    const result: Record<string, unknown> = {};
+    for (const name of names) {
+      const key = spec.keys[name];
+      const path = joinKey(place.path, name);
+      const schemaPath = place.schemaPath === "" ? name : `${place.schemaPath}.${name}`;
+      const isUnsupported = this.#options.unsupported.has(schemaPath);
+      if (isUnsupported && key.presence === "optional" && given[name] !== undefined) {
+        this.#found.issue(path, "not supported yet");
+      }
+      const isFrozen = place.isFrozen || (isUnsupported && key.presence !== "optional");
+      result[name] = this.#key(key, given[name], { path, schemaPath, isFrozen, isSecret: key.isSecret });
+    }
+    return result;
+  }
+
+  #key(key: KeySpec, raw: unknown, place: Place): unknown {
+    if (raw !== undefined) {
+      const isDefault = key.default === "" || JSON.stringify(raw) === JSON.stringify(DEFAULTS[key.default]);
+      if (place.isFrozen && !isDefault) this.#found.issue(place.path, "not supported yet");
+      return this.#value(key.spec, raw, place);
+    }
+    if (key.presence === "optional") return null;
+    if (key.presence === "required") {
+      const isFailed = this.#found.hasFailed(place.path) || this.#parsed.isBroken;
+      if (!isFailed) {
+        this.#found.issue(place.path, key.spec.kind === "list" ? "at least one is required" : "is required");
+      }
+      return standIn(key.spec);
+    }
+    if (key.spec.kind === "table") return this.#table(key.spec, {}, place);
+    if (key.presence === "empty" || key.default === "") return standIn(key.spec);
+    return this.#default(key, place);
+  }
+
+  #default(key: KeySpec, place: Place): unknown {
+    const installed = key.default === "" ? undefined : this.#options.defaults.get(key.default);
+    if (installed === undefined) return standIn(key.spec);
+    this.#setting(place, installed.raw, installed.origin);
+    return isScalar(key.spec) ? readScalar(key.spec, installed.raw).value : installed.raw;
+  }
+
+  #named(spec: NamedSpec, raw: unknown, place: Place): ReadonlyMap<string, unknown> {
+    const result = new Map<string, unknown>();
+    for (const [name, value] of Object.entries(this.#asTable(raw, place))) {
+      const path = joinKey(place.path, name);
+      const fault = FORMATS[spec.names].check(name);
+      if (fault !== "") this.#found.issue(path, `name ${fault}`);
+      result.set(name, this.#table(spec.of, value, { ...place, path, schemaPath: `${place.schemaPath}.*` }));
+    }
+    return result;
+  }
+
+  #list(spec: ListSpec, raw: unknown, place: Place): readonly unknown[] {
+    if (!Array.isArray(raw) && !(spec.takesOne && typeof raw === "string")) {
+      const wanted = spec.of.kind === "table"
+        ? `a list of tables, as [[${place.path}]] makes it`
+        : "a list in brackets";
+      this.#found.issue(place.path, `must be ${wanted}, got ${describe(raw)}`);
+      return [];
+    }
+    const elements: unknown[] = Array.isArray(raw) ? raw : [raw];
+    if (elements.length < spec.lengthMin) this.#found.issue(place.path, "at least one is required");
+    if (isScalar(spec.of)) return this.#scalars(spec, spec.of, elements, place);
+    return elements.map((element, index) =>
+      this.#value(spec.of, element, {
+        ...place,
+        path: joinIndex(place.path, index),
+        schemaPath: `${place.schemaPath}[]`,
+      })
+    );
+  }
+
+  #scalars(spec: ListSpec, of: ScalarSpec, elements: readonly unknown[], place: Place): readonly unknown[] {
+    const values: unknown[] = [];
+    elements.forEach((element, index) => {
+      const path = spec.takesOne && elements.length === 1 && !this.#found.isSet(joinIndex(place.path, 0))
+        ? place.path
+        : joinIndex(place.path, index);
+      if (this.#found.hasFailed(path)) return;
+      const { value, fault } = readScalar(of, element);
+      if (fault !== "") this.#found.issue(path, fault);
+      else if (spec.isSet && values.includes(value)) this.#found.issue(path, `${describe(element)} is listed twice`);
+      else values.push(value);
+    });
+    this.#setting(place, values, this.#origin(place.path));
+    return values;
+  }
+
+  #pairs(spec: PairsSpec, raw: unknown, place: Place): ReadonlyArray<readonly [string, string]> {
+    const result: Array<readonly [string, string]> = [];
+    const names = new Map<string, string>();
+    const format: Format = FORMATS[spec.names];
+    for (const [name, value] of Object.entries(this.#asTable(raw, place))) {
+      const path = joinKey(place.path, name);
+      const nameFault = format.check(name);
+      // Names of fields are the same in any case; those of parameters are not.
+      const folded = spec.names === "field_name" ? name.toLowerCase() : name;
+      const twin = names.get(folded);
+      names.set(folded, name);
+      if (nameFault !== "") this.#found.issue(path, nameFault);
+      else if (twin !== undefined) this.#found.issue(path, `is the same header as "${twin}"`);
+      else if (!this.#found.hasFailed(path)) {
+        const { value: text, fault } = readScalar({ kind: "text", format: spec.values, takesNumber: false }, value);
+        if (fault !== "") this.#found.issue(path, fault);
+        else result.push([folded, text as string]);
+        const isSecret = place.isSecret || this.#parsed.interpolated.has(path);
+        this.#setting({ ...place, path, isSecret }, value, this.#origin(path));
+      }
+    }
+    return result;
+  }
+
+  #scalar(spec: ScalarSpec, raw: unknown, place: Place): unknown {
+    if (this.#found.hasFailed(place.path)) return standIn(spec);
+    const { value, fault } = readScalar(spec, raw);
+    if (fault !== "") this.#found.issue(place.path, place.isSecret ? withoutValue(fault) : fault);
+    this.#setting(place, raw, this.#origin(place.path));
+    return value;
+  }
+
+  #asTable(raw: unknown, place: Place): Record<string, unknown> {
+    if (typeof raw === "object" && raw !== null && !Array.isArray(raw) && !(raw instanceof Date)) {
+      return raw as Record<string, unknown>;
+    }
+    const hint = Array.isArray(raw) ? `; write [${place.path}] once, without doubled brackets` : "";
+    this.#found.issue(place.path, `must be a table, got ${describe(raw)}${hint}`);
+    return {};
+  }
+
+  #unknownKey(path: string, name: string, known: readonly string[]): void {
+    const near = nearestName(name, known);
+    const hint = near === "" ? `known here: ${known.join(", ")}` : `did you mean "${near}"?`;
+    this.#found.issue(path, `unknown key; ${hint}`);
+  }
+
+  #setting(place: Place, raw: unknown, origin: string): void {
+    this.settings.push({ path: place.path, raw, origin, isSecret: place.isSecret });
+  }
+
+  #origin(path: string): string {
+    return `${this.#parsed.path}:${this.#found.lineOf(path)}`;
+  }
+}
+
+/** A value of the right type, for what is missing or wrong. */
+function standIn(spec: ValueSpec): unknown {
+  switch (spec.kind) {
+    case "list":
+    case "pairs":
+      return [];
+    case "named":
+      return new Map();
+    case "table":
+      return Object.fromEntries(Object.entries(spec.keys).map(([name, key]) => [name, standIn(key.spec)]));
+    default:
+      return readScalar(spec, null).value;
+  }
+}

@@ -1,0 +1,105 @@
+/**
+ * From values to `Config`: fills defaults, resolves names and paths, checks what depends on more than one key, and
+ * reports every problem at once. After it nobody checks a type or fills a default.
+ */
+
+import { isLoopback } from "../base/address.ts";
+import { installDefaults } from "./env_defaults.ts";
+import { Findings } from "./findings.ts";
+import type { Environment } from "./interpolate.ts";
+import { ConfigError, type ConfigIssue } from "./issue.ts";
+import type { ParsedToml } from "./parse.ts";
+import { folderOf, resolvePath } from "./paths.ts";
+import { Reader, type Setting } from "./read.ts";
+import { SCHEMA } from "./schema.ts";
+import type { AdminConfig, Config, LogConfig, ServerConfig } from "./types.ts";
+import { UNSUPPORTED } from "./unsupported.ts";
+import { type FileUse, listenAddress, type ReadConfig, type Validation } from "./validation.ts";
+import { validateListeners } from "./validate_listeners.ts";
+import { validateRoutes } from "./validate_routes.ts";
+import { validateUpstreams } from "./validate_upstreams.ts";
+
+export interface ValidateOptions {
+  /** Read for `SLUICE_*`. */
+  readonly env: Environment;
+  /** Absolute path of the file, against whose folder paths in it are resolved. Default: the path of the text. */
+  readonly path?: string;
+  /** What `workers = "auto"` means. */
+  readonly cores?: number;
+  /** See `unsupported.ts`. */
+  readonly unsupported?: ReadonlySet<string>;
+}
+
+export interface Examined {
+  /** With stand-ins where there are issues. `tls` of upstreams holds paths, not yet contents. */
+  readonly config: Config;
+  readonly found: Findings;
+  readonly files: readonly FileUse[];
+  readonly settings: readonly Setting[];
+}
+
+export interface Validated {
+  readonly config: Config;
+  readonly warnings: readonly ConfigIssue[];
+}
+
+/**
+ * Reads no file, so that `tls` of upstreams holds paths where `loadConfig()` puts contents.
+ *
+ * @throws {ConfigError} With every problem of text, environment and values.
+ */
+export function validate(parsed: ParsedToml, options: ValidateOptions): Validated {
+  const { config, found } = examine(parsed, options);
+  if (found.issues.length > 0) throw new ConfigError(parsed.path, found.issues);
+  return { config, warnings: found.warnings };
+}
+
+/** `validate()` for a caller that has more to find out before it throws. */
+export function examine(parsed: ParsedToml, options: ValidateOptions): Examined {
+  const found = new Findings(parsed);
+  const unsupported = options.unsupported ?? UNSUPPORTED;
+  const defaults = installDefaults(options.env, unsupported, found);
+  const reader = new Reader(parsed, found, { defaults, unsupported });
+  const read = reader.read(SCHEMA);
+  const path = options.path ?? parsed.path;
+  const files: FileUse[] = [];
+  const validation: Validation = { found, files, resolve: (text) => resolvePath(folderOf(path), text) };
+  const upstreams = validateUpstreams(read.upstreams, validation);
+  const config: Config = {
+    path,
+    server: validateServer(read.server, validation, options.cores ?? 1),
+    admin: read.admin === null ? null : validateAdmin(read.admin, validation),
+    listeners: validateListeners(read, validation),
+    upstreams,
+    routes: validateRoutes(read.routes, upstreams.map(({ name }) => name), validation),
+    log: validateLog(read.log, validation),
+  };
+  return { config, found, files, settings: reader.settings };
+}
+
+function validateServer(read: ReadConfig["server"], { found }: Validation, cores: number): ServerConfig {
+  const everyone = read.trusted_proxies.filter((cidr) => /\/0+$/.test(cidr));
+  for (const cidr of everyone) {
+    found.warn("server.trusted_proxies", `"${cidr}" lets every client forge its address`);
+  }
+  return {
+    workers: read.workers === 0 ? cores : read.workers,
+    drainMs: read.drain,
+    trustedProxies: read.trusted_proxies,
+    forwarded: read.forwarded,
+  };
+}
+
+function validateAdmin(read: NonNullable<ReadConfig["admin"]>, { found, resolve }: Validation): AdminConfig {
+  const address = listenAddress(read.address, resolve);
+  const isOpen = read.token === "" && !isLoopback(address);
+  if (isOpen && !found.hasFailed("admin.address") && !found.hasFailed("admin.token")) {
+    found.issue("admin.token", `is required, as "${read.address}" can be reached from other machines`);
+  }
+  return { address, token: read.token };
+}
+
+function validateLog(read: ReadConfig["log"], { resolve }: Validation): LogConfig {
+  const isFile = read.access !== "stdout" && read.access !== "off" && read.access !== "";
+  return { level: read.level, access: isFile ? resolve(read.access) : read.access, format: read.format };
+}
