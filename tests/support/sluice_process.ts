@@ -34,6 +34,8 @@ export interface CommandResult {
 
 /** A start takes longer than most waits: the first in a run fills Deno's caches. */
 const START_DEADLINE_MS = 15_000;
+/** What the admin listener calls itself; it is not among the `[[listeners]]` that a start waits for. */
+const ADMIN = "admin";
 const ROOT = new URL("../../", import.meta.url).pathname;
 const BUG_SIGNS = /uncaught|unhandled|panicked|Broken invariant/i;
 
@@ -72,7 +74,7 @@ export class SluiceProcess {
     const wanted = toml.match(/^\s*\[\[listeners\]\]/gm)?.length ?? 0;
     try {
       await sluice.waitFor(
-        () => sluice.#listening().size >= wanted,
+        () => [...sluice.#listening().keys()].filter((name) => name !== ADMIN).length >= wanted,
         `${wanted} listeners`,
         options.deadlineMs ?? START_DEADLINE_MS,
       );
@@ -89,6 +91,12 @@ export class SluiceProcess {
     const address = listening.get(listener);
     if (address === undefined) throw new Error(`No listener "${listener}"; there are: ${[...listening.keys()].join()}`);
     return address;
+  }
+
+  /** Like `address`, for a listener that a reload adds, or for "admin". */
+  async waitForAddress(listener: string): Promise<string> {
+    await this.waitFor(() => this.#listening().has(listener), `listener "${listener}"`);
+    return this.address(listener);
   }
 
   /** Log lines, parsed. */

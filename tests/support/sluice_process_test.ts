@@ -1,6 +1,6 @@
 /** The process harness, on a stand-in that keeps the contract of the command line. */
 
-import { assertEquals, assertInRange, assertMatch, assertRejects } from "./assert.ts";
+import { assertEquals, assertInRange, assertMatch, assertRejects, assertThrows } from "./assert.ts";
 import { ConfigFile } from "./config_file.ts";
 import { get } from "./raw_client.ts";
 import { runSluice, SluiceProcess } from "./sluice_process.ts";
@@ -28,6 +28,7 @@ Deno.addSignalListener("SIGTERM", async () => {
   await http.shutdown();
   Deno.exit(0);
 });
+log({ event: "listening", listener: "admin", address: "127.0.0.1:1" });
 log({ event: "listening", listener: "web", address: "127.0.0.1:" + http.addr.port });
 `;
 
@@ -57,6 +58,8 @@ for (const how of ["in_place", "rename", "symlink"] as const) {
 Deno.test("SluiceProcess reports events, access lines, usage and a clean stop", () =>
   withStandIn(async (entry) => {
     await using sluice = await SluiceProcess.start(WEB, { entry });
+    assertEquals(await sluice.waitForAddress("admin"), "127.0.0.1:1");
+    assertThrows(() => sluice.address("api"), Error, "there are: admin,web");
     sluice.signal("SIGHUP");
     assertEquals((await sluice.waitForEvent(({ event }) => event === "reloaded")).event, "reloaded");
     await get(sluice.address("web"), "/a");
