@@ -19,6 +19,7 @@ import {
   tunnelEcho,
 } from "./support/backend_scripts.ts";
 import { UnexpectedEnd } from "./support/byte_source.ts";
+import { testCertificates } from "./support/certificates.ts";
 import { CARELESS } from "./support/lenient_parser.ts";
 import { get, RawClient } from "./support/raw_client.ts";
 import { refusedPort, ScriptedBackend } from "./support/scripted_backend.ts";
@@ -104,6 +105,23 @@ Deno.test("resetMidway() resets after its bytes were seen", async () => {
   assertEquals(await body.read(), toBytes("abc"));
   seen.open();
   await assertRejects(() => body.read(), UnexpectedEnd, "ConnectionReset");
+});
+
+Deno.test("resetBeforeHead() resets TLS too", async () => {
+  const { authority, localhost } = await testCertificates();
+  await using backend = ScriptedBackend.start(resetBeforeHead(), { tls: localhost });
+  const options = { tls: { caCerts: [authority.cert], hostname: "localhost" } };
+  await assertRejects(() => get(backend.address, "/", {}, options), UnexpectedEnd, "ConnectionReset");
+});
+
+Deno.test("RawClient.reset() is seen by the backend as RST", async () => {
+  await using backend = ScriptedBackend.start(hang());
+  const client = await RawClient.connect(backend.address);
+  await client.send(GET);
+  await backend.waitForRequests(1);
+  client.reset();
+  await backend.waitForConnectionsClosed();
+  assertEquals(backend.connections[0].source.failure, "ConnectionReset");
 });
 
 Deno.test("closeDelimited() gives a body that ends with the connection", async () => {

@@ -1,6 +1,6 @@
 /** A backend of server-sent events: each request opens a stream, and the test decides when events go out. */
 
-import { type ConnectionLost, type ScriptedExchange } from "./backend_exchange.ts";
+import type { ScriptedExchange } from "./backend_exchange.ts";
 import { chunk, type Script } from "./backend_scripts.ts";
 import { type BackendOptions, ScriptedBackend } from "./scripted_backend.ts";
 import { Gate } from "./waiting.ts";
@@ -64,5 +64,3 @@ export class SseBackend {
     };
   }
 }
-
-export type { ConnectionLost };
