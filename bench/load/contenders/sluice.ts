@@ -34,6 +34,7 @@ backends = [{ url = "http://${backend}" }]
 max_idle = ${Math.max(64, connections)}
 
 [[routes]]
+name = "all"
 upstream = "backend"
 
 [log]
