@@ -31,6 +31,7 @@ engine = "${engine}"
 backends = [{ url = "http://${backend}" }]
 
 [upstreams.backend.pool]
+max_connections = ${Math.max(256, connections)}
 max_idle = ${Math.max(64, connections)}
 
 [[routes]]
