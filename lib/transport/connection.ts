@@ -1,0 +1,261 @@
+/**
+ * One connection to a backend, as a byte pump with an HTTP/1.1 response decoder.
+ *
+ * One exchange at a time. The order of calls is: `write()` the request head, `readHead()`, then `readBody()` until null;
+ * request bytes may go on being written meanwhile. When the response is complete `canReuse` says whether the pool may
+ * keep it.
+ *
+ * While it is parked in the pool a read is left pending. It costs nothing (on reuse it becomes the read of the next
+ * response) and it is how a dead connection is seen at once: on an idle connection nothing may arrive, so whatever the
+ * read brings (an end, an error, junk) means that the connection must not be used again.
+ *
+ * All views handed out (the head, body pieces) point into the read buffer: a piece is valid until the next call of
+ * `readBody()`, the head until the first one.
+ */
+
+import { ByteWriter } from "../base/byte_writer.ts";
+import { type ErrorCode, ProxyError } from "../base/errors.ts";
+import { type BodyBounds, BodyDecoder } from "../http1/body_decoder.ts";
+import { decodeResponseHead } from "../http1/decode_response.ts";
+import { BodyKind, type Framing, responseFraming } from "../http1/framing.ts";
+import { Head, type HeadBounds } from "../http1/head.ts";
+import { closeQuietly } from "./dial.ts";
+
+/** Holds almost every head, and a small body behind it. */
+const SMALL_BUFFER_BYTES = 16 * 1024;
+/** One read of a large body; larger ones bring nothing (one socket read rarely returns more). */
+const LARGE_BUFFER_BYTES = 64 * 1024;
+/** From here on giving the buffer away is cheaper than copying the piece out of it. */
+const DETACH_BYTES_MIN = 16 * 1024;
+/** A backend may send early hints and progress, but not for ever. */
+const INFORMATIONAL_MAX = 16;
+
+export interface ResponseBounds {
+  readonly head: HeadBounds;
+  readonly body: BodyBounds;
+}
+
+export class Connection {
+  /** Where the owner of the exchange builds the request head; free to use from `acquire` to `release`. */
+  readonly out: ByteWriter = new ByteWriter(2048);
+  readonly head: Head = new Head();
+  readonly createdMs: number;
+  /** Exchanges that were begun on it. */
+  exchanges = 0;
+  idleSinceMs: number;
+  /** Bytes read since `beginExchange()`; 0 when it dies means that the backend may not have seen the request at all. */
+  bytesIn = 0;
+  readonly #conn: Deno.Conn;
+  readonly #bounds: ResponseBounds;
+  readonly #decoder: BodyDecoder = new BodyDecoder("response");
+  readonly #onParkedRead: () => void;
+  #onDead: ((connection: Connection) => void) | null = null;
+  #buffer: Uint8Array<ArrayBuffer> = new Uint8Array(SMALL_BUFFER_BYTES);
+  #start = 0;
+  #end = 0;
+  #pending: Promise<number | null> | null = null;
+  #abortError: ProxyError | null = null;
+  #isClosed = false;
+  #keepAlive = false;
+
+  constructor(conn: Deno.Conn, bounds: ResponseBounds, nowMs: number) {
+    this.#conn = conn;
+    this.#bounds = bounds;
+    this.createdMs = nowMs;
+    this.idleSinceMs = nowMs;
+    this.#onParkedRead = () => this.#onDead?.(this);
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  /** The response was read to its end, and nothing forbids another exchange. */
+  get canReuse(): boolean {
+    return !this.#isClosed && this.#keepAlive && this.#decoder.done && this.#start === this.#end;
+  }
+
+  get isBodyDone(): boolean {
+    return this.#decoder.done;
+  }
+
+  get trailers(): Head | null {
+    return this.#decoder.trailers;
+  }
+
+  beginExchange(): void {
+    this.exchanges++;
+    this.bytesIn = 0;
+    this.#keepAlive = false;
+    this.head.reset();
+    this.out.reset();
+  }
+
+  /**
+   * Leaves a read pending, and calls `onDead` once if anything at all comes while it is parked.
+   */
+  park(nowMs: number, onDead: (connection: Connection) => void): void {
+    this.idleSinceMs = nowMs;
+    if (this.#buffer.length > SMALL_BUFFER_BYTES || this.#buffer.length === 0) {
+      this.#buffer = new Uint8Array(SMALL_BUFFER_BYTES);
+    }
+    this.#start = this.#end = 0;
+    this.#onDead = onDead;
+    if (this.#pending === null) this.#pending = this.#conn.read(this.#buffer);
+    this.#pending.then(this.#onParkedRead, this.#onParkedRead);
+  }
+
+  unpark(): void {
+    this.#onDead = null;
+  }
+
+  /** @throws {ProxyError} `connection_reset`, or the error given to `abort()`. */
+  async write(bytes: Uint8Array): Promise<void> {
+    try {
+      let written = await this.#conn.write(bytes);
+      while (written < bytes.length) written += await this.#conn.write(bytes.subarray(written));
+    } catch (error) {
+      throw this.#failure("connection_reset", error);
+    }
+  }
+
+  /**
+   * Reads up to the final response head, over any 1xx before it; 101 is final. Decides the framing of the body.
+   *
+   * @param method Of the request: a response to HEAD has no body.
+   * @throws {ProxyError} `connection_reset` when the connection ends first, `response_*` when the head is bad.
+   */
+  async readHead(method: string, onInformational: ((head: Head) => void) | null = null): Promise<Framing> {
+    let informational = 0;
+    for (;;) {
+      const used = decodeResponseHead(this.head, this.#buffer, this.#start, this.#end, this.#bounds.head);
+      if (used === 0) {
+        if (await this.#fill() === 0) throw this.#failure("connection_reset");
+        continue;
+      }
+      this.#start += used;
+      if (this.head.status >= 200 || this.head.status === 101) break;
+      if (++informational > INFORMATIONAL_MAX) throw new ProxyError("response_invalid", "Too many interim responses");
+      onInformational?.(this.head);
+      this.head.reset();
+    }
+    const framing = responseFraming(method, this.head);
+    this.#keepAlive = framing.keepAlive && framing.kind !== BodyKind.until_close && this.head.status !== 101;
+    this.#decoder.begin(framing.kind, framing.length, this.#bounds.body);
+    return framing;
+  }
+
+  /** What is buffered: a piece, null at the end, undefined when the backend has to send more first. */
+  takeBody(): Uint8Array<ArrayBuffer> | null | undefined {
+    const decoder = this.#decoder;
+    while (!decoder.done && this.#start < this.#end) {
+      this.#start += decoder.decode(this.#buffer, this.#start, this.#end);
+      if (decoder.dataEnd > decoder.dataStart) return this.#buffer.subarray(decoder.dataStart, decoder.dataEnd);
+    }
+    return decoder.done ? null : undefined;
+  }
+
+  /**
+   * The next piece, or null at the end.
+   *
+   * @throws {ProxyError} `response_incomplete` when the connection ends before the body does, `response_framing_invalid`
+   * for a bad chunk.
+   */
+  async readBody(): Promise<Uint8Array<ArrayBuffer> | null> {
+    for (;;) {
+      const piece = this.takeBody();
+      if (piece !== undefined) return piece;
+      let count: number;
+      try {
+        count = await this.#fill();
+      } catch (error) {
+        throw error instanceof ProxyError && error.code === "connection_reset"
+          ? new ProxyError("response_incomplete", "", error.cause)
+          : error;
+      }
+      if (count === 0) this.#decoder.finish();
+    }
+  }
+
+  /** Makes a piece that `takeBody` or `readBody` has just returned the caller's own: by copy, or with its buffer. */
+  own(piece: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+    if (piece.length < DETACH_BYTES_MIN || this.#start < this.#end) return piece.slice();
+    this.#buffer = new Uint8Array(0);
+    this.#start = this.#end = 0;
+    return piece;
+  }
+
+  /** After a 101: bytes as they come; null when the backend has ended its side. Valid until the next call. */
+  async readRaw(): Promise<Uint8Array<ArrayBuffer> | null> {
+    if (this.#start === this.#end && await this.#fill() === 0) return null;
+    const piece = this.#buffer.subarray(this.#start, this.#end);
+    this.#start = this.#end;
+    return piece;
+  }
+
+  /** After a 101: ends our side, so that the backend reads an end; ours stays readable. */
+  async closeWrite(): Promise<void> {
+    try {
+      await this.#conn.closeWrite();
+    } catch (error) {
+      throw this.#failure("connection_reset", error);
+    }
+  }
+
+  /** Closes now; whoever waits on this connection gets `error`. */
+  abort(error: ProxyError): void {
+    this.#abortError ??= error;
+    this.close();
+  }
+
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#onDead = null;
+    closeQuietly(this.#conn);
+  }
+
+  /** @returns Bytes read, 0 at the end. */
+  async #fill(): Promise<number> {
+    let reading = this.#pending;
+    if (reading === null) {
+      this.#makeRoom();
+      reading = this.#conn.read(this.#buffer.subarray(this.#end));
+    }
+    this.#pending = null;
+    let count: number | null;
+    try {
+      count = await reading;
+    } catch (error) {
+      throw this.#failure("connection_reset", error);
+    }
+    if (count === null) {
+      if (this.#abortError !== null) throw this.#abortError;
+      return 0;
+    }
+    this.#end += count;
+    this.bytesIn += count;
+    return count;
+  }
+
+  #makeRoom(): void {
+    const held = this.#end - this.#start;
+    if (held === 0) {
+      // Filled to the brim last time: a large body, worth larger reads.
+      const isFull = this.#end === this.#buffer.length;
+      if (isFull && this.#buffer.length < LARGE_BUFFER_BYTES) this.#buffer = new Uint8Array(LARGE_BUFFER_BYTES);
+      this.#start = this.#end = 0;
+    } else if (this.#end === this.#buffer.length) {
+      // A head larger than the buffer; the decoder refuses it before it passes its bound.
+      const target = held < this.#buffer.length / 2 ? this.#buffer : new Uint8Array(this.#buffer.length * 2);
+      target.set(this.#buffer.subarray(this.#start, this.#end));
+      this.#buffer = target;
+      this.#start = 0;
+      this.#end = held;
+    }
+  }
+
+  #failure(code: ErrorCode, cause: unknown = undefined): ProxyError {
+    return this.#abortError ?? new ProxyError(code, "", cause);
+  }
+}
