@@ -1,0 +1,17 @@
+/** Bounds that nobody needs to configure, each with its reason. */
+
+/** Bytes of a response head. Four times what nginx allows by default; real heads with many cookies reach 20 KiB. */
+export const RESPONSE_HEAD_BYTES_MAX = 64 * 1024;
+/** Fields of a response head: more is a loop in somebody's code. */
+export const RESPONSE_FIELDS_MAX = 256;
+/** Bytes of a chunk's size line with its extensions; per chunk, so it bounds the overhead, too. */
+export const CHUNK_HEAD_BYTES_MAX = 256;
+/** Bytes and fields of trailers, which carry checksums and timings. */
+export const TRAILER_BYTES_MAX = 16 * 1024;
+export const TRAILER_FIELDS_MAX = 64;
+/** A WebSocket message that has to be held whole, because `Deno.serve` speaks in messages; bytes. */
+export const WEBSOCKET_MESSAGE_BYTES_MAX = 16 * 1024 * 1024;
+/** What may wait for a slow side of a WebSocket; bytes. Holds one largest message. */
+export const WEBSOCKET_BUFFER_BYTES_MAX = 16 * 1024 * 1024;
+/** Access log lines that may wait for a slow disk or pipe before new ones are dropped and counted; bytes. */
+export const ACCESS_LOG_BUFFER_BYTES_MAX = 8 * 1024 * 1024;

@@ -1,0 +1,231 @@
+/**
+ * `Config` to `Plan`: every choice that the configuration already decides is made here, once.
+ *
+ * Compiling has no effect on the running plan. What it takes from the shared resources it gives back when it fails.
+ */
+
+import { CidrSet } from "../base/address.ts";
+import type { HealthMachine } from "../backend/health.ts";
+import { HealthGroup } from "../backend/health_group.ts";
+import type { RegistryEntry } from "../backend/registry.ts";
+import { ConfigError, type ConfigIssue } from "../config/issue.ts";
+import type { BackendConfig, Config, RouteConfig, StatusRange, UpstreamConfig } from "../config/types.ts";
+import { compileEdits } from "../fields/edits.ts";
+import { ForwardedFields } from "../fields/forwarded.ts";
+import { compileHashKey } from "../fields/hash_key.ts";
+import { stickyValues } from "../fields/cookies.ts";
+import { createBackoff } from "../resilience/backoff.ts";
+import { RetryBudget } from "../resilience/budget.ts";
+import { compileRetry } from "../resilience/retry_policy.ts";
+import { compileRedirect } from "../routing/redirect.ts";
+import { compileRewrite } from "../routing/rewrite.ts";
+import { describeConflict, RouteConflictError } from "../routing/route_conflicts.ts";
+import { RouteTable } from "../routing/route_table.ts";
+import { createSelector } from "../../strategies/factory.ts";
+import { type Affinity, HashAffinity, NoAffinity, StickyAffinity } from "./affinity.ts";
+import type { Resources } from "./resources.ts";
+import type { ActionPlan, BackendPlan, BackendState, Plan, RoutePlan, UpstreamPlan } from "./types.ts";
+
+export interface CompileContext {
+  readonly resources: Resources;
+  readonly generation: number;
+  /** Names of upstreams that serve already: backends that are new in them may ramp up. */
+  readonly running: ReadonlySet<string>;
+  /** For upstreams without a sticky secret of their own. */
+  readonly stickySecret: string;
+  /** Uniform in [0, 1). */
+  readonly random: () => number;
+}
+
+/** @throws {ConfigError} for what only shows when it is put together: routes that tie, templates that don't fit. */
+export async function compile(config: Config, context: CompileContext): Promise<Plan> {
+  const backends: RegistryEntry<BackendState>[] = [];
+  const machines: RegistryEntry<HealthMachine>[] = [];
+  const groups: HealthGroup[] = [];
+  try {
+    const upstreams = new Map<string, UpstreamPlan>();
+    for (const upstream of config.upstreams) {
+      const affinity = await compileAffinity(upstream, context);
+      const plan = compileUpstream(upstream, affinity, { context, backends, machines });
+      groups.push(plan.health);
+      upstreams.set(upstream.name, plan);
+    }
+    return {
+      generation: context.generation,
+      config,
+      routes: compileRoutes(config, upstreams),
+      upstreams,
+      listeners: config.listeners,
+      trusted: new CidrSet(config.server.trustedProxies),
+      forwarded: new ForwardedFields(config.server.forwarded),
+      backends,
+      machines,
+    };
+  } catch (error) {
+    for (const group of groups) group.close();
+    releaseAll(context.resources, backends, machines);
+    throw error;
+  }
+}
+
+/** Gives back what a plan holds; for the end of its last exchange. */
+export function dispose(plan: Plan, resources: Resources): void {
+  for (const upstream of plan.upstreams.values()) upstream.health.close();
+  releaseAll(resources, plan.backends, plan.machines);
+}
+
+function releaseAll(
+  resources: Resources,
+  backends: readonly RegistryEntry<BackendState>[],
+  machines: readonly RegistryEntry<HealthMachine>[],
+): void {
+  for (const entry of backends) resources.backends.release(entry);
+  for (const entry of machines) resources.machines.release(entry);
+}
+
+interface UpstreamParts {
+  readonly context: CompileContext;
+  readonly backends: RegistryEntry<BackendState>[];
+  readonly machines: RegistryEntry<HealthMachine>[];
+}
+
+function compileUpstream(upstream: UpstreamConfig, affinity: Affinity, parts: UpstreamParts): UpstreamPlan {
+  const { resources, running, random } = parts.context;
+  const isJoining = running.has(upstream.name);
+  const backends = upstream.backends.map((backend, position): BackendPlan => {
+    const state = resources.acquireBackend(upstream, backend);
+    parts.backends.push(state);
+    const machine = resources.acquireMachine(upstream, backend, isJoining);
+    parts.machines.push(machine);
+    const { slot, pool } = state.resource;
+    return { name: backend.name, position, slot, pool, machine: machine.resource, host: hostFor(upstream, backend) };
+  });
+  const members = upstream.backends.map((backend, position) => ({
+    machine: backends[position].machine,
+    weight: backend.weight,
+    backup: backend.backup,
+  }));
+  const health = new HealthGroup(members, upstream);
+  const table = resources.slots.table;
+  return {
+    name: upstream.name,
+    config: upstream,
+    selector: createSelector({
+      strategy: upstream.strategy,
+      weights: upstream.backends.map((backend) => backend.weight),
+      backups: upstream.backends.map((backend) => backend.backup),
+      identities: upstream.backends.map((backend) => backend.url),
+      slots: Int32Array.from(backends, (backend) => backend.slot),
+      table,
+      eligible: health.eligible,
+      random,
+      fallback: upstream.strategy === "sticky" ? upstream.sticky.fallback : upstream.hash.fallback,
+    }),
+    backends,
+    table,
+    health,
+    maskWords: health.eligible.length,
+    affinity,
+    retry: compileRetry(upstream.retry),
+    budget: new RetryBudget(upstream.retry.budget),
+    backoff: createBackoff(upstream.retry.backoff),
+    bodyBufferBytes: upstream.retry.attempts > 1 ? upstream.retry.bodyBufferBytes : 0,
+    failureStatuses: statusTable(upstream.circuit.statuses),
+  };
+}
+
+function hostFor(upstream: UpstreamConfig, backend: BackendConfig): string {
+  if (upstream.host === "preserve") return "";
+  if (upstream.host !== "backend") return upstream.host;
+  const { address } = backend;
+  if (address.kind === "unix") return "localhost"; // a socket file has no name of its own that a Host could hold
+  const name = address.hostname.includes(":") ? `[${address.hostname}]` : address.hostname;
+  return address.port === (address.tls ? 443 : 80) ? name : `${name}:${address.port}`;
+}
+
+async function compileAffinity(upstream: UpstreamConfig, context: CompileContext): Promise<Affinity> {
+  if (upstream.strategy === "hash") return new HashAffinity(compileHashKey(upstream.hash.source, upstream.hash.name));
+  if (upstream.strategy !== "sticky") return new NoAffinity();
+  const { cookie, ttlMs, secret } = upstream.sticky;
+  const values = await stickyValues(
+    secret === "" ? context.stickySecret : secret,
+    upstream.backends.map((backend) => `${upstream.name}\n${backend.url}`),
+  );
+  return new StickyAffinity({ cookie, ttlMs, values });
+}
+
+function compileRoutes(config: Config, upstreams: ReadonlyMap<string, UpstreamPlan>): RouteTable<RoutePlan> {
+  const issues: ConfigIssue[] = [];
+  const specs = config.routes.map((route, index) => {
+    const { name, line, match } = route;
+    return { name, line, match, value: compileRoute(route, { config, upstreams, issues, key: `routes[${index}]` }) };
+  });
+  if (issues.length > 0) throw new ConfigError(config.path, issues);
+  try {
+    return new RouteTable(specs);
+  } catch (error) {
+    if (!(error instanceof RouteConflictError)) throw error;
+    throw new ConfigError(
+      config.path,
+      error.conflicts.map((conflict) => ({
+        line: conflict.second.line,
+        key: "routes",
+        message: describeConflict(conflict),
+      })),
+    );
+  }
+}
+
+interface RouteParts {
+  readonly config: Config;
+  readonly upstreams: ReadonlyMap<string, UpstreamPlan>;
+  readonly issues: ConfigIssue[];
+  readonly key: string;
+}
+
+function compileRoute(route: RouteConfig, parts: RouteParts): RoutePlan {
+  return {
+    name: route.name,
+    action: compileAction(route, parts),
+    requestEdits: compileEdits(route.requestHeaders),
+    responseEdits: compileEdits(route.responseHeaders),
+  };
+}
+
+function compileAction(route: RouteConfig, { config, upstreams, issues, key }: RouteParts): ActionPlan {
+  const { action, match } = route;
+  const attempt = <Template>(part: string, make: () => Template): Template | null => {
+    try {
+      return make();
+    } catch (error) {
+      issues.push({ line: route.line, key: `${key}.${part}`, message: (error as Error).message });
+      return null;
+    }
+  };
+  switch (action.kind) {
+    case "upstream": {
+      const upstream = config.upstreams.find(({ name }) => name === action.upstream)!;
+      const template = route.rewrite;
+      const rewrite = template === null ? null : attempt("rewrite", () => compileRewrite(template, match.path));
+      const timeouts = { ...upstream.timeouts, ...route.timeouts };
+      return { kind: "upstream", upstream: upstreams.get(upstream.name)!, rewrite, timeouts };
+    }
+    case "redirect": {
+      const to = attempt("redirect.to", () => compileRedirect(action.to, match.path)) ?? compileRedirect("/", "/*");
+      return { kind: "redirect", status: action.status, to };
+    }
+    case "respond":
+      return {
+        kind: "respond",
+        status: action.status,
+        body: new TextEncoder().encode(action.body),
+        fields: action.headers,
+      };
+  }
+}
+
+function statusTable(ranges: readonly StatusRange[]): Uint8Array {
+  const table = new Uint8Array(600);
+  for (const { from, to } of ranges) table.fill(1, from, to + 1);
+  return table;
+}

@@ -1,0 +1,117 @@
+/**
+ * What plans share and reloads keep: pools, slots and health machines, by identity.
+ *
+ * *Connection identity*: scheme, address, TLS settings and the pool's own settings. The same address in two upstreams with
+ * the same settings is one pool and one in-flight count. *Health identity*: that plus the settings of probes and circuit,
+ * so that upstreams which judge by different rules don't share a verdict.
+ */
+
+import type { Clock } from "../base/clock.ts";
+import { HealthMachine } from "../backend/health.ts";
+import type { HealthChange } from "../backend/health_reason.ts";
+import { Registry, type RegistryEntry, Slots } from "../backend/registry.ts";
+import type { BackendConfig, UpstreamConfig } from "../config/types.ts";
+import {
+  CHUNK_HEAD_BYTES_MAX,
+  RESPONSE_FIELDS_MAX,
+  RESPONSE_HEAD_BYTES_MAX,
+  TRAILER_BYTES_MAX,
+  TRAILER_FIELDS_MAX,
+} from "../config/bounds.ts";
+import { Connection, type ResponseBounds } from "../transport/connection.ts";
+import type { Deadlines } from "../transport/deadlines.ts";
+import { dial } from "../transport/dial.ts";
+import { Pool, type PoolSettings } from "../transport/pool.ts";
+import type { BackendState } from "./types.ts";
+
+const RESPONSE_BOUNDS: ResponseBounds = {
+  head: { bytesMax: RESPONSE_HEAD_BYTES_MAX, fieldsMax: RESPONSE_FIELDS_MAX, targetBytesMax: 0 },
+  body: {
+    chunkHeadBytesMax: CHUNK_HEAD_BYTES_MAX,
+    trailerBytesMax: TRAILER_BYTES_MAX,
+    trailerFieldsMax: TRAILER_FIELDS_MAX,
+  },
+};
+
+export interface ResourceParts {
+  readonly clock: Clock;
+  readonly deadlines: Deadlines;
+  /** Told of each change of a backend's health, for the log. */
+  readonly onHealthChange: (backend: string, change: HealthChange) => void;
+}
+
+export class Resources {
+  readonly slots: Slots = new Slots();
+  readonly backends: Registry<BackendState>;
+  readonly machines: Registry<HealthMachine>;
+  readonly #parts: ResourceParts;
+
+  constructor(parts: ResourceParts) {
+    this.#parts = parts;
+    this.backends = new Registry((state) => {
+      state.pool.close();
+      this.slots.give(state.slot);
+    });
+    this.machines = new Registry(() => {});
+  }
+
+  acquireBackend(upstream: UpstreamConfig, backend: BackendConfig): RegistryEntry<BackendState> {
+    const settings = poolSettings(upstream, backend);
+    const identity = connectionIdentity(upstream, backend) + JSON.stringify(settings);
+    return this.backends.acquire(identity, () => {
+      const { clock, deadlines } = this.#parts;
+      const options = { address: backend.address, tls: upstream.tls, timeoutMs: upstream.timeouts.connectMs };
+      const pool = new Pool(`${upstream.name}/${backend.name}`, settings, {
+        deadlines,
+        nowMs: () => clock.nowMs(),
+        dial: async () => new Connection(await dial(options), RESPONSE_BOUNDS, clock.nowMs()),
+      });
+      return { slot: this.slots.take(), pool };
+    });
+  }
+
+  /** @param isJoining The upstream is running already: a backend that is new in it may ramp up. */
+  acquireMachine(upstream: UpstreamConfig, backend: BackendConfig, isJoining: boolean): RegistryEntry<HealthMachine> {
+    const { health, circuit, slowStartMs } = upstream;
+    const identity = connectionIdentity(upstream, backend) + JSON.stringify([health, circuit, slowStartMs]);
+    return this.machines.acquire(identity, () => {
+      const state = isJoining && slowStartMs > 0 ? "slow_start" : "healthy";
+      const nowMs = this.#parts.clock.nowMs();
+      const name = `${upstream.name}/${backend.name}`;
+      return new HealthMachine(
+        { health, circuit, slowStartMs },
+        { nowMs, state },
+        (change) => this.#parts.onHealthChange(name, change),
+      );
+    });
+  }
+
+  /** To be called about once a second. */
+  sweep(): void {
+    const nowMs = this.#parts.clock.nowMs();
+    for (const state of this.backends.resources()) state.pool.sweep(nowMs);
+  }
+
+  close(): void {
+    for (const state of this.backends.resources()) state.pool.close();
+  }
+}
+
+function connectionIdentity(upstream: UpstreamConfig, backend: BackendConfig): string {
+  const { address } = backend;
+  const isTls = address.kind === "tcp" && address.tls;
+  return JSON.stringify([address, isTls ? upstream.tls : null, upstream.timeouts.connectMs]);
+}
+
+function poolSettings({ pool }: UpstreamConfig, backend: BackendConfig): PoolSettings {
+  return {
+    connectionsMax: backend.maxConnections > 0 ? backend.maxConnections : pool.maxConnections,
+    idleMax: pool.maxIdle,
+    idleMin: pool.minIdle,
+    idleTimeoutMs: pool.idleTimeoutMs,
+    ageMsMax: pool.maxAgeMs,
+    exchangesMax: pool.maxRequests,
+    queueMax: pool.queue,
+    queueTimeoutMs: pool.queueTimeoutMs,
+  };
+}

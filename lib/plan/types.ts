@@ -1,0 +1,102 @@
+/**
+ * The plan: the configuration with every choice made that it already decides. Immutable, replaced by one assignment.
+ */
+
+import type { CidrSet } from "../base/address.ts";
+import type { BackendTable } from "../base/backend_table.ts";
+import type { HealthMachine } from "../backend/health.ts";
+import type { HealthGroup } from "../backend/health_group.ts";
+import type { RegistryEntry } from "../backend/registry.ts";
+import type { Config, ListenerConfig, TimeoutsConfig, UpstreamConfig } from "../config/types.ts";
+import type { FieldEdits } from "../fields/edits.ts";
+import type { ForwardedFields } from "../fields/forwarded.ts";
+import type { Backoff } from "../resilience/backoff.ts";
+import type { RetryBudget } from "../resilience/budget.ts";
+import type { RetrySettings } from "../resilience/retry_policy.ts";
+import type { Redirect } from "../routing/redirect.ts";
+import type { Rewrite } from "../routing/rewrite.ts";
+import type { RouteTable } from "../routing/route_table.ts";
+import type { Pool } from "../transport/pool.ts";
+import type { Selector } from "../../strategies/selector.ts";
+import type { Affinity } from "./affinity.ts";
+
+export interface Plan {
+  /** 1 for the first, +1 a reload. */
+  readonly generation: number;
+  /** What it was made from: for the diff with the next one and for display, never for a request. */
+  readonly config: Config;
+  readonly routes: RouteTable<RoutePlan>;
+  readonly upstreams: ReadonlyMap<string, UpstreamPlan>;
+  readonly listeners: readonly ListenerConfig[];
+  readonly trusted: CidrSet;
+  readonly forwarded: ForwardedFields;
+  /** What the plan holds, given back when its last exchange ends. */
+  readonly backends: readonly RegistryEntry<BackendState>[];
+  readonly machines: readonly RegistryEntry<HealthMachine>[];
+}
+
+/** What a backend keeps over reloads. */
+export interface BackendState {
+  readonly slot: number;
+  readonly pool: Pool;
+}
+
+export interface RoutePlan {
+  readonly name: string;
+  readonly action: ActionPlan;
+  readonly requestEdits: FieldEdits;
+  readonly responseEdits: FieldEdits;
+}
+
+export type ActionPlan = UpstreamAction | RedirectAction | RespondAction;
+
+export interface UpstreamAction {
+  readonly kind: "upstream";
+  readonly upstream: UpstreamPlan;
+  /** Null: the target as it came. */
+  readonly rewrite: Rewrite | null;
+  /** The upstream's, with what the route overrides. */
+  readonly timeouts: TimeoutsConfig;
+}
+
+export interface RedirectAction {
+  readonly kind: "redirect";
+  readonly status: number;
+  readonly to: Redirect;
+}
+
+export interface RespondAction {
+  readonly kind: "respond";
+  readonly status: number;
+  readonly body: Uint8Array<ArrayBuffer>;
+  readonly fields: ReadonlyArray<readonly [name: string, value: string]>;
+}
+
+export interface UpstreamPlan {
+  readonly name: string;
+  /** What it was made from: for display, never for a request. */
+  readonly config: UpstreamConfig;
+  readonly selector: Selector;
+  readonly backends: readonly BackendPlan[];
+  readonly table: BackendTable;
+  readonly health: HealthGroup;
+  /** Words of a position mask. */
+  readonly maskWords: number;
+  readonly affinity: Affinity;
+  readonly retry: RetrySettings;
+  readonly budget: RetryBudget;
+  readonly backoff: Backoff;
+  readonly bodyBufferBytes: number;
+  /** 1 per status code that counts as a failure for the circuit; 600 entries. */
+  readonly failureStatuses: Uint8Array;
+}
+
+export interface BackendPlan {
+  readonly name: string;
+  readonly position: number;
+  readonly slot: number;
+  readonly pool: Pool;
+  readonly machine: HealthMachine;
+  /** What to send as `Host`; "": the client's. */
+  readonly host: string;
+}
