@@ -49,7 +49,7 @@ export const ERROR_TRAITS = {
   request_body_broken: traits("downstream", "maybe", 400, "http_request_error"),
   client_gone: traits("downstream", "maybe", 0, ""),
   // What sluice decided.
-  route_not_found: traits("proxy", "none", 404, ""),
+  route_not_found: traits("proxy", "none", 404, "proxy_internal_response"),
   backend_unavailable: traits("proxy", "none", 503, "destination_unavailable", true),
   queue_full: traits("proxy", "none", 503, "connection_limit_reached", true),
   queue_timeout: traits("proxy", "none", 503, "connection_limit_reached", true),

@@ -1,0 +1,62 @@
+/**
+ * What all exchanges of a process share.
+ */
+
+import type { Clock } from "../base/clock.ts";
+import { ProxyError } from "../base/errors.ts";
+import { saneRequestId } from "../observe/request_id.ts";
+import type { PlanHolder } from "../plan/holder.ts";
+import type { Plan } from "../plan/types.ts";
+import type { Deadlines } from "../transport/deadlines.ts";
+import { existingForwarded } from "./client_identity.ts";
+import type { Exchange } from "./exchange.ts";
+import type { ProxyRequest } from "./request.ts";
+
+/** Told about every exchange once, when it has ended. Must not throw. */
+export interface Recorder {
+  record(exchange: Exchange): void;
+}
+
+export interface ProxyCoreParts {
+  readonly clock: Clock;
+  readonly plans: PlanHolder;
+  readonly deadlines: Deadlines;
+  readonly recorder: Recorder;
+  readonly nextRequestId: () => string;
+  readonly random: () => number;
+}
+
+export class ProxyCore {
+  readonly clock: Clock;
+  readonly plans: PlanHolder;
+  readonly deadlines: Deadlines;
+  readonly recorder: Recorder;
+  readonly random: () => number;
+  /** All that are under way. */
+  readonly exchanges: Set<Exchange> = new Set();
+  readonly #nextRequestId: () => string;
+
+  constructor(parts: ProxyCoreParts) {
+    this.clock = parts.clock;
+    this.plans = parts.plans;
+    this.deadlines = parts.deadlines;
+    this.recorder = parts.recorder;
+    this.random = parts.random;
+    this.#nextRequestId = parts.nextRequestId;
+  }
+
+  /** The client's own id if it is harmless, else a new one. */
+  requestIdFor(request: ProxyRequest): string {
+    const given = request.field("x-request-id");
+    return given !== null && saneRequestId(given) ? given : this.#nextRequestId();
+  }
+
+  clientBehind(request: ProxyRequest, plan: Plan): string {
+    return plan.forwarded.client(request.peerIp, existingForwarded(request), plan.trusted);
+  }
+
+  /** Ends all that is under way; for a shutdown whose patience is over. */
+  cancelAll(): void {
+    for (const exchange of [...this.exchanges]) exchange.cancel(new ProxyError("shutting_down"));
+  }
+}

@@ -1,0 +1,268 @@
+/**
+ * One exchange: a request, the attempts made for it, and the response that the engine passes on.
+ *
+ * It is the single owner of everything that must be given back: the plan it runs on, the backend's in-flight count, the
+ * connection, the place in a pool's line, the admission ticket of the health machine, the entry among the deadlines.
+ * `finish()` gives all of it back, exactly once, whichever way the exchange ends. `cancel()` may be called at any moment by
+ * a deadline, by the engine or by shutdown: whoever waits for something then gets the error.
+ */
+
+import type { ErrorCode } from "../base/errors.ts";
+import { ProxyError } from "../base/errors.ts";
+import { BodyKind, type Framing } from "../http1/framing.ts";
+import type { BackendPlan, Plan, RoutePlan, UpstreamPlan } from "../plan/types.ts";
+import type { LivePlan } from "../plan/holder.ts";
+import type { Connection } from "../transport/connection.ts";
+import type { Timed } from "../transport/deadlines.ts";
+import type { Ticket } from "../transport/pool.ts";
+import type { PickInput } from "../../strategies/selector.ts";
+import type { ProxyCore } from "./core.ts";
+import { errorResponse, type LocalResponse } from "./local_response.ts";
+import type { ProxyRequest } from "./request.ts";
+import type { RequestBody } from "./request_body.ts";
+
+/**
+ * An exchange that takes longer asks its engine to be told when the client leaves. Asking costs a few microseconds, and
+ * most exchanges are over before it is of use.
+ */
+const WATCH_CLIENT_AFTER_MS = 40;
+
+const NEVER = Infinity;
+const NO_FRAMING: Framing = { kind: BodyKind.none, length: -1, keepAlive: false };
+
+export class Exchange implements Timed, PickInput {
+  readonly core: ProxyCore;
+  readonly request: ProxyRequest;
+  readonly plan: Plan;
+  readonly peerIsTrusted: boolean;
+  /** The client behind trusted proxies; the connection's address otherwise. */
+  readonly clientIp: string;
+  readonly requestId: string;
+  readonly startedMs: number;
+  readonly path: string;
+  readonly query: string;
+
+  // What happened, for the access log and the metrics.
+  route: RoutePlan | null = null;
+  upstream: UpstreamPlan | null = null;
+  backend: BackendPlan | null = null;
+  attempts = 0;
+  retries = 0;
+  status = 0;
+  bytesOut = 0;
+  errorCode: ErrorCode | "" = "";
+
+  // What a selector reads.
+  nowMs: number;
+  keyHash = -1;
+  affinity = -1;
+  tried: Int32Array;
+  hasOwnTried = false;
+
+  // Towards the backend.
+  connection: Connection | null = null;
+  body: RequestBody | null = null;
+  cookieForBackend: string | null = null;
+  isUploadDone = true;
+  /** Ticket of the health machine's admission; 0 for none. */
+  admission = 0;
+  /** Whether the health machine has heard of this attempt. */
+  isReported = false;
+  /** Of the response, while `connection` holds it. */
+  framing: Framing = NO_FRAMING;
+  /** Silence allowed inside the response, or inside a tunnel; 0: no bound. */
+  idleMs = 0;
+
+  // Towards the client. `local` when the response is ours, else it comes from `connection`.
+  local: LocalResponse | null = null;
+  isFinished = false;
+
+  deadlineMs: number;
+  deadlineIndex = -1;
+  readonly #live: LivePlan;
+  #isHolding = false;
+  #ticket: Ticket | null = null;
+  #cancelled: ProxyError | null = null;
+  #wake: ((error: ProxyError) => void) | null = null;
+  /** Whether the response is with the engine, so that nobody else would notice a cancellation. */
+  #isHandedOver = false;
+  #watchAtMs: number;
+  #totalAtMs = NEVER;
+  #uploadAtMs = NEVER;
+  #uploadCode: ErrorCode = "request_timeout";
+  #downloadAtMs = NEVER;
+  #downloadCode: ErrorCode = "response_timeout";
+
+  constructor(core: ProxyCore, request: ProxyRequest, live: LivePlan) {
+    const nowMs = core.clock.nowMs();
+    this.core = core;
+    this.request = request;
+    this.plan = live.plan;
+    this.#live = live;
+    this.startedMs = nowMs;
+    this.nowMs = nowMs;
+    this.tried = NOTHING_TRIED;
+    this.peerIsTrusted = live.plan.trusted.has(request.peerIp);
+    this.clientIp = this.peerIsTrusted ? core.clientBehind(request, live.plan) : request.peerIp;
+    this.requestId = core.requestIdFor(request);
+    const queryAt = request.target.indexOf("?");
+    this.path = queryAt < 0 ? request.target : request.target.slice(0, queryAt);
+    this.query = queryAt < 0 ? "" : request.target.slice(queryAt + 1);
+    this.#watchAtMs = nowMs + WATCH_CLIENT_AFTER_MS;
+    this.deadlineMs = this.#watchAtMs;
+    live.enter();
+    core.deadlines.add(this);
+    core.exchanges.add(this);
+  }
+
+  get cancelled(): ProxyError | null {
+    return this.#cancelled;
+  }
+
+  field(lowerName: string): string | null {
+    return this.request.field(lowerName);
+  }
+
+  /** Bounds the whole exchange, with all its attempts and waits; 0: no bound. */
+  limitTotal(totalMs: number): void {
+    this.#totalAtMs = totalMs > 0 ? this.startedMs + totalMs : NEVER;
+    this.#schedule();
+  }
+
+  /** From now on something is owed to the request body, by the client or by the backend. `ms` 0: without a bound. */
+  expectUpload(ms: number, code: ErrorCode): void {
+    this.#uploadAtMs = ms > 0 ? this.core.clock.nowMs() + ms : NEVER;
+    this.#uploadCode = code;
+    this.#schedule();
+  }
+
+  /** From now on the backend owes us a head, or a piece of the body. `ms` 0: nothing is owed, or without a bound. */
+  expectDownload(ms: number, code: ErrorCode): void {
+    this.#downloadAtMs = ms > 0 ? this.core.clock.nowMs() + ms : NEVER;
+    this.#downloadCode = code;
+    this.#schedule();
+  }
+
+  onDeadline(nowMs: number): void {
+    if (nowMs >= this.#totalAtMs) return this.cancel(new ProxyError("total_timeout"));
+    if (nowMs >= this.#uploadAtMs) return this.cancel(new ProxyError(this.#uploadCode));
+    if (nowMs >= this.#downloadAtMs) return this.cancel(new ProxyError(this.#downloadCode));
+    if (nowMs >= this.#watchAtMs) {
+      this.#watchAtMs = NEVER;
+      this.#schedule();
+      this.request.watchClient(() => this.cancel(new ProxyError("client_gone")));
+    }
+  }
+
+  /** Ends it from outside. The first error counts; nothing happens to an exchange that is over. */
+  cancel(error: ProxyError): void {
+    if (this.isFinished) return;
+    this.#cancelled ??= error;
+    this.#ticket?.cancel(this.#cancelled);
+    this.#wake?.(this.#cancelled);
+    this.connection?.abort(this.#cancelled);
+    if (this.#isHandedOver) this.finish(this.#cancelled.code);
+  }
+
+  /** @throws {ProxyError} what the exchange was cancelled with. */
+  throwIfCancelled(): void {
+    if (this.#cancelled !== null) throw this.#cancelled;
+  }
+
+  /** Waits in a pool's line. */
+  async waitFor(ticket: Ticket): Promise<Connection> {
+    this.#ticket = ticket;
+    try {
+      return await ticket.connection;
+    } finally {
+      this.#ticket = null;
+    }
+  }
+
+  /** Waits between two attempts. */
+  async sleep(ms: number): Promise<void> {
+    const slept = Promise.withResolvers<void>();
+    const timer = setTimeout(slept.resolve, ms);
+    this.#wake = slept.reject;
+    try {
+      await slept.promise;
+    } finally {
+      clearTimeout(timer);
+      this.#wake = null;
+    }
+  }
+
+  /** The response follows the request now, within `responseMs` unless it has begun already. */
+  uploadEnded(responseMs: number): void {
+    if (this.framing === NO_FRAMING) this.expectDownload(responseMs, "response_timeout");
+  }
+
+  beginAttempt(upstream: UpstreamPlan, backend: BackendPlan): void {
+    this.backend = backend;
+    this.attempts++;
+    this.isReported = false;
+    this.framing = NO_FRAMING;
+    upstream.table.inFlight[backend.slot]++;
+    upstream.table.recent[backend.slot]++;
+    this.#isHolding = true;
+  }
+
+  /** Gives the connection and the in-flight count back. A connection that is not at a clean end is closed. */
+  endAttempt(): void {
+    const connection = this.connection;
+    if (connection !== null) {
+      this.connection = null;
+      if (!this.isUploadDone) connection.close();
+      this.backend!.pool.release(connection, this.core.clock.nowMs());
+    }
+    if (!this.#isHolding) return;
+    this.#isHolding = false;
+    const upstream = this.upstream!;
+    upstream.table.inFlight[this.backend!.slot]--;
+    if (this.admission !== 0 && !this.isReported) this.backend!.machine.releaseToken(this.admission);
+    this.admission = 0;
+    this.#uploadAtMs = NEVER;
+    this.#downloadAtMs = NEVER;
+    this.#schedule();
+  }
+
+  /** The engine has the response now. */
+  handOver(): void {
+    this.#isHandedOver = true;
+    if (this.#cancelled !== null) this.finish(this.#cancelled.code);
+  }
+
+  /** Answers with an error of ours, and is over. */
+  failWith(code: ErrorCode): void {
+    this.local = errorResponse(code, this.request, this.requestId);
+    this.finishLocal(code);
+  }
+
+  /** `local` is the whole response. */
+  finishLocal(code: ErrorCode | ""): void {
+    this.status = this.local!.status;
+    this.bytesOut = this.request.method === "HEAD" ? 0 : this.local!.body.length;
+    this.finish(code);
+  }
+
+  /** @param code "" when all went well. Only the first call counts. */
+  finish(code: ErrorCode | ""): void {
+    if (this.isFinished) return;
+    this.isFinished = true;
+    this.errorCode = code;
+    this.core.deadlines.remove(this);
+    this.core.exchanges.delete(this);
+    if (code !== "") this.connection?.close();
+    this.endAttempt();
+    if (this.body !== null && !this.body.isEnded) this.request.cancelBody();
+    this.core.recorder.record(this);
+    this.#live.leave();
+  }
+
+  #schedule(): void {
+    this.deadlineMs = Math.min(this.#watchAtMs, this.#totalAtMs, this.#uploadAtMs, this.#downloadAtMs);
+  }
+}
+
+/** Shared by all exchanges that have not tried anything; as long as the longest mask, and never written. */
+const NOTHING_TRIED = new Int32Array(256);

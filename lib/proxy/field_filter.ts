@@ -1,0 +1,82 @@
+/**
+ * Which fields of a message are not copied to the other side: hop-by-hop fields and what `Connection` names, what the
+ * proxy makes anew, and what the route removes.
+ *
+ * Known names are judged by one look-up in a table over their ids. Names are compared as strings only when a `Connection`
+ * field named something or the route has edits, which is rare.
+ */
+
+import { invariant } from "../base/errors.ts";
+import { fieldIdOfName } from "../base/field_names.ts";
+import type { FieldEdits } from "../fields/edits.ts";
+import { FORWARDED_NAMES, ForwardedFields, type ForwardedMode } from "../fields/forwarded.ts";
+import { HOP_BY_HOP_NAMES } from "../fields/hop_by_hop.ts";
+
+/** Made anew on every request, or without a meaning behind us; the forwarding chain comes on top. */
+const REQUEST_REMADE = ["host", "content-length", "x-request-id", "trailer", "http2-settings"];
+
+/** Framing of the response is made anew. */
+const RESPONSE_REMADE = ["content-length", "trailer"];
+
+export class FieldFilter {
+  /** 1 per `FieldId` that is dropped. */
+  readonly dropsId: Uint8Array;
+  /** Lower-case names that this message's `Connection` names. */
+  nominated: readonly string[] = [];
+  edits: FieldEdits;
+
+  constructor(dropsId: Uint8Array, edits: FieldEdits) {
+    this.dropsId = dropsId;
+    this.edits = edits;
+  }
+
+  drops(lowerName: string): boolean {
+    if (this.dropsId[fieldIdOfName(lowerName)] !== 0) return true;
+    return this.dropsByName(lowerName);
+  }
+
+  /** For a name whose id was already asked. */
+  dropsByName(lowerName: string): boolean {
+    return this.nominated.length > 0 && this.nominated.includes(lowerName) || this.edits.removes(lowerName);
+  }
+
+  /** Whether names have to be looked at at all, or ids are enough. */
+  get needsNames(): boolean {
+    return this.nominated.length > 0 || !this.edits.isEmpty;
+  }
+}
+
+export const RESPONSE_DROPS: Uint8Array = dropTable([...HOP_BY_HOP_NAMES, ...RESPONSE_REMADE]);
+
+/**
+ * @param isTrusted Whether the request came from a trusted proxy, whose word about the client may pass.
+ * @param ownsCookie Whether `Cookie` is written apart, without a cookie of ours.
+ */
+export function requestDrops(forwarded: ForwardedFields, isTrusted: boolean, ownsCookie: boolean): Uint8Array {
+  return REQUEST_DROPS.get(forwarded.mode)![(isTrusted ? 2 : 0) + (ownsCookie ? 1 : 0)];
+}
+
+const MODES: readonly ForwardedMode[] = ["x-forwarded", "rfc7239", "both", "off"];
+const REQUEST_DROPS: ReadonlyMap<ForwardedMode, readonly Uint8Array[]> = new Map(
+  MODES.map((mode) => [mode, [false, true].flatMap((isTrusted) => requestTables(mode, isTrusted))]),
+);
+
+function requestTables(mode: ForwardedMode, isTrusted: boolean): Uint8Array[] {
+  const forwarded = new ForwardedFields(mode);
+  const names = [
+    ...HOP_BY_HOP_NAMES,
+    ...REQUEST_REMADE,
+    ...FORWARDED_NAMES.filter((name) => forwarded.removes(name, isTrusted)),
+  ];
+  return [dropTable(names), dropTable([...names, "cookie"])];
+}
+
+function dropTable(names: readonly string[]): Uint8Array {
+  const table = new Uint8Array(256);
+  for (const name of names) {
+    const id = fieldIdOfName(name);
+    invariant(id !== 0, `field "${name}" has an id`);
+    table[id] = 1;
+  }
+  return table;
+}

@@ -1,0 +1,52 @@
+/**
+ * What an engine hands to the core: one request, already parsed and validated by the engine's own means.
+ *
+ * The core never sees a `Request` or a socket of the client. It asks for few fields by name, and has all others written
+ * straight into the output buffer by the engine, which knows best how they are stored.
+ */
+
+import type { ByteWriter } from "../base/byte_writer.ts";
+import type { FieldFilter } from "./field_filter.ts";
+
+/** `bodyLength` of a request without a body and without `Content-Length`. */
+export const NO_BODY = -2;
+/** `bodyLength` of a body that says its length only by ending. */
+export const UNKNOWN_LENGTH = -1;
+
+export interface ProxyRequest {
+  readonly method: string;
+  /** Origin form, or "*"; the bytes that came, one character a byte. */
+  readonly target: string;
+  /** `Host` or `:authority`, valid; "" only where a request may come without (HTTP/1.0). */
+  readonly authority: string;
+  readonly isSecure: boolean;
+  /** "HTTP/1.1", for the log. */
+  readonly protocol: string;
+  /** "" for a Unix socket. */
+  readonly peerIp: string;
+  /** Bytes, or `NO_BODY` or `UNKNOWN_LENGTH`. */
+  readonly bodyLength: number;
+  /** Lower-case protocol of an upgrade that this engine can carry out; "" for none. */
+  readonly upgrade: string;
+  /** Silence allowed while the client owes us its body; 0: no limit. */
+  readonly bodyTimeoutMs: number;
+
+  /** By lower-case name, lines joined; null when absent. */
+  field(lowerName: string): string | null;
+
+  /** Writes every field that `filter` does not drop as "name: value\r\n". */
+  writeFields(out: ByteWriter, filter: FieldFilter): void;
+
+  /**
+   * The next piece of the body, the caller's own; null at the end. Called only when there is a body, one call at a time.
+   *
+   * @throws {ProxyError} `request_body_broken`, `request_body_too_large`.
+   */
+  readBody(): Promise<Uint8Array | null>;
+
+  /** The rest of the body is not wanted. */
+  cancelBody(): void;
+
+  /** Asks to be told once when the client is gone. Called late, and only for an exchange that takes long. */
+  watchClient(onGone: () => void): void;
+}

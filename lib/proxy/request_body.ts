@@ -1,0 +1,75 @@
+/**
+ * The request body between the client and the attempts.
+ *
+ * Each attempt reads the pieces from the first on, by index. As long as the body fits into the replay bound all pieces
+ * are kept and another attempt may begin again; once it does not, a piece is let go when the next one is read, and the
+ * body is no longer intact. An attempt that was given up while it waited for the client leaves the read to its successor:
+ * there is at most one read under way.
+ */
+
+import type { ProxyRequest } from "./request.ts";
+
+export class RequestBody {
+  readonly #request: ProxyRequest;
+  readonly #keptBytesMax: number;
+  #pieces: Uint8Array[] = [];
+  /** Index of the first piece still held. */
+  #base = 0;
+  #keptBytes = 0;
+  #isEnded = false;
+  #reading: Promise<void> | null = null;
+  /** Bytes read from the client. */
+  bytes = 0;
+
+  constructor(request: ProxyRequest, keptBytesMax: number) {
+    this.#request = request;
+    this.#keptBytesMax = keptBytesMax;
+  }
+
+  /** Whether an attempt may still begin at the first piece. */
+  get isIntact(): boolean {
+    return this.#base === 0;
+  }
+
+  get isEnded(): boolean {
+    return this.#isEnded;
+  }
+
+  /** Whether `piece(index)` would answer without the client. */
+  has(index: number): boolean {
+    return this.#isEnded || index < this.#base + this.#pieces.length;
+  }
+
+  /**
+   * Piece `index`; null behind the last one. Asked in order, the one before is not needed any more unless the body is
+   * kept for replay.
+   *
+   * @throws {ProxyError} what `ProxyRequest.readBody` throws.
+   */
+  async piece(index: number): Promise<Uint8Array | null> {
+    while (index >= this.#base + this.#pieces.length && !this.#isEnded) {
+      this.#reading ??= this.#read();
+      await this.#reading;
+    }
+    return this.#pieces[index - this.#base] ?? null;
+  }
+
+  async #read(): Promise<void> {
+    try {
+      const piece = await this.#request.readBody();
+      if (piece === null) {
+        this.#isEnded = true;
+        return;
+      }
+      this.bytes += piece.length;
+      this.#keptBytes += piece.length;
+      if (this.#keptBytes > this.#keptBytesMax && this.#pieces.length > 0) {
+        this.#base += this.#pieces.length;
+        this.#pieces = [];
+      }
+      this.#pieces.push(piece);
+    } finally {
+      this.#reading = null;
+    }
+  }
+}

@@ -1,0 +1,100 @@
+/**
+ * The response as an engine reads it: its fields, then its body piece by piece.
+ *
+ * Reading the body is what ends the exchange: when the last piece is out, the connection is back in its pool before the
+ * engine has written that piece.
+ */
+
+import { ProxyError } from "../base/errors.ts";
+import { FieldId } from "../base/field_names.ts";
+import { parseConnection } from "../fields/hop_by_hop.ts";
+import { BodyKind } from "../http1/framing.ts";
+import type { Exchange } from "./exchange.ts";
+import { FieldFilter, RESPONSE_DROPS } from "./field_filter.ts";
+
+/**
+ * Calls `emit` for every field of the backend's response that goes on to the client, in order, lines of one name apart.
+ * To be called before the first piece of the body is read.
+ *
+ * The framing is not among them: see `contentLengthOf`.
+ */
+export function eachResponseField(exchange: Exchange, emit: (name: string, value: string) => void): void {
+  const head = exchange.connection!.head;
+  const edits = exchange.route!.responseEdits;
+  const filter = new FieldFilter(RESPONSE_DROPS, edits);
+  const connection = head.get(FieldId.connection);
+  if (connection !== null) filter.nominated = parseConnection(connection).nominated;
+  const needsNames = filter.needsNames;
+  for (let index = 0; index < head.count; index++) {
+    if (filter.dropsId[head.ids[index]] !== 0) continue;
+    const name = head.lowerName(index);
+    if (needsNames && filter.dropsByName(name)) continue;
+    emit(name, head.value(index));
+  }
+  edits.forEachAdded(emit);
+  const cookie = exchange.upstream!.affinity.setCookie(
+    exchange.backend!.position,
+    exchange.affinity,
+    exchange.request.isSecure,
+  );
+  if (cookie !== "") emit("set-cookie", cookie);
+}
+
+/**
+ * Bytes that `Content-Length` may promise the client; -1 for none. For HEAD and 304 it describes a body that does not
+ * come, and is passed on as the backend sent it.
+ */
+export function contentLengthOf(exchange: Exchange): number {
+  const { framing, status } = exchange;
+  if (framing.kind === BodyKind.length) return framing.length;
+  if (framing.kind !== BodyKind.none || status < 200 || status === 204) return -1;
+  const text = exchange.connection!.head.get(FieldId.content_length);
+  return text === null || !/^\d{1,15}$/.test(text) ? -1 : Number(text);
+}
+
+/** What is at hand: a piece, null at the end, undefined when the backend has to send more. */
+export function takeBody(exchange: Exchange): Uint8Array<ArrayBuffer> | null | undefined {
+  const connection = exchange.connection;
+  if (connection === null) return null;
+  const piece = connection.takeBody();
+  if (piece === null) exchange.finish("");
+  else if (piece !== undefined) exchange.bytesOut += piece.length;
+  return piece;
+}
+
+/**
+ * The next piece, the caller's own; null at the end.
+ *
+ * @throws {ProxyError} when the body broke off; the client must then see its connection end, never a clean end.
+ */
+export async function readBody(exchange: Exchange): Promise<Uint8Array<ArrayBuffer> | null> {
+  const connection = exchange.connection;
+  if (connection === null) throw exchange.cancelled ?? new ProxyError(exchange.errorCode || "internal_error");
+  try {
+    let piece = connection.takeBody();
+    if (piece === undefined) {
+      exchange.expectDownload(exchange.idleMs, "response_idle_timeout");
+      piece = await connection.readBody();
+      exchange.expectDownload(0, "response_idle_timeout");
+    }
+    if (piece === null) {
+      exchange.finish("");
+      return null;
+    }
+    exchange.bytesOut += piece.length;
+    return connection.own(piece);
+  } catch (error) {
+    throw broken(exchange, error);
+  }
+}
+
+/** The response can't be completed: tells the health machine unless it was the client's doing, and ends the exchange. */
+function broken(exchange: Exchange, error: unknown): ProxyError {
+  const failure = exchange.cancelled ?? (error instanceof ProxyError ? error : new ProxyError("internal_error"));
+  const { backend } = exchange;
+  if (backend !== null && exchange.connection !== null) {
+    backend.machine.onTrafficFailure(failure.code, exchange.core.clock.nowMs(), exchange.admission);
+  }
+  exchange.finish(failure.code);
+  return failure;
+}
