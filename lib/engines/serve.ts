@@ -1,0 +1,169 @@
+/**
+ * The `serve` engine: a listener on `Deno.serve`, for HTTP/1.1, HTTP/2, TLS and WebSocket.
+ *
+ * Deno takes a certificate only when it begins to listen. A changed one is put in place by listening a second time on the
+ * same port (`SO_REUSEPORT`) and then closing the first listener, whose connections go on to their end.
+ */
+
+import { ProxyError } from "../base/errors.ts";
+import type { ListenerConfig } from "../config/types.ts";
+import type { ProxyCore } from "../proxy/core.ts";
+import { handle, refuse } from "../proxy/handler.ts";
+import { type ServeListenerFacts, ServeRequest } from "./serve_request.ts";
+import { serveResponse } from "./serve_response.ts";
+import { fallbackAuthority } from "./serve_target.ts";
+import { acceptWebSocket } from "./serve_websocket.ts";
+
+/** PEM texts. */
+export interface Certificate {
+  readonly cert: string;
+  readonly key: string;
+}
+
+/** Both listeners accept for so long, so that the old one has nothing waiting when it closes. */
+const HANDOVER_MS = 250;
+
+export interface ServeListenerOptions {
+  readonly core: ProxyCore;
+  readonly config: ListenerConfig;
+  readonly certificate: Certificate | null;
+  /** Told of what must never happen. */
+  readonly onBug: (error: unknown) => void;
+}
+
+export class ServeListener {
+  readonly #core: ProxyCore;
+  readonly #onBug: (error: unknown) => void;
+  #config: ListenerConfig;
+  #certificate: Certificate | null;
+  #facts: ServeListenerFacts;
+  #server: Deno.HttpServer<Deno.Addr>;
+  /** Listeners that were replaced and still have connections. */
+  readonly #retired: Set<Promise<void>> = new Set();
+
+  /**
+   * Listens at once.
+   *
+   * @throws {Deno.errors.AddrInUse} and what else `Deno.serve` throws.
+   */
+  constructor(options: ServeListenerOptions) {
+    this.#core = options.core;
+    this.#config = options.config;
+    this.#certificate = options.certificate;
+    this.#onBug = options.onBug;
+    this.#facts = { isSecure: options.certificate !== null, fallback: "", limits: options.config.limits };
+    if (options.certificate !== null) assertPortFree(options.config);
+    this.#server = this.#listen(options.config.address);
+    this.#updateFacts();
+  }
+
+  get config(): ListenerConfig {
+    return this.#config;
+  }
+
+  get certificate(): Certificate | null {
+    return this.#certificate;
+  }
+
+  /** "127.0.0.1:8080", "[::1]:8080" or "unix:/path": with the port that was found free where 0 was asked for. */
+  get address(): string {
+    const addr = this.#server.addr;
+    if (addr.transport !== "tcp") return this.#config.addressText;
+    return addr.hostname.includes(":") ? `[${addr.hostname}]:${addr.port}` : `${addr.hostname}:${addr.port}`;
+  }
+
+  /** Takes over what may change on an open socket: limits, name. */
+  configure(config: ListenerConfig): void {
+    this.#config = config;
+    this.#updateFacts();
+  }
+
+  /** New connections get the new certificate, open ones stay. */
+  async replaceCertificate(certificate: Certificate): Promise<void> {
+    const old = this.#server;
+    const { hostname, port } = old.addr as Deno.NetAddr;
+    const before = this.#certificate;
+    this.#certificate = certificate;
+    try {
+      this.#server = this.#listen({ kind: "tcp", hostname, port });
+    } catch (error) {
+      this.#certificate = before;
+      throw error;
+    }
+    await new Promise((resolve) => setTimeout(resolve, HANDOVER_MS));
+    this.#retire(old);
+  }
+
+  /** Accepts no more; resolves when the last response is out. */
+  async shutdown(): Promise<void> {
+    this.#retire(this.#server);
+    await Promise.all(this.#retired);
+  }
+
+  #retire(server: Deno.HttpServer<Deno.Addr>): void {
+    const closing: Promise<void> = server.shutdown().catch(this.#onBug).then(() => {
+      this.#retired.delete(closing);
+    });
+    this.#retired.add(closing);
+  }
+
+  #updateFacts(): void {
+    const isSecure = this.#certificate !== null;
+    this.#facts = { isSecure, fallback: fallbackAuthority(this.#server.addr, isSecure), limits: this.#config.limits };
+  }
+
+  #listen(address: ListenerConfig["address"]): Deno.HttpServer<Deno.Addr> {
+    const { cert, key } = this.#certificate ?? { cert: "", key: "" };
+    const place = address.kind === "unix"
+      ? { path: address.path }
+      : cert === ""
+      ? { hostname: address.hostname, port: address.port }
+      : { hostname: address.hostname, port: address.port, cert, key, reusePort: true };
+    return serveOn(place, (request, info) => this.#handle(request, info), this.#onBug);
+  }
+
+  async #handle(request: Request, info: Deno.ServeHandlerInfo): Promise<Response> {
+    const incoming = new ServeRequest(request, info, this.#facts);
+    if (incoming.problem !== "") return serveResponse(refuse(this.#core, incoming, incoming.problem));
+    const exchange = await handle(this.#core, incoming);
+    try {
+      if (exchange.local === null && exchange.status === 101) return await acceptWebSocket(exchange, request);
+      return serveResponse(exchange);
+    } catch (error) {
+      exchange.finish("internal_error");
+      throw error;
+    }
+  }
+}
+
+type Place =
+  | { readonly path: string }
+  | { readonly hostname: string; readonly port: number }
+  | { hostname: string; port: number; cert: string; key: string; reusePort: boolean };
+
+/** The one place where sluice calls `Deno.serve`. */
+function serveOn(
+  place: Place,
+  handler: Deno.ServeHandler,
+  onBug: (error: unknown) => void,
+): Deno.HttpServer<Deno.Addr> {
+  return Deno.serve(
+    {
+      ...place,
+      handler,
+      onListen: () => {},
+      onError: (error) => {
+        // A response body that broke off comes here as well; it is on record already.
+        if (!(error instanceof ProxyError)) onBug(error);
+        return new Response("500 Internal Server Error\n", { status: 500 });
+      },
+    } as Deno.ServeTcpOptions & { handler: Deno.ServeHandler },
+  ) as Deno.HttpServer<Deno.Addr>;
+}
+
+/** With `SO_REUSEPORT` a second sluice would silently share the port; listening once without it finds that out. */
+function assertPortFree({ address }: ListenerConfig): void {
+  if (address.kind === "tcp" && address.port !== 0) {
+    Deno.listen({ hostname: address.hostname, port: address.port }).close();
+  }
+}

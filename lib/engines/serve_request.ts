@@ -1,0 +1,135 @@
+/**
+ * A request of `Deno.serve` as the core sees it.
+ *
+ * The fields are read once, into a list: each look-up of its own would be a call into the runtime. Deno has joined
+ * repeated lines and lower-cased the names already.
+ */
+
+import type { ByteWriter } from "../base/byte_writer.ts";
+import { type ErrorCode, ProxyError } from "../base/errors.ts";
+import { normalizeIp } from "../base/ip.ts";
+import type { ListenerLimits } from "../config/types.ts";
+import type { FieldFilter } from "../proxy/field_filter.ts";
+import { NO_BODY, type ProxyRequest, UNKNOWN_LENGTH } from "../proxy/request.ts";
+import { serveTarget } from "./serve_target.ts";
+
+export interface ServeListenerFacts {
+  readonly isSecure: boolean;
+  readonly fallback: string;
+  readonly limits: ListenerLimits;
+}
+
+const DIGITS = /^\d{1,15}$/;
+
+export class ServeRequest implements ProxyRequest {
+  readonly method: string;
+  readonly target: string;
+  readonly authority: string;
+  readonly isSecure: boolean;
+  /** A guess: Deno does not tell, but HTTP/2 requests rarely have `Host`, and those of HTTP/1.1 must. */
+  readonly protocol: string;
+  readonly peerIp: string;
+  readonly upgrade: string;
+  readonly bodyTimeoutMs: number;
+  /** Why it can't be served; "" when it can. */
+  readonly problem: ErrorCode | "";
+  bodyLength: number;
+  readonly #request: Request;
+  readonly #fields: ReadonlyArray<[name: string, value: string]>;
+  readonly #bodyBytesMax: number;
+  #reader: ReadableStreamDefaultReader<Uint8Array> | null = null;
+  #bodyBytes = 0;
+
+  constructor(request: Request, info: Deno.ServeHandlerInfo, facts: ServeListenerFacts) {
+    this.#request = request;
+    this.#fields = [...request.headers];
+    this.#bodyBytesMax = facts.limits.bodyBytesMax;
+    this.method = request.method;
+    this.isSecure = facts.isSecure;
+    this.protocol = this.field("host") === null ? "HTTP/2.0" : "HTTP/1.1";
+    this.bodyTimeoutMs = facts.limits.bodyTimeoutMs;
+    const addr = info.remoteAddr;
+    this.peerIp = addr.transport === "tcp" ? normalizeIp(addr.hostname) : "";
+    const url = request.url;
+    const { authority, target, problem } = serveTarget(this.method, url, this.field("host"), facts.fallback);
+    this.authority = authority;
+    this.target = target;
+    this.upgrade = this.#wantsWebSocket() ? "websocket" : "";
+    this.bodyLength = this.#declaredLength();
+    this.problem = problem !== "" ? problem : this.#overLimit(url, facts.limits);
+  }
+
+  field(lowerName: string): string | null {
+    const fields = this.#fields;
+    for (let index = 0; index < fields.length; index++) {
+      if (fields[index][0] === lowerName) return fields[index][1];
+    }
+    return null;
+  }
+
+  writeFields(out: ByteWriter, filter: FieldFilter): void {
+    const fields = this.#fields;
+    for (let index = 0; index < fields.length; index++) {
+      const name = fields[index][0];
+      if (filter.drops(name)) continue;
+      // Deno has answered 100-continue itself; and its WebSocket does not do extensions.
+      if (name === "expect" || (name === "sec-websocket-extensions" && this.upgrade !== "")) continue;
+      out.field(name, fields[index][1]);
+    }
+  }
+
+  async readBody(): Promise<Uint8Array | null> {
+    if (this.#reader === null) {
+      const body = this.#request.body;
+      if (body === null) return null;
+      this.#reader = body.getReader();
+    }
+    let result: ReadableStreamReadResult<Uint8Array>;
+    try {
+      result = await this.#reader.read();
+    } catch (error) {
+      throw new ProxyError("request_body_broken", "", error);
+    }
+    if (result.done) return null;
+    this.#bodyBytes += result.value.length;
+    if (this.#bodyBytesMax > 0 && this.#bodyBytes > this.#bodyBytesMax) throw new ProxyError("request_body_too_large");
+    return result.value;
+  }
+
+  cancelBody(): void {
+    // Neither failure has a consequence: the stream is not read again.
+    if (this.#reader !== null) this.#reader.cancel().catch(() => {});
+  }
+
+  watchClient(onGone: () => void): void {
+    const signal = this.#request.signal;
+    if (signal.aborted) onGone();
+    else signal.addEventListener("abort", onGone, { once: true });
+  }
+
+  #wantsWebSocket(): boolean {
+    const upgrade = this.field("upgrade");
+    return upgrade !== null && this.method === "GET" && upgrade.toLowerCase() === "websocket" &&
+      this.field("sec-websocket-key") !== null;
+  }
+
+  #declaredLength(): number {
+    const length = this.field("content-length");
+    if (length !== null) return DIGITS.test(length) ? Number(length) : UNKNOWN_LENGTH;
+    if (this.field("transfer-encoding") !== null) return UNKNOWN_LENGTH;
+    if (this.method === "GET" || this.method === "HEAD" || this.upgrade !== "") return NO_BODY;
+    return this.#request.body === null ? NO_BODY : UNKNOWN_LENGTH;
+  }
+
+  #overLimit(url: string, limits: ListenerLimits): ErrorCode | "" {
+    // Deno hides the body of these methods. Passing the request on without it would change its meaning.
+    const hasHiddenBody = (this.method === "GET" || this.method === "HEAD") && this.bodyLength !== NO_BODY;
+    if (hasHiddenBody && this.bodyLength !== 0) return "request_unsupported";
+    if (url.length > limits.headBytesMax) return "target_too_long";
+    if (this.#fields.length > limits.fieldsMax) return "request_head_too_large";
+    let bytes = url.length;
+    for (const [name, value] of this.#fields) bytes += name.length + value.length + 4;
+    if (bytes > limits.headBytesMax) return "request_head_too_large";
+    return limits.bodyBytesMax > 0 && this.bodyLength > limits.bodyBytesMax ? "request_body_too_large" : "";
+  }
+}
