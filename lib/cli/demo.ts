@@ -1,0 +1,68 @@
+/** `sluice demo`: three example backends and the proxy in front of them, on config.toml. */
+
+import { type Command, defaultConfigPath } from "./command.ts";
+import { parseArguments, UsageError } from "./options.ts";
+import { runProxy } from "./run.ts";
+
+/** Where config.toml expects the example backends. */
+const DEMO_PORTS: readonly number[] = [9001, 9002, 9003];
+
+export const demo: Command = {
+  name: "demo",
+  usage: "demo [--config FILE]",
+  summary: "three example backends and the proxy in front, on config.toml",
+  help: `sluice demo [--config FILE]
+
+Starts three example backends on 127.0.0.1 (ports ${DEMO_PORTS.join(", ")}) and the proxy in front of them, on FILE
+(default: config.toml). Try curl, edit the file, save it, and try again. Ctrl-C ends all.`,
+  async execute(args) {
+    const { operands, values } = parseArguments(args, { "--config": { kind: "value" }, "-c": { kind: "value" } });
+    if (operands.length > 0) throw new UsageError(`unexpected argument "${operands[0]}"`);
+    const path = values.get("--config")?.[0] ?? values.get("-c")?.[0] ?? defaultConfigPath();
+    const backends = DEMO_PORTS.map((port, index) => startBackend(`b${index + 1}`, port));
+    try {
+      return await runProxy(path, (sluice) => {
+        const [first] = sluice.listeners;
+        console.error(welcome(first.address, path));
+      });
+    } finally {
+      await Promise.all(backends.map((backend) => backend.shutdown()));
+    }
+  },
+};
+
+function startBackend(name: string, port: number): Deno.HttpServer<Deno.NetAddr> {
+  return Deno.serve({ hostname: "127.0.0.1", port, onListen: () => {} }, (request) => {
+    const { pathname } = new URL(request.url);
+    if (pathname === "/slow") return ticks(name);
+    return new Response(`hello from ${name} (${request.method} ${pathname})\n`, {
+      headers: { "content-type": "text/plain; charset=utf-8", "x-backend": name },
+    });
+  });
+}
+
+/** A line a second for ten seconds: something to keep open while the configuration changes. */
+function ticks(name: string): Response {
+  const encoder = new TextEncoder();
+  let count = 0;
+  const body = new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      if (count > 0) await new Promise((resolve) => setTimeout(resolve, 1000));
+      controller.enqueue(encoder.encode(`tick ${++count} from ${name}\n`));
+      if (count === 10) controller.close();
+    },
+  });
+  return new Response(body, { headers: { "content-type": "text/plain; charset=utf-8", "x-backend": name } });
+}
+
+function welcome(address: string, path: string): string {
+  const url = `http://${address.replace(/^0\.0\.0\.0/, "127.0.0.1")}`;
+  return `
+  sluice is running on ${url}, in front of three example backends.
+
+    curl ${url}/              takes turns over b1, b2, b3
+    curl -N ${url}/slow       a stream that survives reloads
+    edit ${path}, save        and watch the traffic move; a mistake is refused with its line
+    Ctrl-C                    ends all
+`;
+}

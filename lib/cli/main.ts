@@ -1,0 +1,80 @@
+/**
+ * The command line: picks the command, and turns what goes wrong into one clear line and an exit status.
+ *
+ * 0: done. 1: could not be done (a port in use, a file that can't be written). 2: what the user wrote is wrong
+ * (arguments, configuration).
+ */
+
+import { nearestName } from "../base/nearest.ts";
+import { ConfigError } from "../config/issue.ts";
+import { ListenError } from "../runtime/listener_set.ts";
+import { PermissionError } from "../runtime/permissions.ts";
+import { check } from "./check.ts";
+import type { Command } from "./command.ts";
+import { demo } from "./demo.ts";
+import { explainCommand } from "./explain.ts";
+import { UsageError } from "./options.ts";
+import { permissions } from "./permissions.ts";
+import { run } from "./run.ts";
+import { schema } from "./schema.ts";
+import { VERSION } from "./version.ts";
+
+const COMMANDS: readonly Command[] = [run, check, explainCommand, permissions, schema, demo];
+
+/** Promised, not built: named so that nobody looks for a typing error. */
+const NOT_YET: ReadonlySet<string> = new Set(["plan", "status", "drain", "enable"]);
+
+/** @returns The exit status. */
+export async function main(args: readonly string[]): Promise<number> {
+  try {
+    return await dispatch(args);
+  } catch (error) {
+    if (error instanceof UsageError) {
+      console.error(`sluice: ${error.message}\nTry "sluice --help".`);
+      return 2;
+    }
+    if (error instanceof ConfigError) {
+      console.error(error.message);
+      return 2;
+    }
+    if (error instanceof ListenError || error instanceof PermissionError) {
+      console.error(`sluice: ${error.message}`);
+      return 1;
+    }
+    console.error("sluice: internal error:", error);
+    return 1;
+  }
+}
+
+function dispatch(args: readonly string[]): Promise<number> | number {
+  const [first, ...rest] = args;
+  if (first === "--help" || first === "-h" || first === "help") return print(overview());
+  if (first === "--version" || first === "-V") return print(`sluice ${VERSION}`);
+  const isCommand = first !== undefined && !first.startsWith("-");
+  const name = isCommand ? first : "run";
+  const command = COMMANDS.find((known) => known.name === name);
+  if (command === undefined) throw new UsageError(unknownCommand(name));
+  const operands = isCommand ? rest : args;
+  if (operands.includes("--version")) return print(`sluice ${VERSION}`);
+  if (operands.includes("--help") || operands.includes("-h")) return print(command.help);
+  return command.execute(operands);
+}
+
+function unknownCommand(name: string): string {
+  if (NOT_YET.has(name)) return `command "${name}" is not supported yet`;
+  const close = nearestName(name, COMMANDS.map((known) => known.name));
+  return `unknown command "${name}"${close === "" ? "" : `; did you mean "${close}"?`}`;
+}
+
+function overview(): string {
+  const width = Math.max(...COMMANDS.map(({ usage }) => usage.length));
+  const lines = COMMANDS.map(({ usage, summary }) => `  ${usage.padEnd(width)}  ${summary}`);
+  return ["sluice: an edge reverse proxy and load balancer", "", ...lines, "", "  --help, --version everywhere"].join(
+    "\n",
+  );
+}
+
+function print(text: string): number {
+  console.log(text);
+  return 0;
+}

@@ -1,0 +1,77 @@
+/** `sluice run`: the proxy itself, until a signal ends it. */
+
+import { SYSTEM_CLOCK } from "../base/clock.ts";
+import { EventLog } from "../runtime/log.ts";
+import { Sluice } from "../runtime/sluice.ts";
+import { type Command, defaultConfigPath } from "./command.ts";
+import { parseArguments, UsageError } from "./options.ts";
+
+const STICKY_SECRET_BYTES = 32;
+
+export const run: Command = {
+  name: "run",
+  usage: "run [--config FILE]",
+  summary: "run the proxy (the default command)",
+  help: `sluice [run] [--config FILE]
+
+Runs the proxy on FILE (default: $SLUICE_CONFIG, else config.toml) until SIGTERM or SIGINT. Saving the file reloads it;
+so does SIGHUP. A second SIGTERM or SIGINT ends it at once.
+
+Events go to stderr, the access log to stdout. Exit status: 0 after a drained stop, 1 when it could not start
+(a port in use, a permission missing), 2 when the configuration is wrong.`,
+  execute(args) {
+    const { operands, values } = parseArguments(args, { "--config": { kind: "value" }, "-c": { kind: "value" } });
+    if (operands.length > 0) throw new UsageError(`unexpected argument "${operands[0]}"`);
+    return runProxy(values.get("--config")?.[0] ?? values.get("-c")?.[0] ?? defaultConfigPath());
+  },
+};
+
+/** @returns The exit status, once it has stopped. */
+export async function runProxy(path: string, onStarted: (sluice: Sluice) => void = () => {}): Promise<number> {
+  const log = new EventLog("info", () => SYSTEM_CLOCK.epochMs());
+  const stopped = Promise.withResolvers<void>();
+  let sluice: Sluice | null = null;
+  let isStopping = false;
+  const onStop = (signal: Deno.Signal) => {
+    if (isStopping) Deno.exit(signal === "SIGINT" ? 130 : 143);
+    isStopping = true;
+    log.info("signal", { signal });
+    stopped.resolve();
+  };
+  const handlers: ReadonlyArray<readonly [Deno.Signal, () => void]> = [
+    ["SIGTERM", () => onStop("SIGTERM")],
+    ["SIGINT", () => onStop("SIGINT")],
+    ["SIGHUP", () => sluice?.reload("SIGHUP")],
+  ];
+  catchStrays(log);
+  for (const [signal, handler] of handlers) Deno.addSignalListener(signal, handler);
+  try {
+    sluice = await Sluice.start({
+      path,
+      clock: SYSTEM_CLOCK,
+      log,
+      seed: crypto.getRandomValues(new Uint32Array(1))[0],
+      stickySecret: crypto.getRandomValues(new Uint8Array(STICKY_SECRET_BYTES)).toHex(),
+    });
+    onStarted(sluice);
+    await stopped.promise;
+    await sluice.shutdown();
+    return 0;
+  } finally {
+    for (const [signal, handler] of handlers) Deno.removeSignalListener(signal, handler);
+  }
+}
+
+/** A promise that nobody waited for must not end a process that serves others: it is a bug, it is logged, it goes on. */
+function catchStrays(log: EventLog): void {
+  const report = (kind: string, error: unknown) =>
+    log.error("internal_error", { kind, message: String(error), stack: (error as Error | null)?.stack });
+  globalThis.addEventListener("unhandledrejection", (event) => {
+    event.preventDefault();
+    report("unhandled_rejection", event.reason);
+  });
+  globalThis.addEventListener("error", (event) => {
+    event.preventDefault();
+    report("uncaught_exception", event.error);
+  });
+}

@@ -1,0 +1,154 @@
+/**
+ * The open listeners, brought in line with a configuration.
+ *
+ * Listeners are told apart by their address. One that stays keeps its socket. A change happens in two steps, so that a
+ * reload is all or nothing: `open` opens what is new and can still be undone, `commit` closes what is gone.
+ */
+
+import { ProxyError } from "../base/errors.ts";
+import type { ListenerConfig } from "../config/types.ts";
+import { type Certificate, ServeListener } from "../engines/serve.ts";
+import type { ProxyCore } from "../proxy/core.ts";
+import type { EventLog } from "./log.ts";
+
+/** A listener could not be opened; the message says which and why, for people. */
+export class ListenError extends Error {
+  override readonly name = "ListenError";
+}
+
+export interface ListenerChange {
+  commit(): void;
+  undo(): void;
+}
+
+export class ListenerSet {
+  readonly #core: ProxyCore;
+  readonly #log: EventLog;
+  readonly #open: Map<string, ServeListener> = new Map();
+  readonly #closing: Set<Promise<void>> = new Set();
+
+  constructor(core: ProxyCore, log: EventLog) {
+    this.#core = core;
+    this.#log = log;
+  }
+
+  /** In the order they were opened. */
+  *[Symbol.iterator](): IterableIterator<ServeListener> {
+    yield* this.#open.values();
+  }
+
+  /** @throws {ListenError} Nothing has changed then. */
+  async prepare(configs: readonly ListenerConfig[]): Promise<ListenerChange> {
+    const certificates = await Promise.all(configs.map(readCertificate));
+    const opened: ServeListener[] = [];
+    const undo = () => opened.forEach((listener) => this.#close(listener));
+    const kept: (() => Promise<void>)[] = [];
+    try {
+      for (const [index, config] of configs.entries()) {
+        const certificate = certificates[index];
+        const current = this.#open.get(config.addressText);
+        const isSameKind = current !== undefined && (current.certificate === null) === (certificate === null);
+        if (isSameKind) kept.push(() => this.#update(current, config, certificate));
+        else opened.push(await this.#openListener(config, certificate, current));
+      }
+    } catch (error) {
+      undo();
+      throw error;
+    }
+    return {
+      undo,
+      commit: () => {
+        const wanted = new Set(configs.map((config) => config.addressText));
+        for (const [address, listener] of this.#open) {
+          if (wanted.has(address)) continue;
+          this.#open.delete(address);
+          this.#log.info("listener_closing", { listener: listener.config.name, address: listener.address });
+          this.#close(listener);
+        }
+        for (const listener of opened) {
+          this.#open.set(listener.config.addressText, listener);
+          this.#log.info("listening", { listener: listener.config.name, address: listener.address });
+        }
+        for (const update of kept) update();
+      },
+    };
+  }
+
+  /** Accepts no more; resolves when all that was in flight is out. */
+  async shutdown(): Promise<void> {
+    for (const listener of this.#open.values()) this.#close(listener);
+    this.#open.clear();
+    await Promise.all(this.#closing);
+  }
+
+  #close(listener: ServeListener): void {
+    const closing: Promise<void> = listener.shutdown().finally(() => this.#closing.delete(closing));
+    this.#closing.add(closing);
+  }
+
+  async #update(listener: ServeListener, config: ListenerConfig, certificate: Certificate | null): Promise<void> {
+    listener.configure(config);
+    const current = listener.certificate;
+    if (certificate === null || (current?.cert === certificate.cert && current.key === certificate.key)) return;
+    try {
+      await listener.replaceCertificate(certificate);
+      this.#log.info("certificate_replaced", { listener: config.name });
+    } catch (error) {
+      this.#log.error("certificate_refused", { listener: config.name, message: (error as Error).message });
+    }
+  }
+
+  async #openListener(
+    config: ListenerConfig,
+    certificate: Certificate | null,
+    current: ServeListener | undefined,
+  ): Promise<ServeListener> {
+    if (current !== undefined) {
+      throw new ListenError(
+        `Cannot switch TLS on or off at ${config.addressText} while it is open: restart, or use another address`,
+      );
+    }
+    if (config.address.kind === "unix") await removeDeadSocket(config.address.path);
+    try {
+      return new ServeListener({
+        core: this.#core,
+        config,
+        certificate,
+        onBug: (error) => this.#log.error("internal_error", { message: String(error), stack: (error as Error)?.stack }),
+      });
+    } catch (error) {
+      throw new ListenError(`Cannot listen on ${config.addressText}: ${reasonOf(error)}`, { cause: error });
+    }
+  }
+}
+
+async function readCertificate(config: ListenerConfig): Promise<Certificate | null> {
+  if (config.tls === null) return null;
+  try {
+    const [cert, key] = await Promise.all([
+      Deno.readTextFile(config.tls.certPath),
+      Deno.readTextFile(config.tls.keyPath),
+    ]);
+    return { cert, key };
+  } catch (error) {
+    throw new ListenError(`Cannot read the certificate of listener ${config.name}: ${(error as Error).message}`);
+  }
+}
+
+/** A socket file that nobody listens on is left over from a process that died. */
+async function removeDeadSocket(path: string): Promise<void> {
+  try {
+    (await Deno.connect({ transport: "unix", path })).close();
+  } catch (error) {
+    if (error instanceof Deno.errors.ConnectionRefused) await Deno.remove(path);
+    return;
+  }
+  throw new ListenError(`Cannot listen on unix:${path}: another process listens there`);
+}
+
+function reasonOf(error: unknown): string {
+  if (error instanceof Deno.errors.AddrInUse) return "the address is in use";
+  if (error instanceof Deno.errors.PermissionDenied) return "permission denied (ports below 1024 need a privilege)";
+  if (error instanceof Deno.errors.AddrNotAvailable) return "this machine does not have the address";
+  return error instanceof ProxyError || error instanceof Error ? error.message : String(error);
+}

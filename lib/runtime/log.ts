@@ -1,0 +1,54 @@
+/**
+ * What sluice says about itself: one JSON object a line, on stderr.
+ *
+ * `event` is a stable name to search for, everything else is there to read. Written synchronously: these lines are few,
+ * and the last one before an end must not be lost.
+ */
+
+export type LogLevel = "debug" | "info" | "warn" | "error";
+
+const RANK: Readonly<Record<LogLevel, number>> = { debug: 0, info: 1, warn: 2, error: 3 };
+
+const encoder = new TextEncoder();
+
+export class EventLog {
+  level: LogLevel;
+  readonly #write: (line: string) => void;
+  readonly #epochMs: () => number;
+
+  constructor(level: LogLevel, epochMs: () => number, write: (line: string) => void = writeToStderr) {
+    this.level = level;
+    this.#epochMs = epochMs;
+    this.#write = write;
+  }
+
+  debug(event: string, details: Readonly<Record<string, unknown>> = {}): void {
+    this.#log("debug", event, details);
+  }
+
+  info(event: string, details: Readonly<Record<string, unknown>> = {}): void {
+    this.#log("info", event, details);
+  }
+
+  warn(event: string, details: Readonly<Record<string, unknown>> = {}): void {
+    this.#log("warn", event, details);
+  }
+
+  error(event: string, details: Readonly<Record<string, unknown>> = {}): void {
+    this.#log("error", event, details);
+  }
+
+  #log(level: LogLevel, event: string, details: Readonly<Record<string, unknown>>): void {
+    if (RANK[level] < RANK[this.level]) return;
+    this.#write(JSON.stringify({ time: new Date(this.#epochMs()).toISOString(), level, event, ...details }) + "\n");
+  }
+}
+
+function writeToStderr(line: string): void {
+  const bytes = encoder.encode(line);
+  try {
+    for (let written = 0; written < bytes.length;) written += Deno.stderr.writeSync(bytes.subarray(written));
+  } catch {
+    // Nobody listens on stderr any more; there is no other place to say so, and no reason to stop serving.
+  }
+}

@@ -1,0 +1,51 @@
+/**
+ * What this process was allowed to do by Deno, against what a configuration needs.
+ *
+ * Asked before a configuration is put in force, so that a backend which may not be reached is a message now and not a
+ * failed request later. Never prompts: only what is granted counts.
+ */
+
+import type { LoadedConfig } from "../config/load.ts";
+import { requiredPermissions } from "../config/permissions.ts";
+
+/** The configuration needs more than was granted; the message says what, for people. */
+export class PermissionError extends Error {
+  override readonly name = "PermissionError";
+
+  /** @param missing Deno flags, one a kind, with just what is missing. */
+  constructor(missing: readonly string[]) {
+    super(`needs Deno permissions that were not granted: ${missing.join(" ")} (see "sluice permissions")`);
+  }
+}
+
+/** @returns Flags with the values that are not granted; empty when all is well. */
+export async function missingPermissions({ config, files, envNames }: LoadedConfig): Promise<readonly string[]> {
+  const missing: string[] = [];
+  for (const flag of requiredPermissions(config, files, { envNames })) {
+    const [, kind, list] = /^--allow-(\w+)=(.*)$/s.exec(flag)!;
+    const denied: string[] = [];
+    for (const value of splitList(list)) {
+      const state = (await Deno.permissions.query(descriptor(kind, value))).state;
+      if (state !== "granted") denied.push(value.replaceAll(",", ",,"));
+    }
+    if (denied.length > 0) missing.push(`--allow-${kind}=${denied.join(",")}`);
+  }
+  return missing;
+}
+
+function descriptor(kind: string, value: string): Deno.PermissionDescriptor {
+  switch (kind) {
+    case "net":
+      return { name: "net", host: value };
+    case "read":
+    case "write":
+      return { name: kind, path: value };
+    default:
+      return { name: "env", variable: value };
+  }
+}
+
+/** Values are separated by one comma; two stand for one inside a value. */
+function splitList(list: string): string[] {
+  return list.split(/(?<!,),(?!,)/).map((value) => value.replaceAll(",,", ","));
+}
