@@ -93,8 +93,11 @@ export class Reader {
   #key(key: KeySpec, raw: unknown, place: Place): unknown {
     if (raw !== undefined) {
       const isDefault = key.default === "" || JSON.stringify(raw) === JSON.stringify(DEFAULTS[key.default]);
-      if (place.isFrozen && !isDefault) this.#found.issue(place.path, "not supported yet");
-      return this.#value(key.spec, raw, place);
+      const value = this.#value(key.spec, raw, place);
+      // Reported last: what it says is still read as it is, so that other checks do not complain about a stand-in.
+      const isRefused = place.isFrozen && !isDefault && !this.#found.hasFailed(place.path);
+      if (isRefused) this.#found.issue(place.path, "not supported yet");
+      return value;
     }
     if (key.presence === "optional") return null;
     if (key.presence === "required") {

@@ -9,7 +9,7 @@
 import { joinIndex, joinKey } from "./key_path.ts";
 
 type NodeKind =
-  /** A header's middle part (`a` of `[a.b]`): may get a header of its own. */
+  /** A header's middle part (`a` of `[a.b]`): is only there for its parts. */
   | "implicit"
   /** Named by a header. */
   | "table"
@@ -21,10 +21,10 @@ type NodeKind =
   | "value";
 
 export interface KeyNode {
-  kind: NodeKind;
+  readonly kind: NodeKind;
   readonly path: string;
   /** Where it was first mentioned. */
-  line: number;
+  readonly line: number;
   readonly children: Map<string, KeyNode>;
   /** Of "tables". */
   count: number;
@@ -50,10 +50,10 @@ export class KeyTree {
     const known = parent.children.get(name);
     if (known === undefined) return this.#add(parent, name, "table", line);
     if (known.kind === "implicit") {
-      known.kind = "table";
-      known.line = line;
-      this.lines.set(known.path, line);
-      return known;
+      // TOML allows it, the parser of @std/toml (1.0) does not: it would fail with a message that explains nothing.
+      const message = `the header [${known.path}] must stand above those of its parts, the first of which is at line`;
+      this.clashes.push({ line, key: known.path, message: `${message} ${known.line}` });
+      return detached(known.path, line);
     }
     this.#clash(known, line, known.kind === "table" ? "already defined" : "already set");
     return detached(known.path, line);
@@ -66,7 +66,7 @@ export class KeyTree {
     let list = parent.children.get(name);
     if (list === undefined) list = this.#add(parent, name, "tables", line);
     if (list.kind !== "tables") {
-      this.#clash(list, line, "already set, and not as a list of tables,");
+      this.#clash(list, line, "already set");
       return detached(list.path, line);
     }
     const element = node("table", joinIndex(list.path, list.count++), line);

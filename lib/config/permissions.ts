@@ -1,0 +1,72 @@
+/**
+ * The exact Deno permissions that a configuration needs, as command-line flags.
+ *
+ * A Unix socket needs all three of net (as `unix:/path`), read and write (Deno 2.9, listening as well as connecting).
+ * The configuration's folder is read as a whole, because watching it is how a replaced file is noticed.
+ */
+
+import { formatAddress } from "../base/address.ts";
+import { ENV_NAMES } from "./defaults.ts";
+import { folderOf } from "./paths.ts";
+import type { BackendAddress, Config, ListenAddress } from "./types.ts";
+
+/** Read by the command line, to find the configuration. */
+const CONFIG_VARIABLE = "SLUICE_CONFIG";
+
+export interface PermissionOptions {
+  /** Variables that the text of the configuration refers to. */
+  readonly envNames?: readonly string[];
+}
+
+/**
+ * @param files What `loadConfig()` read.
+ * @returns One flag a kind, in the order net, read, write, env; a kind that is not needed is left out.
+ */
+export function requiredPermissions(
+  config: Config,
+  files: readonly string[],
+  { envNames = [] }: PermissionOptions = {},
+): readonly string[] {
+  const net = new Set<string>();
+  const read = new Set<string>();
+  const write = new Set<string>();
+  const folder = folderOf(config.path);
+  read.add(folder);
+  for (const file of files) if (!isInside(folder, file)) read.add(file);
+  for (const address of addressesOf(config)) {
+    net.add(formatAddress(address));
+    if (address.kind !== "unix") continue;
+    if (!isInside(folder, address.path)) read.add(address.path);
+    write.add(address.path);
+  }
+  if (config.log.access !== "stdout" && config.log.access !== "off") write.add(config.log.access);
+  const env = new Set([CONFIG_VARIABLE, ...ENV_NAMES, ...envNames]);
+  return [flagOf("net", net), flagOf("read", read), flagOf("write", write), flagOf("env", env)].filter(Boolean);
+}
+
+function addressesOf({ listeners, admin, upstreams }: Config): ReadonlyArray<ListenAddress | BackendAddress> {
+  const ours = listeners.map(({ address }) => address);
+  if (admin !== null) ours.push(admin.address);
+  return [...ours, ...upstreams.flatMap(({ backends }) => backends.map(({ address }) => address))];
+}
+
+function isInside(folder: string, path: string): boolean {
+  if (folder === ".") return !path.startsWith("/") && !path.startsWith("..");
+  return path.startsWith(folder === "/" ? "/" : `${folder}/`);
+}
+
+/**
+ * A comma ends a value and cannot be escaped (Deno 2.9): a file whose path has one is allowed by the folder above it,
+ * a socket by the kind as a whole.
+ */
+function flagOf(kind: string, values: ReadonlySet<string>): string {
+  if (values.size === 0) return "";
+  const writable = new Set<string>();
+  for (const value of values) {
+    let text = value;
+    while (text.includes(",") && kind !== "net") text = folderOf(text);
+    if (text.includes(",")) return `--allow-${kind}`;
+    writable.add(text);
+  }
+  return `--allow-${kind}=${[...writable].join(",")}`;
+}
