@@ -1,5 +1,6 @@
 /** What the tests of the configuration share: files that are not there, and texts to load. */
 
+import { assertEquals } from "@std/assert";
 import { ConfigError } from "../lib/config/issue.ts";
 import { loadConfig, type LoadedConfig, type LoadOptions } from "../lib/config/load.ts";
 
@@ -192,5 +193,25 @@ export async function problems(text: string, fixture: Fixture = {}): Promise<rea
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     return error.message.split("\n");
+  }
+}
+
+/** Replaces the lines of a part of MINIMAL. */
+export const listener = (text: string) => MINIMAL.replace('address = "0.0.0.0:8080"', text);
+export const upstream = (text: string) => MINIMAL.replace("[[routes]]", `${text}\n[[routes]]`);
+export const backends = (text: string, more = "") =>
+  MINIMAL.replace(/backends = .*/, `backends = [${text}]\n${more}`.trim());
+export const route = (text: string) => MINIMAL.replace('upstream = "api"', text);
+export const routed = (text: string) => route(`upstream = "api"\n${text}`);
+
+/** One text with the problems it has: `LINE: key: message` each. */
+export type Case = readonly [name: string, text: string, ...expected: string[]];
+
+/** Registers a test for each row. Everything counts as supported. */
+export function refuses(cases: readonly Case[]): void {
+  for (const [name, text, ...expected] of cases) {
+    Deno.test(`validate() refuses ${name}`, async () => {
+      assertEquals(await problems(text, EVERYTHING_WORKS), expected.map((line) => `config.toml:${line}`));
+    });
   }
 }

@@ -6,6 +6,13 @@ const CASES: ReadonlyArray<{ name: string; word: string; names: readonly string[
   { name: "forgives case", word: "Round_Robin", names: ["round_robin"], expected: "round_robin" },
   { name: "finds a doubled letter", word: "apii", names: ["web", "api"], expected: "api" },
   { name: "finds a swap", word: "wieght", names: ["width", "weight"], expected: "weight" },
+  { name: "finds a name that goes on", word: "warning", names: ["debug", "warn"], expected: "warn" },
+  {
+    name: "finds a name cut off",
+    word: "max_conn",
+    names: ["max_idle", "max_connections"],
+    expected: "max_connections",
+  },
   { name: "says nothing about a stranger", word: "zebra", names: ["round_robin", "hash"], expected: "" },
   { name: "says nothing about the empty word", word: "", names: ["a"], expected: "" },
   { name: "takes the earlier of two", word: "ab1", names: ["ab2", "ab3"], expected: "ab2" },

@@ -6,6 +6,9 @@
 /** Words longer than this are not compared: nobody means a name of that length, and the distance is quadratic. */
 const COMPARED_LENGTH_MAX = 64;
 
+/** A name cut off after so many letters is still that name. */
+const PREFIX_LENGTH_MIN = 4;
+
 /** @returns The nearest of `names`, or "" when none is near enough to suggest. The earlier one wins a tie. */
 export function nearestName(word: string, names: Iterable<string>): string {
   const wanted = fold(word);
@@ -16,7 +19,7 @@ export function nearestName(word: string, names: Iterable<string>): string {
     const known = fold(name);
     if (known.length > COMPARED_LENGTH_MAX) continue;
     const allowed = Math.max(1, Math.floor(Math.max(wanted.length, known.length) / 3));
-    const distance = editDistance(wanted, known);
+    const distance = isLonger(wanted, known) ? 1 : editDistance(wanted, known);
     if (distance <= allowed && distance < bestDistance && distance < known.length) {
       best = name;
       bestDistance = distance;
@@ -42,6 +45,12 @@ export function editDistance(a: string, b: string): number {
     previous = current;
   }
   return previous[b.length];
+}
+
+/** "warning" for "warn", "max_conn" for "max_connections". */
+function isLonger(a: string, b: string): boolean {
+  const [short, long] = a.length < b.length ? [a, b] : [b, a];
+  return short.length >= PREFIX_LENGTH_MIN && short.length < long.length && long.startsWith(short);
 }
 
 function fold(name: string): string {
