@@ -9,6 +9,7 @@ import { ProxyError } from "../base/errors.ts";
 import type { ListenerConfig } from "../config/types.ts";
 import { type Certificate, ServeListener } from "../engines/serve.ts";
 import type { ProxyCore } from "../proxy/core.ts";
+import { probeSocket } from "../transport/dial.ts";
 import type { EventLog } from "./log.ts";
 
 /** A listener could not be opened; the message says which and why, for people. */
@@ -137,13 +138,14 @@ async function readCertificate(config: ListenerConfig): Promise<Certificate | nu
 
 /** A socket file that nobody listens on is left over from a process that died. */
 async function removeDeadSocket(path: string): Promise<void> {
-  try {
-    (await Deno.connect({ transport: "unix", path })).close();
-  } catch (error) {
-    if (error instanceof Deno.errors.ConnectionRefused) await Deno.remove(path);
-    return;
+  switch (await probeSocket(path)) {
+    case "alive":
+      throw new ListenError(`Cannot listen on unix:${path}: another process listens there`);
+    case "dead":
+      return await Deno.remove(path);
+    case "none":
+      return;
   }
-  throw new ListenError(`Cannot listen on unix:${path}: another process listens there`);
 }
 
 function reasonOf(error: unknown): string {

@@ -154,6 +154,16 @@ function connectErrorCode(error: unknown): ErrorCode {
   return "connect_failed";
 }
 
+/** Whether somebody listens on a Unix socket's file, nobody does, or there is none (or none that we may use). */
+export async function probeSocket(path: string): Promise<"alive" | "dead" | "none"> {
+  try {
+    closeQuietly(await Deno.connect({ transport: "unix", path }));
+    return "alive";
+  } catch (error) {
+    return error instanceof Deno.errors.ConnectionRefused ? "dead" : "none";
+  }
+}
+
 /** Closing twice, or closing what the other side has closed, is not an error for us. */
 export function closeQuietly(conn: { close(): void }): void {
   try {

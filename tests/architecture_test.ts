@@ -1,0 +1,140 @@
+/**
+ * The folder map of docs/architecture.md, enforced: imports point downwards only, pure folders touch nothing outside, one
+ * importer per dependency, files stay short.
+ */
+
+import { assertEquals } from "./support/assert.ts";
+
+const ROOT = new URL("../", import.meta.url).pathname;
+
+/** From the bottom up. Folders of one row do not import each other. */
+const LAYERS: ReadonlyArray<readonly string[]> = [
+  ["lib/base"],
+  [
+    "lib/http1",
+    "lib/fields",
+    "lib/routing",
+    "lib/backend",
+    "lib/resilience",
+    "lib/observe",
+    "lib/websocket",
+    "strategies",
+  ],
+  ["lib/config", "lib/transport"],
+  ["lib/plan"],
+  ["lib/proxy", "lib/health"],
+  ["lib/engines"],
+  ["lib/admin"],
+  ["lib/runtime"],
+  ["lib/cli"],
+  ["main.ts"],
+];
+
+/** Where nothing but arguments goes in: no clock, no randomness, no file, no socket, no timer. */
+const PURE: readonly string[] = LAYERS.slice(0, 2).flat();
+/** The clock itself has to read the clock. */
+const IMPURE_FILES: ReadonlySet<string> = new Set(["lib/base/clock.ts"]);
+const IMPURITIES =
+  /\b(Deno\.|Date\.now|new Date\(\)|performance\.|Math\.random|getRandomValues|randomUUID|setTimeout|setInterval|fetch\()/;
+
+/** Who may import a package. */
+const IMPORTERS: Readonly<Record<string, readonly string[]>> = {
+  "@std/toml": ["lib/config/parse.ts"],
+  "@std/http/cookie": ["lib/fields/cookies.ts"],
+  "@std/http/status": ["lib/proxy/local_response.ts"],
+  "@std/http/negotiation": ["lib/proxy/local_response.ts"],
+};
+
+/** What only one place may call. */
+const SINGLE_PLACES: ReadonlyArray<{ call: RegExp; name: string; files: readonly string[] }> = [
+  { name: "Deno.serve", call: /\bDeno\.serve\(/, files: ["lib/cli/demo.ts", "lib/engines/serve.ts"] },
+  { name: "dialling", call: /\bDeno\.(connect|connectTls|startTls)\(/, files: ["lib/transport/dial.ts"] },
+];
+
+const LINES_MAX = 400;
+
+interface SourceFile {
+  readonly path: string;
+  readonly text: string;
+  /** Without comments. */
+  readonly code: string;
+}
+
+const FILES: readonly SourceFile[] = [...sources("lib"), ...sources("strategies"), source("main.ts")];
+
+function* sources(folder: string): IterableIterator<SourceFile> {
+  for (const entry of Deno.readDirSync(ROOT + folder)) {
+    const path = `${folder}/${entry.name}`;
+    if (entry.isDirectory) yield* sources(path);
+    else if (path.endsWith(".ts")) yield source(path);
+  }
+}
+
+function source(path: string): SourceFile {
+  const text = Deno.readTextFileSync(ROOT + path);
+  const code = text.replace(/\/\*[\s\S]*?\*\//g, "").replace(/^\s*\/\/.*$/gm, "").replace(/\s\/\/ .*$/gm, "");
+  return { path, text, code };
+}
+
+function importsOf({ code }: SourceFile): string[] {
+  return [...code.matchAll(/^(?:import|export)\b[^"'();]*?\bfrom\s+"([^"]+)"|^import\s+"([^"]+)"/gm)]
+    .map((match) => match[1] ?? match[2]);
+}
+
+function folderOf(path: string): string {
+  return path === "main.ts"
+    ? path
+    : path.startsWith("lib/")
+    ? path.split("/").slice(0, 2).join("/")
+    : path.split("/")[0];
+}
+
+function layerOf(folder: string): number {
+  return LAYERS.findIndex((row) => row.includes(folder));
+}
+
+Deno.test("architecture: every source file is in a folder of the map", () => {
+  assertEquals(FILES.filter(({ path }) => layerOf(folderOf(path)) < 0).map(({ path }) => path), []);
+});
+
+Deno.test("architecture: imports point downwards", () => {
+  const wrong: string[] = [];
+  for (const file of FILES) {
+    const from = folderOf(file.path);
+    for (const specifier of importsOf(file).filter((text) => text.startsWith("."))) {
+      const target = new URL(specifier, `file:///${file.path}`).pathname.slice(1);
+      const to = folderOf(target);
+      if (from !== to && layerOf(to) >= layerOf(from)) wrong.push(`${file.path} imports ${target}`);
+    }
+  }
+  assertEquals(wrong, []);
+});
+
+Deno.test("architecture: pure folders read no clock, randomness, file or socket", () => {
+  const wrong = FILES
+    .filter(({ path }) => PURE.includes(folderOf(path)) && !IMPURE_FILES.has(path))
+    .filter(({ code }) => IMPURITIES.test(code))
+    .map(({ path, code }) => `${path}: ${IMPURITIES.exec(code)![0]}`);
+  assertEquals(wrong, []);
+});
+
+Deno.test("architecture: packages have one importer", () => {
+  const wrong: string[] = [];
+  for (const file of FILES) {
+    for (const specifier of importsOf(file).filter((text) => !text.startsWith("."))) {
+      if (!IMPORTERS[specifier]?.includes(file.path)) wrong.push(`${file.path} imports ${specifier}`);
+    }
+  }
+  assertEquals(wrong, []);
+});
+
+for (const { name, call, files } of SINGLE_PLACES) {
+  Deno.test(`architecture: ${name} happens in ${files.join(" and ")} only`, () => {
+    assertEquals(FILES.filter(({ code }) => call.test(code)).map(({ path }) => path).sort(), [...files].sort());
+  });
+}
+
+Deno.test(`architecture: no source file is longer than ${LINES_MAX} lines`, () => {
+  const long = FILES.filter(({ text }) => text.split("\n").length > LINES_MAX + 1).map(({ path }) => path);
+  assertEquals(long, []);
+});
