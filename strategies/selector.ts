@@ -42,7 +42,7 @@ export interface SelectorSpec {
   readonly table: BackendTable;
   /** Eligible positions; written by the health side at any time. */
   readonly eligible: Int32Array;
-  /** Uniform in [0, 1). Seeded once by the caller. */
+  /** Uniform in [0, 1). Read when the selector is made, to seed its own generator; not retained. */
   readonly random: () => number;
   /** `hash`: who chooses when the key is absent. `sticky`: who chooses without a valid cookie. */
   readonly fallback: StrategyName;

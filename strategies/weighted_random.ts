@@ -8,8 +8,9 @@
  */
 
 import { clearBit, hasBit, lowestBit } from "../lib/base/bits.ts";
+import type { RandomSource } from "../lib/base/random.ts";
 import { copyAvailable, type Members } from "./members.ts";
-import type { Draw } from "./random.ts";
+import { createSource, type Draw } from "./random.ts";
 import type { PickInput, SelectorSpec } from "./selector.ts";
 
 /** With half of the weight available, 15 picks of 16 need no scan. */
@@ -21,7 +22,7 @@ export class WeightedRandom implements Draw {
   readonly #available: Int32Array;
   readonly #weights: Float64Array;
   readonly #table: AliasTable;
-  readonly #random: () => number;
+  readonly #random: RandomSource;
 
   constructor(spec: SelectorSpec, members: Members) {
     this.#eligible = spec.eligible;
@@ -29,7 +30,7 @@ export class WeightedRandom implements Draw {
     this.#available = new Int32Array(members.words.length);
     this.#weights = members.weights;
     this.#table = createAliasTable(members);
-    this.#random = spec.random;
+    this.#random = createSource(spec);
   }
 
   pick(input: PickInput): number {
@@ -49,10 +50,8 @@ export class WeightedRandom implements Draw {
   #draw(): number {
     const { columns, thresholds, aliases } = this.#table;
     for (let attempt = 0; attempt < DRAWS_MAX; attempt++) {
-      // One number serves twice: its whole part chooses the column, what follows the side of the column.
-      const point = this.#random() * columns.length;
-      const column = point | 0;
-      const position = point < thresholds[column] ? columns[column] : aliases[column];
+      const column = this.#random.below(columns.length);
+      const position = this.#random.bits() < thresholds[column] ? columns[column] : aliases[column];
       if (hasBit(this.#available, position)) return position;
     }
     return this.#scan();
@@ -66,7 +65,7 @@ export class WeightedRandom implements Draw {
       for (let rest = available[w]; rest !== 0; rest &= rest - 1) total += weights[(w << 5) | lowestBit(rest)];
     }
     if (total === 0) return -1;
-    let left = this.#random() * total;
+    let left = this.#random.below(total); // 8192 members of 65535 stay below 2³¹
     for (let w = 0; w < available.length; w++) {
       for (let rest = available[w]; rest !== 0; rest &= rest - 1) {
         const position = (w << 5) | lowestBit(rest);
@@ -74,11 +73,11 @@ export class WeightedRandom implements Draw {
         if (left < 0) return position;
       }
     }
-    return -1; // Not reached: weights are whole numbers, so the sums are exact and `left` started below `total`.
+    return -1; // Not reached: weights are whole numbers, and `left` started below `total`.
   }
 }
 
-/** Column c of k covers [c, c + 1): below the threshold it means its own position, from there on its alias. */
+/** 32 signed random bits below a column's threshold mean its own position, others its alias. */
 interface AliasTable {
   readonly columns: Int32Array;
   readonly thresholds: Float64Array;
@@ -90,7 +89,7 @@ function createAliasTable(members: Members): AliasTable {
   const count = columns.length;
   const total = members.weights.reduce((sum, weight) => sum + weight, 0);
   const shares = Float64Array.from(columns, (position) => members.weights[position] * count / total);
-  const thresholds = Float64Array.from(columns, (_, column) => column + 1);
+  const thresholds = new Float64Array(count).fill(Infinity);
   const aliases = Int32Array.from(columns);
   const poor: number[] = [];
   const rich: number[] = [];
@@ -98,7 +97,7 @@ function createAliasTable(members: Members): AliasTable {
   while (poor.length > 0 && rich.length > 0) {
     const column = poor.pop()!;
     const giver = rich[rich.length - 1];
-    thresholds[column] = column + shares[column];
+    thresholds[column] = (shares[column] - 0.5) * 0x1_0000_0000;
     aliases[column] = columns[giver];
     shares[giver] -= 1 - shares[column];
     if (shares[giver] < 1) poor.push(rich.pop()!);
