@@ -22,6 +22,7 @@ import { compileRewrite } from "../routing/rewrite.ts";
 import { describeConflict, RouteConflictError } from "../routing/route_conflicts.ts";
 import { RouteTable } from "../routing/route_table.ts";
 import { createSelector } from "../../strategies/factory.ts";
+import { hostOf } from "./backend_host.ts";
 import { type Affinity, HashAffinity, NoAffinity, StickyAffinity } from "./affinity.ts";
 import type { Resources } from "./resources.ts";
 import type { ActionPlan, BackendPlan, BackendState, Plan, RoutePlan, UpstreamPlan } from "./types.ts";
@@ -134,13 +135,10 @@ function compileUpstream(upstream: UpstreamConfig, affinity: Affinity, parts: Up
   };
 }
 
+/** What to send as `Host`; "": the client's. */
 function hostFor(upstream: UpstreamConfig, backend: BackendConfig): string {
   if (upstream.host === "preserve") return "";
-  if (upstream.host !== "backend") return upstream.host;
-  const { address } = backend;
-  if (address.kind === "unix") return "localhost"; // a socket file has no name of its own that a Host could hold
-  const name = address.hostname.includes(":") ? `[${address.hostname}]` : address.hostname;
-  return address.port === (address.tls ? 443 : 80) ? name : `${name}:${address.port}`;
+  return upstream.host === "backend" ? hostOf(backend.address) : upstream.host;
 }
 
 async function compileAffinity(upstream: UpstreamConfig, context: CompileContext): Promise<Affinity> {

@@ -11,6 +11,7 @@ import { createRandom } from "../base/random.ts";
 import { describeReason, type HealthChange } from "../backend/health_reason.ts";
 import { ConfigError, formatIssue } from "../config/issue.ts";
 import type { LoadedConfig } from "../config/load.ts";
+import { Prober } from "../health/prober.ts";
 import { createRequestIds } from "../observe/request_id.ts";
 import { compile, dispose } from "../plan/compile.ts";
 import { PlanHolder } from "../plan/holder.ts";
@@ -55,6 +56,7 @@ export class Sluice {
   readonly #deadlines: Deadlines;
   readonly #accessLog: AccessLog;
   readonly #watcher: FileWatcher;
+  readonly #prober: Prober;
   readonly #random: () => number;
   readonly #timers: ReturnType<typeof setInterval>[] = [];
   #loaded: LoadedConfig;
@@ -113,6 +115,7 @@ export class Sluice {
       random: parts.random,
     });
     this.listeners = new ListenerSet(this.core, log);
+    this.#prober = new Prober(clock, parts.random);
     this.#watcher = new FileWatcher(() => this.reload("file"));
   }
 
@@ -167,6 +170,7 @@ export class Sluice {
     const change = await this.listeners.prepare(config.listeners);
     change.commit();
     this.resources.sweep(); // opens what is to be kept warm
+    this.#prober.follow(this.core.plans.current.plan);
     await this.#watcher.watch(files);
     this.#warn(warnings.map((issue) => formatIssue(this.#options.path, issue)));
     this.#log.info("started", { generation: this.generation, pid: Deno.pid, config: this.#options.path });
@@ -209,6 +213,7 @@ export class Sluice {
     this.#log.level = loaded.config.log.level;
     this.core.plans.swap(plan);
     this.resources.sweep();
+    this.#prober.follow(plan);
   }
 
   #warn(messages: readonly string[]): void {
@@ -237,6 +242,7 @@ export class Sluice {
   async #close(): Promise<void> {
     for (const timer of this.#timers.splice(0)) clearInterval(timer);
     this.#deadlines.stop();
+    this.#prober.close();
     await this.#watcher.close();
     this.resources.close();
     await this.#accessLog.close();
