@@ -4,13 +4,11 @@
  * At each pick every available member earns its weight in credit; the richest is picked (the first of equals) and pays
  * what all available ones earned together. Credits so sum up to 0 for ever.
  *
- * One that is not available neither earns nor pays: its credit stays frozen. It does not save up turns while it is
- * away, and returns at the point of its cycle where it left. Setting the credit to 0 instead was rejected: a backend
- * that flaps would leave rich and return level, and the debt of the others would grow with each flap, until its return
- * sets off a burst. For the same reason flapping in the worst order can drive frozen credits beyond what a steady set
- * ever reaches (plus or minus the total weight). So the one who is picked has its credit cut to that range: nobody is
- * ever deeper in debt than one total, and nobody who returns gets more than a few picks beyond its share at once. With
- * a steady set the cut does nothing.
+ * One that is not available neither earns nor pays: its credit stays frozen. It saves up no turns while it is away, and
+ * returns at the point of its cycle where it left. Setting the credit to 0 instead was rejected: a backend that flaps
+ * would leave rich and return level each time, and the growing debt of the others would end in a burst. With frozen
+ * credits nobody gets further than one total weight from what is due to it, in whatever order backends come and go
+ * (the tests try many), so a return is worth at most one turn more than the share.
  *
  * Costs O(members) a pick. Members of equal weight are round robin's business: the factory sees to it.
  */
@@ -23,15 +21,13 @@ export class SmoothWeighted implements Selector {
   readonly #eligible: Int32Array;
   readonly #members: Int32Array;
   readonly #weights: Float64Array;
-  readonly #credits: Float64Array; // whole numbers; doubles because 8192 × 65535 × 2 comes near 2³¹
-  readonly #total: number;
+  readonly #credits: Int32Array; // below the total weight, 8192 × 65535 at most
 
   constructor(spec: SelectorSpec, members: Members) {
     this.#eligible = spec.eligible;
     this.#members = members.words;
     this.#weights = members.weights;
-    this.#credits = new Float64Array(members.weights.length);
-    this.#total = members.weights.reduce((sum, weight) => sum + weight, 0);
+    this.#credits = new Int32Array(members.weights.length);
   }
 
   pick(input: PickInput): number {
@@ -54,10 +50,7 @@ export class SmoothWeighted implements Selector {
         }
       }
     }
-    if (richest !== -1) {
-      const paid = (highest < this.#total ? highest : this.#total) - earned;
-      credits[richest] = paid > -this.#total ? paid : -this.#total;
-    }
+    if (richest !== -1) credits[richest] = highest - earned;
     return richest;
   }
 }
