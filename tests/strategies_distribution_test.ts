@@ -71,7 +71,7 @@ Deno.test("SmoothWeighted.pick() leaves no debt when one is out, and gives it no
   assertEquals(pickText(fixture, 8), "abcaabca");
 });
 
-for (const weights of [[5, 1, 1], [100, 1, 1, 1], Array(8).fill(1), [10, 9, 8, 7, 6, 5, 4, 3, 2, 1]]) {
+for (const weights of [[5, 1, 1], [100, 1, 1, 1], [2, 1, 1, 1, 1, 1, 1, 1], [10, 9, 8, 7, 6, 5, 4, 3, 2, 1]]) {
   for (const stays of [1, 5]) {
     Deno.test(`SmoothWeighted.pick() stays fair when backends flap (${weights}, for ${stays} picks)`, () => {
       const fixture = createFixture("weighted_round_robin", { weights, seed: 4 });
