@@ -20,6 +20,8 @@ export interface ServeListenerFacts {
 }
 
 const DIGITS = /^\d{1,15}$/;
+/** What Deno has of a body already takes three turns of the microtask queue to get here. */
+const TURNS_FOR_BODY = 16;
 
 export class ServeRequest implements ProxyRequest {
   readonly method: string;
@@ -34,11 +36,14 @@ export class ServeRequest implements ProxyRequest {
   /** Why it can't be served; "" when it can. */
   readonly problem: ErrorCode | "";
   bodyLength: number;
+  /** Nothing announces a body: `settleBody()` finds out whether there is one. */
+  readonly isBodyUncertain: boolean;
   readonly #request: Request;
   readonly #fields: ReadonlyArray<[name: string, value: string]>;
   readonly #bodyBytesMax: number;
   #reader: ReadableStreamDefaultReader<Uint8Array> | null = null;
   #bodyBytes = 0;
+  #readAhead: Promise<Uint8Array | null> | null = null;
 
   constructor(request: Request, info: Deno.ServeHandlerInfo, facts: ServeListenerFacts) {
     this.#request = request;
@@ -49,13 +54,14 @@ export class ServeRequest implements ProxyRequest {
     this.protocol = this.field("host") === null ? "HTTP/2.0" : "HTTP/1.1";
     this.bodyTimeoutMs = facts.limits.bodyTimeoutMs;
     const addr = info.remoteAddr;
-    this.peerIp = addr.transport === "tcp" ? normalizeIp(addr.hostname) : "";
+    this.peerIp = addr.transport === "tcp" ? plainIp(addr.hostname) : "";
     const url = request.url;
     const { authority, target, problem } = serveTarget(this.method, url, this.field("host"), facts.fallback);
     this.authority = authority;
     this.target = target;
     this.upgrade = this.#wantsWebSocket() ? "websocket" : "";
     this.bodyLength = this.#declaredLength();
+    this.isBodyUncertain = this.bodyLength === UNKNOWN_LENGTH && this.field("transfer-encoding") === null;
     this.problem = problem !== "" ? problem : this.#overLimit(url, facts.limits);
   }
 
@@ -78,7 +84,30 @@ export class ServeRequest implements ProxyRequest {
     }
   }
 
-  async readBody(): Promise<Uint8Array | null> {
+  /**
+   * Without `Content-Length` and `Transfer-Encoding` there is no body in HTTP/1.1, but there may be one in HTTP/2, and
+   * Deno does not tell which of the two this is. What it has of the body does: the end, at once, where there is none.
+   */
+  async settleBody(): Promise<void> {
+    let isHere = false;
+    let isEmpty = false;
+    const reading = this.readBody();
+    reading.then((piece) => {
+      isHere = true;
+      isEmpty = piece === null;
+    }, () => isHere = true); // whoever reads the body gets the error
+    for (let turn = 0; turn < TURNS_FOR_BODY && !isHere; turn++) await undefined;
+    if (isEmpty) this.bodyLength = NO_BODY;
+    else this.#readAhead = reading;
+  }
+
+  readBody(): Promise<Uint8Array | null> {
+    const reading = this.#readAhead ?? this.#readPiece();
+    this.#readAhead = null;
+    return reading;
+  }
+
+  async #readPiece(): Promise<Uint8Array | null> {
     if (this.#reader === null) {
       const body = this.#request.body;
       if (body === null) return null;
@@ -86,7 +115,7 @@ export class ServeRequest implements ProxyRequest {
     }
     let result: ReadableStreamReadResult<Uint8Array>;
     try {
-      result = await this.#reader.read();
+      do result = await this.#reader.read(); while (!result.done && result.value.length === 0);
     } catch (error) {
       throw new ProxyError("request_body_broken", "", error);
     }
@@ -117,8 +146,7 @@ export class ServeRequest implements ProxyRequest {
     const length = this.field("content-length");
     if (length !== null) return DIGITS.test(length) ? Number(length) : UNKNOWN_LENGTH;
     if (this.field("transfer-encoding") !== null) return UNKNOWN_LENGTH;
-    if (this.method === "GET" || this.method === "HEAD" || this.upgrade !== "") return NO_BODY;
-    return this.#request.body === null ? NO_BODY : UNKNOWN_LENGTH;
+    return this.method === "GET" || this.method === "HEAD" || this.upgrade !== "" ? NO_BODY : UNKNOWN_LENGTH;
   }
 
   #overLimit(url: string, limits: ListenerLimits): ErrorCode | "" {
@@ -132,4 +160,9 @@ export class ServeRequest implements ProxyRequest {
     if (bytes > limits.headBytesMax) return "request_head_too_large";
     return limits.bodyBytesMax > 0 && this.bodyLength > limits.bodyBytesMax ? "request_body_too_large" : "";
   }
+}
+
+/** The kernel writes addresses in one form only; what needs a look is an IPv4 address on an IPv6 socket. */
+function plainIp(hostname: string): string {
+  return hostname.includes(":") ? normalizeIp(hostname) : hostname;
 }
