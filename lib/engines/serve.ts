@@ -125,6 +125,7 @@ export class ServeListener {
   async #handle(request: Request, info: Deno.ServeHandlerInfo): Promise<Response> {
     const incoming = new ServeRequest(request, info, this.#facts);
     if (incoming.problem !== "") return serveResponse(refuse(this.#core, incoming, incoming.problem));
+    if (incoming.isBodyUncertain) await incoming.settleBody();
     const exchange = await handle(this.#core, incoming);
     try {
       if (exchange.local === null && exchange.status === 101) return await acceptWebSocket(exchange, request);
