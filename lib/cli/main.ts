@@ -7,6 +7,7 @@
 
 import { nearestName } from "../base/nearest.ts";
 import { ConfigError } from "../config/issue.ts";
+import { AccessLogError } from "../runtime/access_log.ts";
 import { ListenError } from "../runtime/listener_set.ts";
 import { PermissionError } from "../runtime/permissions.ts";
 import { check } from "./check.ts";
@@ -37,7 +38,7 @@ export async function main(args: readonly string[]): Promise<number> {
       console.error(error.message);
       return 2;
     }
-    if (error instanceof ListenError || error instanceof PermissionError) {
+    if (error instanceof ListenError || error instanceof PermissionError || error instanceof AccessLogError) {
       console.error(`sluice: ${error.message}`);
       return 1;
     }

@@ -38,6 +38,8 @@ export class ServeListener {
   #certificate: Certificate | null;
   #facts: ServeListenerFacts;
   #server: Deno.HttpServer<Deno.Addr>;
+  /** Was replaced, and accepts a little longer. */
+  readonly #leaving: Set<Deno.HttpServer<Deno.Addr>> = new Set();
   /** Listeners that were replaced and still have connections. */
   readonly #retired: Set<Promise<void>> = new Set();
 
@@ -90,13 +92,17 @@ export class ServeListener {
       this.#certificate = before;
       throw error;
     }
+    this.#leaving.add(old);
     await new Promise((resolve) => setTimeout(resolve, HANDOVER_MS));
-    this.#retire(old);
+    if (this.#leaving.delete(old)) this.#retire(old);
   }
 
   /** Accepts no more; resolves when the last response is out. */
   async shutdown(): Promise<void> {
+    this.#removeSocketFile();
     this.#retire(this.#server);
+    for (const server of this.#leaving) this.#retire(server);
+    this.#leaving.clear();
     await Promise.all(this.#retired);
   }
 
@@ -105,6 +111,17 @@ export class ServeListener {
       this.#retired.delete(closing);
     });
     this.#retired.add(closing);
+  }
+
+  /** While it is still ours: once closed, another process may have put its own there. */
+  #removeSocketFile(): void {
+    const { address } = this.#config;
+    if (address.kind !== "unix") return;
+    try {
+      Deno.removeSync(address.path);
+    } catch {
+      // Somebody else has removed it: there is nothing left to do.
+    }
   }
 
   #updateFacts(): void {

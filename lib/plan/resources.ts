@@ -22,7 +22,7 @@ import { Connection, type ResponseBounds } from "../transport/connection.ts";
 import type { Deadlines } from "../transport/deadlines.ts";
 import { dial } from "../transport/dial.ts";
 import { Pool, type PoolSettings } from "../transport/pool.ts";
-import type { BackendState } from "./types.ts";
+import type { BackendState, Plan } from "./types.ts";
 
 const RESPONSE_BOUNDS: ResponseBounds = {
   head: { bytesMax: RESPONSE_HEAD_BYTES_MAX, fieldsMax: RESPONSE_FIELDS_MAX, targetBytesMax: 0 },
@@ -84,6 +84,12 @@ export class Resources {
         (change) => this.#parts.onHealthChange(name, change),
       );
     });
+  }
+
+  /** From now on only backends of this plan keep idle connections; others serve what is left of older plans. */
+  keepIdleOnlyOf(plan: Plan): void {
+    const kept = new Set(plan.backends.map(({ resource }) => resource));
+    for (const state of this.backends.resources()) state.pool.keepIdle(kept.has(state));
   }
 
   /** To be called about once a second. */

@@ -1,8 +1,8 @@
 /**
- * The access log: lines are collected and written in the background, never awaited by an exchange.
+ * The access log: a line for each exchange, to stdout or to a file, never awaited by an exchange.
  *
- * What waits is bounded: when the disk or the reader of the pipe can't follow, new lines are dropped and counted, and
- * the count is reported once it flows again.
+ * Configuring it has two steps, so that a reload is all or nothing: `prepare` opens what is new and can fail, the change
+ * that it returns can't. A file is opened anew each time, which is how a rotated one is let go.
  */
 
 import type { Clock } from "../base/clock.ts";
@@ -11,98 +11,79 @@ import type { LogConfig } from "../config/types.ts";
 import { type AccessEntry, combinedLine, jsonLine } from "../observe/access_line.ts";
 import type { Recorder } from "../proxy/core.ts";
 import type { Exchange } from "../proxy/exchange.ts";
+import { LineQueue, type LineSink } from "./line_queue.ts";
 import type { EventLog } from "./log.ts";
 
-/** Short enough to read along, long enough for hundreds of lines a write under load. */
-const FLUSH_MS = 20;
+/** At the end, how long a reader that does not read is waited for. */
+const CLOSE_MS_MAX = 1000;
 
-/** Where lines go. */
-export interface LineSink {
-  /** @throws when it can't be written; the sink is then given up. */
-  write(bytes: Uint8Array): Promise<void>;
-  close(): void;
+/** The file could not be opened; the message says which and why, for people. */
+export class AccessLogError extends Error {
+  override readonly name = "AccessLogError";
 }
 
-const encoder = new TextEncoder();
+export interface AccessLogChange {
+  commit(): void;
+  undo(): void;
+}
 
 export class AccessLog implements Recorder {
   readonly #clock: Clock;
   readonly #log: EventLog;
-  #format: (entry: AccessEntry) => string;
-  #sink: LineSink | null;
-  #lines: string[] = [];
-  /** Characters of `#lines`, which is close enough to bytes for a bound. */
-  #waiting = 0;
-  #dropped = 0;
-  #timer: ReturnType<typeof setTimeout> | null = null;
-  #writing: Promise<void> | null = null;
+  #format: (entry: AccessEntry) => string = jsonLine;
+  #queue: LineQueue | null = null;
+  /** As configured; what `#queue` writes to. */
+  #access = "off";
 
   constructor({ clock, log }: { clock: Clock; log: EventLog }) {
     this.#clock = clock;
     this.#log = log;
-    this.#format = jsonLine;
-    this.#sink = null;
   }
 
-  /** Lines that came before go to the sink of before. */
-  async configure(config: LogConfig): Promise<void> {
-    const sink = openSink(config.access);
-    await this.flush();
-    this.#sink?.close();
-    this.#sink = sink;
-    this.#format = config.format === "json" ? jsonLine : combinedLine;
+  /** @throws {AccessLogError} Nothing has changed then. */
+  prepare({ access, format }: LogConfig): AccessLogChange {
+    // Two writers on one pipe could cut each other's lines.
+    const isKept = access === "stdout" && this.#access === "stdout";
+    const queue = isKept ? this.#queue : this.#open(access);
+    return {
+      undo: () => {
+        if (!isKept) queue?.end();
+      },
+      commit: () => {
+        const old = this.#queue;
+        this.#queue = queue;
+        this.#access = access;
+        this.#format = format === "json" ? jsonLine : combinedLine;
+        if (!isKept) old?.end(); // lines that came before go where they were meant to go
+      },
+    };
   }
 
   record(exchange: Exchange): void {
-    if (this.#sink === null) return;
-    if (this.#waiting > ACCESS_LOG_BUFFER_BYTES_MAX) {
-      this.#dropped++;
-      return;
-    }
-    const line = this.#format(this.#entryOf(exchange)) + "\n";
-    this.#lines.push(line);
-    this.#waiting += line.length;
-    if (this.#timer === null && this.#writing === null) this.#timer = setTimeout(() => this.#startWriting(), FLUSH_MS);
+    const queue = this.#queue;
+    if (queue === null || queue.refuses()) return;
+    queue.push(this.#format(this.#entryOf(exchange)) + "\n");
   }
 
-  /** Resolves when all lines of before are written, or the sink is given up. */
-  async flush(): Promise<void> {
-    if (this.#timer !== null) clearTimeout(this.#timer);
-    this.#startWriting();
-    await this.#writing;
-  }
-
+  /** Resolves when all lines are written, or when that takes too long. */
   async close(): Promise<void> {
-    await this.flush();
-    this.#sink?.close();
-    this.#sink = null;
+    const queue = this.#queue;
+    this.#queue = null;
+    if (queue === null) return;
+    const patience = Promise.withResolvers<void>();
+    const timer = setTimeout(patience.resolve, CLOSE_MS_MAX);
+    await Promise.race([queue.end(), patience.promise]);
+    clearTimeout(timer);
   }
 
-  #startWriting(): void {
-    this.#timer = null;
-    if (this.#writing !== null || this.#lines.length === 0) return;
-    this.#writing = this.#writeAll().finally(() => {
-      this.#writing = null;
+  #open(access: string): LineQueue | null {
+    const sink = openSink(access);
+    if (sink === null) return null;
+    return new LineQueue(sink, {
+      waitingMax: ACCESS_LOG_BUFFER_BYTES_MAX,
+      onDropped: (lines) => this.#log.warn("access_log_dropped", { lines }),
+      onFailed: (error) => this.#log.error("access_log_failed", { message: (error as Error).message }),
     });
-  }
-
-  async #writeAll(): Promise<void> {
-    while (this.#lines.length > 0 && this.#sink !== null) {
-      const text = this.#lines.join("");
-      this.#lines = [];
-      try {
-        await this.#sink.write(encoder.encode(text));
-      } catch (error) {
-        this.#sink.close();
-        this.#sink = null;
-        this.#log.error("access_log_failed", { message: (error as Error).message });
-      }
-      this.#waiting -= text.length;
-      if (this.#dropped > 0) {
-        this.#log.warn("access_log_dropped", { lines: this.#dropped });
-        this.#dropped = 0;
-      }
-    }
   }
 
   #entryOf(exchange: Exchange): AccessEntry {
@@ -135,8 +116,19 @@ export class AccessLog implements Recorder {
 function openSink(access: string): LineSink | null {
   if (access === "off") return null;
   if (access === "stdout") return { write: (bytes) => writeAll(Deno.stdout, bytes), close: () => {} };
-  const file = Deno.openSync(access, { append: true, create: true });
+  let file: Deno.FsFile;
+  try {
+    file = Deno.openSync(access, { append: true, create: true });
+  } catch (error) {
+    throw new AccessLogError(`Cannot write the access log ${access}: ${reasonOf(error)}`, { cause: error });
+  }
   return { write: (bytes) => writeAll(file, bytes), close: () => file.close() };
+}
+
+function reasonOf(error: unknown): string {
+  if (error instanceof Deno.errors.NotFound) return "no such folder";
+  if (error instanceof Deno.errors.PermissionDenied) return "permission denied";
+  return (error as Error).message;
 }
 
 async function writeAll(file: { write(bytes: Uint8Array): Promise<number> }, bytes: Uint8Array): Promise<void> {

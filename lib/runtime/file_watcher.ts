@@ -7,6 +7,9 @@
  * A change is told once two reads in a row agree, so that a half-written file is not looked at.
  */
 
+import { folderOf } from "../config/paths.ts";
+import type { FileContents } from "./load.ts";
+
 const POLL_MS = 2000;
 const SETTLE_MS = 40;
 /** A file that never stops changing is looked at all the same. */
@@ -14,8 +17,8 @@ const SETTLE_READS_MAX = 25;
 
 export class FileWatcher {
   readonly #onChange: () => void;
-  #paths: readonly string[] = [];
-  #seen = "";
+  /** What is known of each file; null: it can't be read. */
+  #seen: Map<string, string | null> = new Map();
   #events: Deno.FsWatcher | null = null;
   #folders = "";
   #poll: ReturnType<typeof setInterval> | null = null;
@@ -27,13 +30,18 @@ export class FileWatcher {
     this.#onChange = onChange;
   }
 
-  /** From now on these files. What they hold at this moment counts as known. */
-  async watch(paths: readonly string[]): Promise<void> {
-    this.#paths = [...paths];
-    this.#seen = await contentOf(this.#paths);
+  /** From now on these files. What differs from `contents`, which the caller has read, is a change that came since. */
+  watch(contents: FileContents): void {
     if (this.#isClosed) return;
+    this.#seen = new Map(contents);
     this.#watchFolders();
     this.#poll ??= setInterval(() => this.#check(), POLL_MS);
+    this.#check();
+  }
+
+  /** These files too. */
+  watchAlso(contents: FileContents): void {
+    this.watch(new Map([...this.#seen, ...contents]));
   }
 
   async close(): Promise<void> {
@@ -45,7 +53,7 @@ export class FileWatcher {
   }
 
   #watchFolders(): void {
-    const folders = [...new Set(this.#paths.map((path) => path.slice(0, path.lastIndexOf("/")) || "/"))].sort();
+    const folders = [...new Set(this.#seen.keys().map(folderOf))].sort();
     if (folders.join("\n") === this.#folders) return;
     this.#folders = folders.join("\n");
     this.#events?.close();
@@ -85,28 +93,40 @@ export class FileWatcher {
   }
 
   async #compare(): Promise<void> {
-    let content = await contentOf(this.#paths);
-    if (content === this.#seen) return;
+    let contents = await this.#read();
+    if (this.#isKnown(contents)) return;
     for (let read = 0; read < SETTLE_READS_MAX && !this.#isClosed; read++) {
       await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
-      const again = await contentOf(this.#paths);
-      if (again === content) break;
-      content = again;
+      const again = await this.#read();
+      const isSettled = isSame(contents, again);
+      contents = again;
+      if (isSettled) break;
     }
-    if (this.#isClosed || content === this.#seen) return;
-    this.#seen = content;
+    if (this.#isClosed || this.#isKnown(contents)) return;
+    for (const [path, text] of contents) {
+      if (this.#seen.has(path)) this.#seen.set(path, text);
+    }
     this.#onChange();
+  }
+
+  async #read(): Promise<FileContents> {
+    return new Map(await Promise.all([...this.#seen.keys()].map(readOrNull)));
+  }
+
+  /** Files that joined or left while they were read don't count. */
+  #isKnown(contents: FileContents): boolean {
+    return contents.entries().every(([path, text]) => !this.#seen.has(path) || this.#seen.get(path) === text);
   }
 }
 
-/** All files in one text; one that can't be read has a mark in place of its content. */
-async function contentOf(paths: readonly string[]): Promise<string> {
-  const parts = await Promise.all(paths.map(async (path) => {
-    try {
-      return "=" + await Deno.readTextFile(path);
-    } catch {
-      return "!";
-    }
-  }));
-  return parts.join("\0");
+function isSame(one: FileContents, other: FileContents): boolean {
+  return one.size === other.size && one.entries().every(([path, text]) => other.get(path) === text);
+}
+
+async function readOrNull(path: string): Promise<[path: string, text: string | null]> {
+  try {
+    return [path, await Deno.readTextFile(path)];
+  } catch {
+    return [path, null];
+  }
 }

@@ -25,6 +25,7 @@ export interface ListenerChange {
 export class ListenerSet {
   readonly #core: ProxyCore;
   readonly #log: EventLog;
+  /** By `placeOf`. */
   readonly #open: Map<string, ServeListener> = new Map();
   readonly #closing: Set<Promise<void>> = new Set();
 
@@ -47,7 +48,7 @@ export class ListenerSet {
     try {
       for (const [index, config] of configs.entries()) {
         const certificate = certificates[index];
-        const current = this.#open.get(config.addressText);
+        const current = this.#open.get(placeOf(config));
         const isSameKind = current !== undefined && (current.certificate === null) === (certificate === null);
         if (isSameKind) kept.push(() => this.#update(current, config, certificate));
         else opened.push(await this.#openListener(config, certificate, current));
@@ -59,15 +60,15 @@ export class ListenerSet {
     return {
       undo,
       commit: () => {
-        const wanted = new Set(configs.map((config) => config.addressText));
-        for (const [address, listener] of this.#open) {
-          if (wanted.has(address)) continue;
-          this.#open.delete(address);
+        const wanted = new Set(configs.map(placeOf));
+        for (const [place, listener] of this.#open) {
+          if (wanted.has(place)) continue;
+          this.#open.delete(place);
           this.#log.info("listener_closing", { listener: listener.config.name, address: listener.address });
           this.#close(listener);
         }
         for (const listener of opened) {
-          this.#open.set(listener.config.addressText, listener);
+          this.#open.set(placeOf(listener.config), listener);
           this.#log.info("listening", { listener: listener.config.name, address: listener.address });
         }
         for (const update of kept) update();
@@ -136,8 +137,20 @@ async function readCertificate(config: ListenerConfig): Promise<Certificate | nu
   }
 }
 
-/** A socket file that nobody listens on is left over from a process that died. */
+/** Where a listener is: its address, and its name too when the system chooses the port. */
+function placeOf({ address, addressText, name }: ListenerConfig): string {
+  return address.kind === "tcp" && address.port === 0 ? `${addressText} ${name}` : addressText;
+}
+
+/** A socket file that nobody listens on is left over from a process that died. Anything else is not ours to remove. */
 async function removeDeadSocket(path: string): Promise<void> {
+  let isSocket: boolean;
+  try {
+    isSocket = (await Deno.lstat(path)).isSocket === true;
+  } catch {
+    return; // nothing there, or listening will say what is wrong
+  }
+  if (!isSocket) throw new ListenError(`Cannot listen on unix:${path}: a file that is no socket is there`);
   switch (await probeSocket(path)) {
     case "alive":
       throw new ListenError(`Cannot listen on unix:${path}: another process listens there`);

@@ -2,11 +2,22 @@
 
 import { loadConfig, type LoadedConfig } from "../config/load.ts";
 
-/** @throws {ConfigError} */
-export function loadFromDisk(path: string): Promise<LoadedConfig> {
+/** What was read, by path; null where that failed. */
+export type FileContents = ReadonlyMap<string, string | null>;
+
+/**
+ * @param contents Filled with every file that was looked at, also when loading fails.
+ * @throws {ConfigError}
+ */
+export function loadFromDisk(path: string, contents: Map<string, string | null> = new Map()): Promise<LoadedConfig> {
   return loadConfig(path, {
     env: readEnv,
-    readTextFile: (file) => Deno.readTextFile(file),
+    readTextFile: async (file) => {
+      contents.set(file, null);
+      const text = await Deno.readTextFile(file);
+      contents.set(file, text);
+      return text;
+    },
     cwd: Deno.cwd(),
     cores: navigator.hardwareConcurrency,
   });

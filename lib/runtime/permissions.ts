@@ -22,11 +22,17 @@ export class PermissionError extends Error {
 export async function missingPermissions({ config, files, envNames }: LoadedConfig): Promise<readonly string[]> {
   const missing: string[] = [];
   for (const flag of requiredPermissions(config, files, { envNames })) {
-    const [, kind, list] = /^--allow-(\w+)=(.*)$/s.exec(flag)!;
+    const [, kind, list] = /^--allow-(\w+)=?(.*)$/s.exec(flag)!;
+    if (list === "") {
+      if ((await Deno.permissions.query({ name: kind } as Deno.PermissionDescriptor)).state !== "granted") {
+        missing.push(flag);
+      }
+      continue;
+    }
     const denied: string[] = [];
-    for (const value of splitList(list)) {
+    for (const value of list.split(",")) {
       const state = (await Deno.permissions.query(descriptor(kind, value))).state;
-      if (state !== "granted") denied.push(value.replaceAll(",", ",,"));
+      if (state !== "granted") denied.push(value);
     }
     if (denied.length > 0) missing.push(`--allow-${kind}=${denied.join(",")}`);
   }
@@ -43,9 +49,4 @@ function descriptor(kind: string, value: string): Deno.PermissionDescriptor {
     default:
       return { name: "env", variable: value };
   }
-}
-
-/** Values are separated by one comma; two stand for one inside a value. */
-function splitList(list: string): string[] {
-  return list.split(/(?<!,),(?!,)/).map((value) => value.replaceAll(",,", ","));
 }

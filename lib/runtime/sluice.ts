@@ -19,10 +19,10 @@ import { Resources } from "../plan/resources.ts";
 import type { Plan } from "../plan/types.ts";
 import { ProxyCore } from "../proxy/core.ts";
 import { Deadlines } from "../transport/deadlines.ts";
-import { AccessLog } from "./access_log.ts";
+import { AccessLog, type AccessLogChange, AccessLogError } from "./access_log.ts";
 import { FileWatcher } from "./file_watcher.ts";
-import { ListenError, ListenerSet } from "./listener_set.ts";
-import { loadFromDisk } from "./load.ts";
+import { type ListenerChange, ListenError, ListenerSet } from "./listener_set.ts";
+import { type FileContents, loadFromDisk } from "./load.ts";
 import type { EventLog } from "./log.ts";
 import { missingPermissions, PermissionError } from "./permissions.ts";
 import { restartNeeded } from "./restart_needed.ts";
@@ -67,10 +67,11 @@ export class Sluice {
   /**
    * Loads the file, listens, and watches.
    *
-   * @throws {ConfigError} {@link PermissionError} {@link ListenError} Nothing stays open then.
+   * @throws {ConfigError} {@link PermissionError} {@link ListenError} {@link AccessLogError} Nothing stays open then.
    */
   static async start(options: SluiceOptions): Promise<Sluice> {
-    const loaded = await loadFromDisk(options.path);
+    const contents = new Map<string, string | null>();
+    const loaded = await loadFromDisk(options.path, contents);
     const { clock, log } = options;
     log.level = loaded.config.log.level;
     const deadlines = new Deadlines(() => clock.nowMs());
@@ -86,7 +87,7 @@ export class Sluice {
     });
     const sluice = new Sluice(options, { loaded, deadlines, resources, random, plan });
     try {
-      await sluice.#open();
+      await sluice.#open(contents);
     } catch (error) {
       await sluice.#close();
       throw error;
@@ -148,6 +149,7 @@ export class Sluice {
     const { drainMs } = this.#loaded.config.server;
     this.#log.info("draining", { exchanges: this.core.exchanges.size, within_ms: drainMs });
     await this.#watcher.close();
+    await this.#reloading; // it would open listeners behind our back
     const drained = this.listeners.shutdown();
     const patience = Promise.withResolvers<void>();
     const timer = setTimeout(patience.resolve, drainMs);
@@ -160,10 +162,10 @@ export class Sluice {
     return cut;
   }
 
-  async #open(): Promise<void> {
-    const { config, files, warnings } = this.#loaded;
+  async #open(contents: FileContents): Promise<void> {
+    const { config, warnings } = this.#loaded;
     await assertPermitted(this.#loaded);
-    await this.#accessLog.configure(config.log);
+    this.#accessLog.prepare(config.log).commit();
     this.#deadlines.start();
     this.#every(HEALTH_TICK_MS, () => this.#tickHealth());
     this.#every(SWEEP_MS, () => this.#sweep());
@@ -171,47 +173,62 @@ export class Sluice {
     change.commit();
     this.resources.sweep(); // opens what is to be kept warm
     this.#prober.follow(this.core.plans.current.plan);
-    await this.#watcher.watch(files);
+    this.#watcher.watch(contents);
     this.#warn(warnings.map((issue) => formatIssue(this.#options.path, issue)));
     this.#log.info("started", { generation: this.generation, pid: Deno.pid, config: this.#options.path });
   }
 
   async #reload(trigger: string): Promise<ReloadResult> {
     if (this.#isStopping) return { ok: false, problems: ["sluice is shutting down"] };
-    let plan: Plan | null = null;
+    const contents = new Map<string, string | null>();
+    const undo: (() => void)[] = [];
     try {
-      const loaded = await loadFromDisk(this.#options.path);
+      const loaded = await loadFromDisk(this.#options.path, contents);
       await assertPermitted(loaded);
-      const current = this.core.plans.current.plan;
-      plan = await compile(loaded.config, {
-        resources: this.resources,
-        generation: current.generation + 1,
-        running: new Set(current.upstreams.keys()),
-        stickySecret: this.#options.stickySecret,
-        random: this.#random,
-      });
-      const change = await this.listeners.prepare(loaded.config.listeners);
-      await this.#accessLog.configure(loaded.config.log);
-      this.#swap(loaded, plan);
-      change.commit();
-      await this.#watcher.watch(loaded.files);
+      const plan = await this.#compile(loaded);
+      undo.push(() => dispose(plan, this.resources));
+      const listeners = await this.listeners.prepare(loaded.config.listeners);
+      undo.push(() => listeners.undo());
+      const accessLog = this.#accessLog.prepare(loaded.config.log);
+      this.#watcher.watch(contents);
+      this.#swap(loaded, plan, { listeners, accessLog });
       this.#log.info("reloaded", { generation: plan.generation, trigger, plans_alive: this.core.plans.alive });
       return { ok: true, generation: plan.generation };
     } catch (error) {
-      const isRunning = plan !== null && this.core.plans.current.plan === plan;
-      if (plan !== null && !isRunning) dispose(plan, this.resources);
+      for (const step of undo.reverse()) step();
+      // What the refused file named may be what is mended next.
+      this.#watcher.watchAlso(contents);
       const problems = problemsOf(error);
       this.#log.error("reload_refused", { trigger, generation: this.generation, problems });
       return { ok: false, problems };
     }
   }
 
-  #swap(loaded: LoadedConfig, plan: Plan): void {
+  #compile(loaded: LoadedConfig): Promise<Plan> {
+    const current = this.core.plans.current.plan;
+    return compile(loaded.config, {
+      resources: this.resources,
+      generation: current.generation + 1,
+      running: new Set(current.upstreams.keys()),
+      stickySecret: this.#options.stickySecret,
+      random: this.#random,
+    });
+  }
+
+  /** Nothing in it can fail. */
+  #swap(
+    loaded: LoadedConfig,
+    plan: Plan,
+    { listeners, accessLog }: { listeners: ListenerChange; accessLog: AccessLogChange },
+  ): void {
     this.#warn(restartNeeded(this.#loaded.config, loaded.config));
     this.#warn(loaded.warnings.map((issue) => formatIssue(this.#options.path, issue)));
     this.#loaded = loaded;
     this.#log.level = loaded.config.log.level;
     this.core.plans.swap(plan);
+    accessLog.commit();
+    listeners.commit();
+    this.resources.keepIdleOnlyOf(plan);
     this.resources.sweep();
     this.#prober.follow(plan);
   }
@@ -265,6 +282,8 @@ function logHealth({ log }: SluiceOptions, backend: string, change: HealthChange
 /** For people, a line each. */
 export function problemsOf(error: unknown): readonly string[] {
   if (error instanceof ConfigError) return error.issues.map((issue) => formatIssue(error.path, issue));
-  if (error instanceof PermissionError || error instanceof ListenError) return error.message.split("\n");
+  const isForPeople = error instanceof PermissionError || error instanceof ListenError ||
+    error instanceof AccessLogError;
+  if (isForPeople) return error.message.split("\n");
   return [`internal error: ${error instanceof Error ? error.stack ?? error.message : String(error)}`];
 }

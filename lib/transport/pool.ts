@@ -82,6 +82,7 @@ export class Pool {
   #dialling = 0;
   #prewarmAfterMs = 0;
   #isClosed = false;
+  #keepsIdle = true;
   /** Since the start, for metrics and tests. */
   opened = 0;
   reused = 0;
@@ -166,10 +167,20 @@ export class Pool {
       this.#idle.splice(index, 1);
       connection.close();
     }
-    if (this.#isClosed || nowMs < this.#prewarmAfterMs) return;
+    if (this.#isClosed || !this.#keepsIdle || nowMs < this.#prewarmAfterMs) return;
     const spare = this.#idle.length + this.#dialling - this.#tickets.length;
     const room = this.#settings.connectionsMax - this.total;
     for (let missing = Math.min(this.#settings.idleMin - spare, room); missing > 0; missing--) this.#dial();
+  }
+
+  /**
+   * Whether connections are kept between exchanges, and some warm. Without it the pool serves as before, but idle
+   * connections close now and all others after their exchange: its backend is gone from the configuration, and only
+   * exchanges that began before may still go there.
+   */
+  keepIdle(isWanted: boolean): void {
+    this.#keepsIdle = isWanted;
+    if (!isWanted) { for (const connection of this.#idle.splice(0)) connection.close(); }
   }
 
   /** No new connections; idle ones close now, active ones when they are released. */
@@ -207,7 +218,7 @@ export class Pool {
   }
 
   #mayKeep(connection: Connection, nowMs: number): boolean {
-    if (!connection.canReuse || this.#isClosed) return false;
+    if (!connection.canReuse || this.#isClosed || !this.#keepsIdle) return false;
     const isUsedUp = this.#settings.exchangesMax > 0 && connection.exchanges >= this.#settings.exchangesMax;
     return !isUsedUp && !this.#isTooOld(connection, nowMs);
   }
@@ -223,7 +234,7 @@ export class Pool {
       this.forget(ticket);
       this.#active.add(connection);
       ticket.settle(connection);
-    } else if (this.#idle.length < this.#settings.idleMax && !this.#isClosed) {
+    } else if (this.#idle.length < this.#settings.idleMax && !this.#isClosed && this.#keepsIdle) {
       this.#idle.push(connection);
       connection.park(nowMs, this.#onDead);
     } else {
