@@ -2,7 +2,7 @@
  * Makes the selector for a strategy and a shape: the only place that looks at a strategy's name.
  *
  * Shapes: no or one member, up to 32 positions (one mask word), more; equal or different weights. A class of its own
- * exists only where `bench/micro/strategies_bench.ts` shows that it pays.
+ * exists only where `bench/micro/strategies_bench.ts` shows that it pays; each file says by how much.
  */
 
 import { NoMember, OneMember } from "./fixed.ts";
@@ -11,7 +11,7 @@ import { LeastConnections, WeightedLeastConnections } from "./least_connections.
 import { type Members, selectMembers } from "./members.ts";
 import { PeakEwma } from "./peak_ewma.ts";
 import { PowerOfTwo } from "./power_of_two.ts";
-import { type Draw, NarrowRandom, WideRandom } from "./random.ts";
+import { type Draw, UniformRandom } from "./random.ts";
 import { NarrowRoundRobin, WideRoundRobin } from "./round_robin.ts";
 import type { Selector, SelectorSpec, StrategyName } from "./selector.ts";
 import { Sticky } from "./sticky.ts";
@@ -70,8 +70,7 @@ function createRoundRobin(spec: SelectorSpec, members: Members): Selector {
 }
 
 function createDraw(spec: SelectorSpec, members: Members): Draw {
-  if (!members.isUniform) return new WeightedRandom(spec, members);
-  return spec.eligible.length === 1 ? new NarrowRandom(spec, members) : new WideRandom(spec, members);
+  return members.isUniform ? new UniformRandom(spec, members) : new WeightedRandom(spec, members);
 }
 
 function assertShape(spec: SelectorSpec): void {

@@ -4,6 +4,9 @@
  * Fractions are compared crosswise, without division, so that equal loads compare as equal. The scan starts after the
  * last picked position and a later one must be strictly better: among equals the turn goes round. Starting at the
  * first position each time would send all of a quiet site's traffic to one backend.
+ *
+ * Equal weights have a class of their own: 38 ns a pick with 10 backends and 185 with 100, against 48 and 285 for the
+ * weighted one (`bench/micro/strategies_bench.ts`).
  */
 
 import { lowestBit } from "../lib/base/bits.ts";

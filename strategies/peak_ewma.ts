@@ -3,7 +3,8 @@
  * faded latency × (in flight + 1) / weight. The average itself is `lib/base/ewma.ts`.
  *
  * Two draws rather than a scan of all: a scan sends every thread and every request between two answers to the same
- * backend, and costs an exponential per member.
+ * backend, and costs an exponential per member: 250 to 520 ns with 10 backends, 2.2 to 3.4 µs with 100, against 55 to 100
+ * for the two draws of either (`bench/micro/strategies_bench.ts`).
  *
  * Two guards against floods, because a latency is learned only when an answer comes:
  *

@@ -4,6 +4,8 @@
  * The next one is the first available position after the last picked, cyclically. So while the same k backends stay
  * available each gets every k-th pick. A counter taken modulo n that then walks on to an available one was rejected:
  * the successor of an ineligible backend gets its turns as well, twice its share. Every pick is a turn, a retry's too.
+ *
+ * With one mask word a pick takes 5.9 ns in a class of its own, 7.5 in the general one (`bench/micro/strategies_bench.ts`).
  */
 
 import { lowestBit } from "../lib/base/bits.ts";

@@ -10,11 +10,8 @@
 import { clearBit, hasBit, lowestBit } from "../lib/base/bits.ts";
 import type { RandomSource } from "../lib/base/random.ts";
 import { copyAvailable, type Members } from "./members.ts";
-import { createSource, type Draw } from "./random.ts";
+import { createSource, type Draw, DRAWS_MAX } from "./random.ts";
 import type { PickInput, SelectorSpec } from "./selector.ts";
-
-/** With half of the weight available, 15 picks of 16 need no scan. */
-const DRAWS_MAX = 4;
 
 export class WeightedRandom implements Draw {
   readonly #eligible: Int32Array;
