@@ -6,7 +6,6 @@
 export const UNSUPPORTED: ReadonlySet<string> = new Set([
   "server.workers",
   "admin",
-  "listeners[].engine",
   "upstreams.*.resolve",
   "upstreams.*.pool.pipelining",
   "routes[].split",

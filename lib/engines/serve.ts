@@ -9,29 +9,16 @@ import { ProxyError } from "../base/errors.ts";
 import type { ListenerConfig } from "../config/types.ts";
 import type { ProxyCore } from "../proxy/core.ts";
 import { handle, refuse } from "../proxy/handler.ts";
+import type { Certificate, EngineListener, ListenerOptions } from "./listener.ts";
 import { type ServeListenerFacts, ServeRequest } from "./serve_request.ts";
 import { serveResponse } from "./serve_response.ts";
 import { fallbackAuthority } from "./serve_target.ts";
 import { acceptWebSocket } from "./serve_websocket.ts";
 
-/** PEM texts. */
-export interface Certificate {
-  readonly cert: string;
-  readonly key: string;
-}
-
 /** Both listeners accept for so long, so that the old one has nothing waiting when it closes. */
 const HANDOVER_MS = 250;
 
-export interface ServeListenerOptions {
-  readonly core: ProxyCore;
-  readonly config: ListenerConfig;
-  readonly certificate: Certificate | null;
-  /** Told of what must never happen. */
-  readonly onBug: (error: unknown) => void;
-}
-
-export class ServeListener {
+export class ServeListener implements EngineListener {
   readonly #core: ProxyCore;
   readonly #onBug: (error: unknown) => void;
   #config: ListenerConfig;
@@ -48,7 +35,7 @@ export class ServeListener {
    *
    * @throws {Deno.errors.AddrInUse} and what else `Deno.serve` throws.
    */
-  constructor(options: ServeListenerOptions) {
+  constructor(options: ListenerOptions) {
     this.#core = options.core;
     this.#config = options.config;
     this.#certificate = options.certificate;

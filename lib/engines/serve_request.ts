@@ -33,6 +33,7 @@ export class ServeRequest implements ProxyRequest {
   readonly peerIp: string;
   readonly upgrade: string;
   readonly bodyTimeoutMs: number;
+  readonly takesTrailers: boolean = false;
   /** Why it can't be served; "" when it can. */
   readonly problem: ErrorCode | "";
   bodyLength: number;
@@ -41,6 +42,11 @@ export class ServeRequest implements ProxyRequest {
   readonly #request: Request;
   readonly #fields: ReadonlyArray<[name: string, value: string]>;
   readonly #bodyBytesMax: number;
+  /**
+   * Deno tells of a client that has left only if it was asked before, except for an HTTP/1.1 request without a body.
+   * Asking costs, so those are asked about late, if at all; null until then.
+   */
+  #signal: AbortSignal | null;
   #reader: ReadableStreamDefaultReader<Uint8Array> | null = null;
   #bodyBytes = 0;
   #readAhead: Promise<Uint8Array | null> | null = null;
@@ -61,6 +67,8 @@ export class ServeRequest implements ProxyRequest {
     this.target = target;
     this.upgrade = this.#wantsWebSocket() ? "websocket" : "";
     this.bodyLength = this.#declaredLength();
+    const mustAskNow = this.protocol === "HTTP/2.0" || this.bodyLength !== NO_BODY;
+    this.#signal = mustAskNow ? request.signal : null;
     this.isBodyUncertain = this.bodyLength === UNKNOWN_LENGTH && this.field("transfer-encoding") === null;
     this.problem = problem !== "" ? problem : this.#overLimit(url, facts.limits);
   }
@@ -125,13 +133,21 @@ export class ServeRequest implements ProxyRequest {
     return result.value;
   }
 
+  /** Deno does not show them. */
+  bodyTrailers(): null {
+    return null;
+  }
+
+  /** Deno sends none. */
+  passInformational(): void {}
+
   cancelBody(): void {
     // Neither failure has a consequence: the stream is not read again.
     if (this.#reader !== null) this.#reader.cancel().catch(() => {});
   }
 
   watchClient(onGone: () => void): void {
-    const signal = this.#request.signal;
+    const signal = this.#signal ??= this.#request.signal;
     if (signal.aborted) onGone();
     else signal.addEventListener("abort", onGone, { once: true });
   }

@@ -8,6 +8,7 @@
 import { ProxyError } from "../base/errors.ts";
 import { BodyKind } from "../http1/framing.ts";
 import type { Exchange } from "../proxy/exchange.ts";
+import type { ProxyRequest } from "../proxy/request.ts";
 import { contentLengthOf, eachResponseField, readBody, takeBody } from "../proxy/response.ts";
 
 /** Statuses for which a `Response` takes no body. */
@@ -24,11 +25,11 @@ export function serveResponse(exchange: Exchange): Response {
     takeBody(exchange); // nothing to take; ends the exchange
     return new Response(null, { status, headers });
   }
-  if (NULL_BODY.has(status)) {
-    exchange.cancel(new ProxyError("response_invalid"));
-    return new Response(null, { status, headers });
-  }
   const { pieces, isWhole } = takeWhatIsHere(exchange);
+  if (NULL_BODY.has(status)) {
+    exchange.finish(""); // a 205 has no content (RFC 9110 §15.3.6): what more its backend announced is not waited for
+    return new Response(null, { status: sendable(status, exchange.request), headers });
+  }
   return new Response(isWhole ? joined(pieces) : bodyStream(exchange, pieces), { status, headers });
 }
 
@@ -37,7 +38,15 @@ function localResponse(exchange: Exchange): Response {
   const headers = fields.map(([name, value]): [string, string] => [name, value]);
   headers.push(["content-length", String(body.length)]);
   const isEmpty = exchange.request.method === "HEAD" || NULL_BODY.has(status);
-  return new Response(isEmpty ? null : body, { status, headers });
+  return new Response(isEmpty ? null : body, { status: sendable(status, exchange.request), headers });
+}
+
+/**
+ * Deno sends a 205 without any framing and keeps the connection open, so that an HTTP/1.1 client waits for the end of a
+ * body for ever (RFC 9112 §6.3 makes no exception for it). A 204 says the same but for the reset of a form.
+ */
+function sendable(status: number, request: ProxyRequest): number {
+  return status === 205 && request.protocol === "HTTP/1.1" ? 204 : status;
 }
 
 /** Pieces are copied: they lie in the connection's buffer, which serves the next exchange as soon as this one ends. */

@@ -21,6 +21,9 @@ export interface ServeTarget {
 // deno-lint-ignore no-control-regex
 const FORBIDDEN_IN_TARGET = /[\x00-\x20#\x7f]/;
 
+// deno-lint-ignore no-control-regex
+const NOT_ASCII = /[^\x00-\x7f]/;
+
 /**
  * @param host The `Host` field; null when there is none.
  * @param fallback What Deno puts for a missing `Host`; "" when it can't be told from an HTTP/2 authority.
@@ -59,12 +62,21 @@ export function fallbackAuthority(addr: Deno.Addr, isSecure: boolean): string {
 function checked(method: string, authority: string, rest: string): ServeTarget {
   if (!validAuthority(authority)) return { authority, target: "/", problem: "host_invalid" };
   if (method === "CONNECT") return { authority, target: "/", problem: "request_unsupported" };
-  let target = rest;
+  let target = NOT_ASCII.test(rest) ? bytesOf(rest) : rest;
   if (target === "") target = "/";
   else if (target.charCodeAt(0) === 0x3f) target = "/" + target;
   else if (method === "OPTIONS" && target === "/*") target = "*"; // Deno puts the slash before the asterisk form
-  const problem = FORBIDDEN_IN_TARGET.test(target) ? "request_invalid" : "";
+  // The authority of an absolute form may hold a "*", which must not pass for the beginning of a path.
+  const isForm = target === "*" || target.charCodeAt(0) === 0x2f;
+  const problem = !isForm || FORBIDDEN_IN_TARGET.test(target) ? "request_invalid" : "";
   return { authority, target, problem };
+}
+
+/** Deno has read the target as UTF-8 (and refused what is not): back to one character a byte. */
+function bytesOf(text: string): string {
+  let bytes = "";
+  for (const byte of new TextEncoder().encode(text)) bytes += String.fromCharCode(byte);
+  return bytes;
 }
 
 /** "/" or "?", or the "*" of the asterisk form. */

@@ -8,7 +8,7 @@
 
 import { invariant } from "../base/errors.ts";
 import { fieldIdOfName } from "../base/field_names.ts";
-import type { FieldEdits } from "../fields/edits.ts";
+import { type FieldEdits, NO_EDITS } from "../fields/edits.ts";
 import { FORWARDED_NAMES, ForwardedFields, type ForwardedMode } from "../fields/forwarded.ts";
 import { HOP_BY_HOP_NAMES } from "../fields/hop_by_hop.ts";
 
@@ -47,6 +47,26 @@ export class FieldFilter {
 }
 
 export const RESPONSE_DROPS: Uint8Array = dropTable([...HOP_BY_HOP_NAMES, ...RESPONSE_REMADE]);
+
+/**
+ * What must not stand in a trailer section although it may in a head (RFC 9110 §6.5.1): what routes, frames or
+ * authenticates a message, or says who sent it.
+ */
+export const TRAILER_DROPS: Uint8Array = dropTable([
+  ...HOP_BY_HOP_NAMES,
+  ...REQUEST_REMADE,
+  ...FORWARDED_NAMES,
+  "via",
+  "authorization",
+  "cookie",
+  "set-cookie",
+  "content-type",
+  "content-encoding",
+  "range",
+  "cache-control",
+  "expect",
+]);
+export const NOTHING_EDITED: FieldFilter = new FieldFilter(RESPONSE_DROPS, NO_EDITS);
 
 /**
  * @param isTrusted Whether the request came from a trusted proxy, whose word about the client may pass.

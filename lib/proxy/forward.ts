@@ -20,8 +20,6 @@ import { RequestBody } from "./request_body.ts";
 import { encodeRequestHead } from "./request_head.ts";
 import { upload } from "./upload.ts";
 
-/** Bodies of responses that are thrown away for a retry are read to their end up to here, to keep the connection. */
-const DISCARD_BYTES_MAX = 16 * 1024;
 /** A backend's Retry-After beyond this is not waited for: the client gets the answer and decides for itself. */
 const RETRY_AFTER_MS_MAX = 2000;
 
@@ -42,7 +40,7 @@ export async function forward(exchange: Exchange, matched: Matched<RoutePlan>, a
   let lastFailure: ProxyError | null = null;
   for (;;) {
     exchange.throwIfCancelled();
-    const backend = course.freshAt ?? pick(exchange, upstream);
+    const backend = readmitted(exchange, upstream, course.freshAt) ?? pick(exchange, upstream);
     if (backend === null) throw lastFailure ?? new ProxyError("backend_unavailable");
     let code: ErrorCode | "" = "";
     let failure: ProxyError | null = null;
@@ -61,8 +59,9 @@ export async function forward(exchange: Exchange, matched: Matched<RoutePlan>, a
       throw exchange.cancelled ?? failure;
     }
     const waitMs = failure === null ? retryAfter(exchange) : 0;
-    if (failure === null) await discardBody(exchange);
-    else exchange.connection?.close();
+    // Without a wait: a bad answer that stops midway must not hold up the next attempt, nor the body that it will send
+    // again be read on.
+    if (failure !== null || !isDiscarded(exchange)) exchange.connection?.close();
     exchange.endAttempt();
     exchange.retries++;
     course.freshAt = null;
@@ -131,6 +130,14 @@ function pick(exchange: Exchange, upstream: UpstreamPlan): BackendPlan | null {
   }
 }
 
+/** For another connection to the backend whose pooled one was stale: a new attempt, which health has to hear of. */
+function readmitted(exchange: Exchange, upstream: UpstreamPlan, backend: BackendPlan | null): BackendPlan | null {
+  if (backend === null) return null;
+  exchange.nowMs = exchange.core.clock.nowMs();
+  exchange.admission = upstream.health.admit(backend.position, exchange.nowMs, exchange.tried);
+  return exchange.admission === 0 ? null : backend;
+}
+
 function markTried(exchange: Exchange, upstream: UpstreamPlan, position: number): void {
   if (!exchange.hasOwnTried) {
     exchange.tried = new Int32Array(upstream.maskWords);
@@ -163,7 +170,7 @@ async function attempt(exchange: Exchange, backend: BackendPlan, course: Course)
       responseMs: timeouts.responseMs,
     });
   }
-  const framing = await connection.readHead(request.method);
+  const framing = await connection.readHead(request.method, (head) => request.passInformational(head));
   exchange.expectDownload(0, "response_idle_timeout");
   const nowMs = core.clock.nowMs();
   observeLatency(upstream.table, backend.slot, nowMs - sentMs, nowMs, LATENCY_DECAY_MS);
@@ -226,18 +233,16 @@ function retryAfter(exchange: Exchange): number {
   return Math.max(0, retryAfterMs(value, exchange.core.clock.epochMs(), RETRY_AFTER_MS_MAX));
 }
 
-/** A short answer that is not wanted is read off, so that its connection can be used again; a long one costs it. */
-async function discardBody(exchange: Exchange): Promise<void> {
+/** A short answer that is not wanted is read off if it is all here, so that its connection can be used again. */
+function isDiscarded(exchange: Exchange): boolean {
   const connection = exchange.connection!;
-  exchange.expectDownload(exchange.idleMs, "response_idle_timeout");
-  let bytes = 0;
+  if (!exchange.isUploadDone) return false;
   try {
-    for (let piece = await connection.readBody(); piece !== null; piece = await connection.readBody()) {
-      bytes += piece.length;
-      if (bytes > DISCARD_BYTES_MAX) return connection.close();
-    }
+    let piece = connection.takeBody();
+    while (piece !== null && piece !== undefined) piece = connection.takeBody();
+    return piece === null;
   } catch {
-    connection.close(); // its failure was the reason to leave anyway
+    return false; // its failure was the reason to leave anyway
   }
 }
 

@@ -17,6 +17,8 @@ export async function handle(core: ProxyCore, request: ProxyRequest): Promise<Ex
   const exchange = new Exchange(core, request, core.plans.current);
   try {
     await dispatch(exchange);
+    // Cancelled in the turn in which its response head came: the connection is closed already.
+    if (exchange.local === null) exchange.throwIfCancelled();
   } catch (error) {
     exchange.failWith(toProxyError(error).code);
   }

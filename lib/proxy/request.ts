@@ -6,6 +6,7 @@
  */
 
 import type { ByteWriter } from "../base/byte_writer.ts";
+import type { Head } from "../http1/head.ts";
 import type { FieldFilter } from "./field_filter.ts";
 
 /** `bodyLength` of a request without a body and without `Content-Length`. */
@@ -28,6 +29,8 @@ export interface ProxyRequest {
   readonly bodyLength: number;
   /** Lower-case protocol of an upgrade that this engine can carry out; "" for none. */
   readonly upgrade: string;
+  /** Whether the client takes trailers and this engine can send them. */
+  readonly takesTrailers: boolean;
   /** Silence allowed while the client owes us its body; 0: no limit. */
   readonly bodyTimeoutMs: number;
 
@@ -43,6 +46,12 @@ export interface ProxyRequest {
    * @throws {ProxyError} `request_body_broken`, `request_body_too_large`.
    */
   readBody(): Promise<Uint8Array | null>;
+
+  /** Trailers of the body, once it has ended; null when there are none, or the engine can't see them. */
+  bodyTrailers(): Head | null;
+
+  /** An interim response (1xx) of the backend, for an engine that can pass it on. The head is valid during the call. */
+  passInformational(head: Head): void;
 
   /** The rest of the body is not wanted. */
   cancelBody(): void;

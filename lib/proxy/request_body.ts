@@ -2,17 +2,19 @@
  * The request body between the client and the attempts.
  *
  * Each attempt reads the pieces from the first on, by index. As long as the body fits into the replay bound all pieces
- * are kept and another attempt may begin again; once it does not, a piece is let go when the next one is read, and the
- * body is no longer intact. An attempt that was given up while it waited for the client leaves the read to its successor:
- * there is at most one read under way.
+ * are kept and another attempt may begin again; once it does not, a piece is let go when the next one is asked for, and
+ * the body is no longer intact. An attempt that was given up while it waited for the client leaves the read to its
+ * successor: there is at most one read under way. What that read brings lets nothing go, however large it is: the
+ * successor has not had the pieces before it. So one piece more than the bound may be held.
  */
 
+import { invariant } from "../base/errors.ts";
 import type { ProxyRequest } from "./request.ts";
 
 export class RequestBody {
   readonly #request: ProxyRequest;
   readonly #keptBytesMax: number;
-  #pieces: Uint8Array[] = [];
+  readonly #pieces: Uint8Array[] = [];
   /** Index of the first piece still held. */
   #base = 0;
   #keptBytes = 0;
@@ -47,6 +49,11 @@ export class RequestBody {
    * @throws {ProxyError} what `ProxyRequest.readBody` throws.
    */
   async piece(index: number): Promise<Uint8Array | null> {
+    invariant(index >= this.#base, "a piece that was let go is not asked for");
+    if (this.#keptBytes > this.#keptBytesMax && index > this.#base) {
+      this.#pieces.splice(0, index - this.#base);
+      this.#base = index;
+    }
     while (index >= this.#base + this.#pieces.length && !this.#isEnded) {
       this.#reading ??= this.#read();
       await this.#reading;
@@ -63,10 +70,6 @@ export class RequestBody {
       }
       this.bytes += piece.length;
       this.#keptBytes += piece.length;
-      if (this.#keptBytes > this.#keptBytesMax && this.#pieces.length > 0) {
-        this.#base += this.#pieces.length;
-        this.#pieces = [];
-      }
       this.#pieces.push(piece);
     } finally {
       this.#reading = null;

@@ -27,6 +27,7 @@ export function encodeRequestHead(
   writeForwarded(out, exchange);
   out.field("x-request-id", exchange.requestId);
   filter.edits.forEachAdded((name, value) => out.field(name, value));
+  if (request.takesTrailers) out.ascii("te: trailers\r\nconnection: te\r\n");
   if (request.upgrade !== "") {
     out.ascii("connection: upgrade\r\n");
     out.field("upgrade", request.upgrade);

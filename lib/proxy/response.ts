@@ -9,6 +9,7 @@ import { ProxyError } from "../base/errors.ts";
 import { FieldId } from "../base/field_names.ts";
 import { parseConnection } from "../fields/hop_by_hop.ts";
 import { BodyKind } from "../http1/framing.ts";
+import type { Connection } from "../transport/connection.ts";
 import type { Exchange } from "./exchange.ts";
 import { FieldFilter, RESPONSE_DROPS } from "./field_filter.ts";
 
@@ -31,7 +32,12 @@ export function eachResponseField(exchange: Exchange, emit: (name: string, value
     if (needsNames && filter.dropsByName(name)) continue;
     emit(name, head.value(index));
   }
-  edits.forEachAdded(emit);
+  ownFields(exchange, emit);
+}
+
+/** What is added to a backend's response: the route's fields, and the cookie that binds the client to its backend. */
+export function ownFields(exchange: Exchange, emit: (name: string, value: string) => void): void {
+  exchange.route!.responseEdits.forEachAdded(emit);
   const cookie = exchange.upstream!.affinity.setCookie(
     exchange.backend!.position,
     exchange.affinity,
@@ -54,8 +60,7 @@ export function contentLengthOf(exchange: Exchange): number {
 
 /** What is at hand: a piece, null at the end, undefined when the backend has to send more. */
 export function takeBody(exchange: Exchange): Uint8Array<ArrayBuffer> | null | undefined {
-  const connection = exchange.connection;
-  if (connection === null) return null;
+  const connection = heldBy(exchange);
   const piece = connection.takeBody();
   if (piece === null) exchange.finish("");
   else if (piece !== undefined) exchange.bytesOut += piece.length;
@@ -63,13 +68,12 @@ export function takeBody(exchange: Exchange): Uint8Array<ArrayBuffer> | null | u
 }
 
 /**
- * The next piece, the caller's own; null at the end.
+ * The next piece; null at the end. Valid until the next call.
  *
  * @throws {ProxyError} when the body broke off; the client must then see its connection end, never a clean end.
  */
-export async function readBody(exchange: Exchange): Promise<Uint8Array<ArrayBuffer> | null> {
-  const connection = exchange.connection;
-  if (connection === null) throw exchange.cancelled ?? new ProxyError(exchange.errorCode || "internal_error");
+export async function nextBody(exchange: Exchange): Promise<Uint8Array<ArrayBuffer> | null> {
+  const connection = heldBy(exchange);
   try {
     let piece = connection.takeBody();
     if (piece === undefined) {
@@ -77,15 +81,25 @@ export async function readBody(exchange: Exchange): Promise<Uint8Array<ArrayBuff
       piece = await connection.readBody();
       exchange.expectDownload(0, "response_idle_timeout");
     }
-    if (piece === null) {
-      exchange.finish("");
-      return null;
-    }
-    exchange.bytesOut += piece.length;
-    return connection.own(piece);
+    if (piece === null) exchange.finish("");
+    else exchange.bytesOut += piece.length;
+    return piece;
   } catch (error) {
     throw broken(exchange, error);
   }
+}
+
+/** As `nextBody`, but the piece is the caller's own. */
+export async function readBody(exchange: Exchange): Promise<Uint8Array<ArrayBuffer> | null> {
+  const connection = heldBy(exchange);
+  const piece = await nextBody(exchange);
+  return piece === null ? null : connection.own(piece);
+}
+
+/** @throws {ProxyError} when the exchange is over: a cancelled one must not look like one that came to its end. */
+function heldBy(exchange: Exchange): Connection {
+  if (exchange.connection !== null) return exchange.connection;
+  throw exchange.cancelled ?? new ProxyError(exchange.errorCode || "internal_error");
 }
 
 /** The response can't be completed: tells the health machine unless it was the client's doing, and ends the exchange. */

@@ -9,8 +9,10 @@
 import { ProxyError } from "../base/errors.ts";
 import type { ByteWriter } from "../base/byte_writer.ts";
 import { chunkHead, LAST_CHUNK } from "../http1/encode.ts";
+import type { Head } from "../http1/head.ts";
 import type { Connection } from "../transport/connection.ts";
 import type { Exchange } from "./exchange.ts";
+import { TRAILER_DROPS } from "./field_filter.ts";
 import { UNKNOWN_LENGTH } from "./request.ts";
 import type { RequestBody } from "./request_body.ts";
 
@@ -40,6 +42,7 @@ export async function upload(
   let sent = 0;
   try {
     for (let index = 0;; index++) {
+      if (exchange.connection !== connection) return;
       exchange.expectUpload(bounds.clientMs, "request_timeout");
       const piece = await nextPiece(connection, body, index);
       if (exchange.connection !== connection) return;
@@ -47,11 +50,14 @@ export async function upload(
       if (piece === null) break;
       sent += piece.length;
       if (length !== UNKNOWN_LENGTH && sent > length) throw new ProxyError("request_body_broken");
-      if (piece.length > 0 && !(await sendPiece(connection, piece, length === UNKNOWN_LENGTH))) return;
+      if (piece.length > 0 && !(await sendPiece(connection, piece, length === UNKNOWN_LENGTH))) {
+        return refused(exchange, connection, bounds);
+      }
     }
-    if (length === UNKNOWN_LENGTH) out.bytes(LAST_CHUNK, 0, LAST_CHUNK.length);
+    if (length === UNKNOWN_LENGTH) writeEnd(out, exchange.request.bodyTrailers());
     else if (sent < length) throw new ProxyError("request_body_broken");
-    if (!(await flush(connection, out)) || exchange.connection !== connection) return;
+    if (!(await flush(connection, out))) return refused(exchange, connection, bounds);
+    if (exchange.connection !== connection) return;
     exchange.isUploadDone = true;
     exchange.expectUpload(0, "request_timeout");
     exchange.uploadEnded(bounds.responseMs);
@@ -59,6 +65,13 @@ export async function upload(
     if (exchange.connection !== connection) return;
     exchange.cancel(error instanceof ProxyError ? error : new ProxyError("request_body_broken", "", error));
   }
+}
+
+/** The backend takes no more of it, and nobody owes anything but the response. */
+function refused(exchange: Exchange, connection: Connection, bounds: Bounds): void {
+  if (exchange.connection !== connection) return;
+  exchange.expectUpload(0, "response_timeout");
+  exchange.uploadEnded(bounds.responseMs);
 }
 
 async function nextPiece(connection: Connection, body: RequestBody, index: number): Promise<Uint8Array | null> {
@@ -83,6 +96,16 @@ async function sendPiece(connection: Connection, piece: Uint8Array, isChunked: b
   if (!(await flush(connection, out)) || !(await write(connection, piece))) return false;
   if (isChunked) out.ascii("\r\n");
   return true;
+}
+
+/** Trailers keep their place behind the body; fields that frame or route a message were refused among them. */
+function writeEnd(out: ByteWriter, trailers: Head | null): void {
+  if (trailers === null || trailers.count === 0) return out.bytes(LAST_CHUNK, 0, LAST_CHUNK.length);
+  out.ascii("0\r\n");
+  for (let index = 0; index < trailers.count; index++) {
+    if (TRAILER_DROPS[trailers.ids[index]] === 0) out.field(trailers.name(index), trailers.value(index));
+  }
+  out.ascii("\r\n");
 }
 
 async function flush(connection: Connection, out: ByteWriter): Promise<boolean> {

@@ -7,7 +7,8 @@
 
 import { ProxyError } from "../base/errors.ts";
 import type { ListenerConfig } from "../config/types.ts";
-import { type Certificate, ServeListener } from "../engines/serve.ts";
+import type { Certificate, EngineListener } from "../engines/listener.ts";
+import { openListener } from "../engines/open.ts";
 import type { ProxyCore } from "../proxy/core.ts";
 import { probeSocket } from "../transport/dial.ts";
 import type { EventLog } from "./log.ts";
@@ -26,7 +27,7 @@ export class ListenerSet {
   readonly #core: ProxyCore;
   readonly #log: EventLog;
   /** By `placeOf`. */
-  readonly #open: Map<string, ServeListener> = new Map();
+  readonly #open: Map<string, EngineListener> = new Map();
   readonly #closing: Set<Promise<void>> = new Set();
 
   constructor(core: ProxyCore, log: EventLog) {
@@ -35,22 +36,23 @@ export class ListenerSet {
   }
 
   /** In the order they were opened. */
-  *[Symbol.iterator](): IterableIterator<ServeListener> {
+  *[Symbol.iterator](): IterableIterator<EngineListener> {
     yield* this.#open.values();
   }
 
   /** @throws {ListenError} Nothing has changed then. */
   async prepare(configs: readonly ListenerConfig[]): Promise<ListenerChange> {
     const certificates = await Promise.all(configs.map(readCertificate));
-    const opened: ServeListener[] = [];
+    const opened: EngineListener[] = [];
     const undo = () => opened.forEach((listener) => this.#close(listener));
     const kept: (() => Promise<void>)[] = [];
     try {
       for (const [index, config] of configs.entries()) {
         const certificate = certificates[index];
         const current = this.#open.get(placeOf(config));
-        const isSameKind = current !== undefined && (current.certificate === null) === (certificate === null);
-        if (isSameKind) kept.push(() => this.#update(current, config, certificate));
+        const isSameKind = current?.config.engine === config.engine &&
+          (current.certificate === null) === (certificate === null);
+        if (current !== undefined && isSameKind) kept.push(() => this.#update(current, config, certificate));
         else opened.push(await this.#openListener(config, certificate, current));
       }
     } catch (error) {
@@ -83,12 +85,12 @@ export class ListenerSet {
     await Promise.all(this.#closing);
   }
 
-  #close(listener: ServeListener): void {
+  #close(listener: EngineListener): void {
     const closing: Promise<void> = listener.shutdown().finally(() => this.#closing.delete(closing));
     this.#closing.add(closing);
   }
 
-  async #update(listener: ServeListener, config: ListenerConfig, certificate: Certificate | null): Promise<void> {
+  async #update(listener: EngineListener, config: ListenerConfig, certificate: Certificate | null): Promise<void> {
     listener.configure(config);
     const current = listener.certificate;
     if (certificate === null || (current?.cert === certificate.cert && current.key === certificate.key)) return;
@@ -103,16 +105,16 @@ export class ListenerSet {
   async #openListener(
     config: ListenerConfig,
     certificate: Certificate | null,
-    current: ServeListener | undefined,
-  ): Promise<ServeListener> {
+    current: EngineListener | undefined,
+  ): Promise<EngineListener> {
     if (current !== undefined) {
       throw new ListenError(
-        `Cannot switch TLS on or off at ${config.addressText} while it is open: restart, or use another address`,
+        `Cannot change engine or TLS at ${config.addressText} while it is open: restart, or use another address`,
       );
     }
     if (config.address.kind === "unix") await removeDeadSocket(config.address.path);
     try {
-      return new ServeListener({
+      return openListener({
         core: this.#core,
         config,
         certificate,

@@ -1,0 +1,31 @@
+/** What the runtime needs of a listener, whichever engine it has. */
+
+import type { ListenerConfig } from "../config/types.ts";
+import type { ProxyCore } from "../proxy/core.ts";
+
+/** PEM texts. */
+export interface Certificate {
+  readonly cert: string;
+  readonly key: string;
+}
+
+export interface ListenerOptions {
+  readonly core: ProxyCore;
+  readonly config: ListenerConfig;
+  readonly certificate: Certificate | null;
+  /** Told of what must never happen. */
+  readonly onBug: (error: unknown) => void;
+}
+
+export interface EngineListener {
+  readonly config: ListenerConfig;
+  readonly certificate: Certificate | null;
+  /** "127.0.0.1:8080", "[::1]:8080" or "unix:/path": with the port that was found free where 0 was asked for. */
+  readonly address: string;
+  /** Takes over what may change on an open socket: limits, name. */
+  configure(config: ListenerConfig): void;
+  /** New connections get the new certificate, open ones stay. @throws when it can't be used; the old one stays then. */
+  replaceCertificate(certificate: Certificate): Promise<void>;
+  /** Accepts no more; resolves when the last response is out. */
+  shutdown(): Promise<void>;
+}

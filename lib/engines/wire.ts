@@ -1,0 +1,149 @@
+/**
+ * The `wire` engine: HTTP/1.1 over `Deno.listen` and `Deno.listenTls`, by bytes.
+ *
+ * It accepts by itself, which is what makes limits on connections possible, and an accept that fails (no descriptors
+ * left) a pause instead of an end.
+ */
+
+import { normalizeIp } from "../base/ip.ts";
+import type { ListenerConfig } from "../config/types.ts";
+import type { ProxyCore } from "../proxy/core.ts";
+import { closeQuietly } from "../transport/dial.ts";
+import type { Certificate, EngineListener, ListenerOptions } from "./listener.ts";
+import { WireConnection } from "./wire_connection.ts";
+import type { WireListenerFacts } from "./wire_listener_facts.ts";
+
+/** Pause after a failed accept: the condition passes when somebody else closes something. */
+const ACCEPT_RETRY_MS = 50;
+/** Both listeners accept for so long, so that the old one has nothing waiting when it closes. */
+const HANDOVER_MS = 250;
+
+export class WireListener implements EngineListener {
+  readonly #core: ProxyCore;
+  readonly #onBug: (error: unknown) => void;
+  readonly #connections: Map<WireConnection, Promise<void>> = new Map();
+  readonly #perIp: Map<string, number> = new Map();
+  #config: ListenerConfig;
+  #certificate: Certificate | null;
+  #facts: WireListenerFacts;
+  #listener: Deno.Listener;
+  #isClosed = false;
+
+  /** Listens at once. @throws {Deno.errors.AddrInUse} and what else `Deno.listen` throws. */
+  constructor({ core, config, certificate, onBug }: ListenerOptions) {
+    this.#core = core;
+    this.#onBug = onBug;
+    this.#config = config;
+    this.#certificate = certificate;
+    this.#facts = this.#factsOf(config);
+    const { address } = config;
+    if (certificate !== null && address.kind === "tcp" && address.port !== 0) {
+      // With SO_REUSEPORT a second sluice would silently share the port; listening without it finds that out.
+      Deno.listen({ hostname: address.hostname, port: address.port }).close();
+    }
+    this.#listener = this.#listen(address, certificate);
+    this.#accept(this.#listener);
+  }
+
+  get config(): ListenerConfig {
+    return this.#config;
+  }
+
+  get certificate(): Certificate | null {
+    return this.#certificate;
+  }
+
+  get address(): string {
+    const addr = this.#listener.addr;
+    if (addr.transport !== "tcp") return this.#config.addressText;
+    return addr.hostname.includes(":") ? `[${addr.hostname}]:${addr.port}` : `${addr.hostname}:${addr.port}`;
+  }
+
+  get connectionCount(): number {
+    return this.#connections.size;
+  }
+
+  configure(config: ListenerConfig): void {
+    this.#config = config;
+    this.#facts = this.#factsOf(config);
+  }
+
+  async replaceCertificate(certificate: Certificate): Promise<void> {
+    const old = this.#listener;
+    const { hostname, port } = old.addr as Deno.NetAddr;
+    this.#listener = this.#listen({ kind: "tcp", hostname, port }, certificate);
+    this.#certificate = certificate;
+    this.#accept(this.#listener);
+    await new Promise((resolve) => setTimeout(resolve, HANDOVER_MS));
+    closeQuietly(old);
+  }
+
+  async shutdown(): Promise<void> {
+    this.#isClosed = true;
+    closeQuietly(this.#listener);
+    for (const connection of this.#connections.keys()) connection.drain();
+    await Promise.all(this.#connections.values());
+  }
+
+  #factsOf(config: ListenerConfig): WireListenerFacts {
+    const { limits } = config;
+    const { headBytesMax } = limits;
+    return {
+      isSecure: config.tls !== null,
+      limits,
+      bounds: { bytesMax: headBytesMax, fieldsMax: limits.fieldsMax, targetBytesMax: headBytesMax },
+      onBug: this.#onBug,
+    };
+  }
+
+  #listen(address: ListenerConfig["address"], certificate: Certificate | null): Deno.Listener {
+    if (address.kind === "unix") return Deno.listen({ transport: "unix", path: address.path }) as Deno.Listener;
+    const { hostname, port } = address;
+    if (certificate === null) return Deno.listen({ hostname, port });
+    const { cert, key } = certificate;
+    return Deno.listenTls({ hostname, port, cert, key, alpnProtocols: ["http/1.1"], reusePort: true } as never);
+  }
+
+  async #accept(listener: Deno.Listener): Promise<void> {
+    for (;;) {
+      let conn: Deno.Conn;
+      try {
+        conn = await listener.accept();
+      } catch (error) {
+        if (this.#isClosed || listener !== this.#listener) return;
+        if (error instanceof Deno.errors.BadResource) return;
+        // Out of descriptors, or a client that was gone before it was accepted.
+        await new Promise((resolve) => setTimeout(resolve, ACCEPT_RETRY_MS));
+        continue;
+      }
+      this.#take(conn);
+    }
+  }
+
+  #take(conn: Deno.Conn): void {
+    const { connectionsMax, connectionsPerIpMax } = this.#facts.limits;
+    const addr = conn.remoteAddr;
+    const peerIp = addr.transport === "tcp" ? plainIp(addr.hostname) : "";
+    const ofIp = this.#perIp.get(peerIp) ?? 0;
+    const isOver = (connectionsMax > 0 && this.#connections.size >= connectionsMax) ||
+      (connectionsPerIpMax > 0 && peerIp !== "" && ofIp >= connectionsPerIpMax);
+    if (isOver || this.#isClosed) return closeQuietly(conn);
+    if ("setNoDelay" in conn) (conn as Deno.TcpConn).setNoDelay(true);
+    const connection = new WireConnection(this.#core, conn, this.#facts, peerIp);
+    this.#perIp.set(peerIp, ofIp + 1);
+    this.#connections.set(
+      connection,
+      connection.run().finally(() => {
+        this.#connections.delete(connection);
+        const left = this.#perIp.get(peerIp)! - 1;
+        if (left === 0) this.#perIp.delete(peerIp);
+        else this.#perIp.set(peerIp, left);
+      }),
+    );
+  }
+}
+
+/** The kernel writes addresses in one form only; what needs a look is an IPv4 address on an IPv6 socket. */
+function plainIp(hostname: string): string {
+  return hostname.includes(":") ? normalizeIp(hostname) : hostname;
+}

@@ -1,0 +1,193 @@
+/**
+ * A request of the wire engine as the core sees it: offsets into the connection's buffer, and no string until one is
+ * asked for.
+ */
+
+import type { ByteWriter } from "../base/byte_writer.ts";
+import { ProxyError } from "../base/errors.ts";
+import { FieldId, fieldIdOfName } from "../base/field_names.ts";
+import { type ConnectionOptions, NO_CONNECTION_OPTIONS, parseConnection, teTrailers } from "../fields/hop_by_hop.ts";
+import { BodyKind, type Framing, requestFraming } from "../http1/framing.ts";
+import type { Head } from "../http1/head.ts";
+import type { FieldFilter } from "../proxy/field_filter.ts";
+import { NO_BODY, type ProxyRequest, UNKNOWN_LENGTH } from "../proxy/request.ts";
+import { type WireTarget, wireTarget } from "./wire_target.ts";
+
+/** What a request needs of its connection. */
+export interface WireBodySource {
+  /** The next piece of the body, the caller's own; null at the end. @throws {ProxyError} */
+  readBody(): Promise<Uint8Array | null>;
+  /** Trailers of the body that has ended. */
+  bodyTrailers(): Head | null;
+  /** A 1xx of the backend. */
+  passInformational(head: Head): void;
+  watchClient(onGone: () => void): void;
+}
+
+export interface WirePeer {
+  readonly peerIp: string;
+  readonly isSecure: boolean;
+  readonly bodyTimeoutMs: number;
+  readonly bodyBytesMax: number;
+}
+
+export class WireRequest implements ProxyRequest {
+  readonly method: string;
+  readonly target: string;
+  readonly authority: string;
+  readonly isSecure: boolean;
+  readonly peerIp: string;
+  readonly upgrade: string;
+  readonly bodyLength: number;
+  readonly bodyTimeoutMs: number;
+  readonly framing: Framing;
+  readonly isHttp10: boolean;
+  readonly connectionOptions: ConnectionOptions;
+  readonly #head: Head;
+  readonly #source: WireBodySource;
+
+  /**
+   * @param head Decoded, and its bytes untouched until the exchange is over.
+   * @throws {ProxyError} for what makes the request one that can't be served: framing, Host, target, size.
+   */
+  constructor(head: Head, source: WireBodySource, peer: WirePeer) {
+    this.#head = head;
+    this.#source = source;
+    this.method = head.method;
+    this.isHttp10 = head.minorVersion === 0;
+    this.isSecure = peer.isSecure;
+    this.peerIp = peer.peerIp;
+    this.bodyTimeoutMs = peer.bodyTimeoutMs;
+    this.framing = requestFraming(head);
+    const { authority, target }: WireTarget = wireTarget(head);
+    this.authority = authority;
+    this.target = target;
+    const connection = head.get(FieldId.connection);
+    this.connectionOptions = connection === null ? NO_CONNECTION_OPTIONS : parseConnection(connection);
+    this.bodyLength = lengthOf(this.framing, head);
+    this.upgrade = this.#wantedUpgrade();
+    if (peer.bodyBytesMax > 0 && this.bodyLength > peer.bodyBytesMax) throw new ProxyError("request_body_too_large");
+  }
+
+  get protocol(): string {
+    return this.isHttp10 ? "HTTP/1.0" : "HTTP/1.1";
+  }
+
+  /** 1xx and chunked bodies are only for those who speak HTTP/1.1. */
+  get takesTrailers(): boolean {
+    const te = this.#head.get(FieldId.te);
+    return te !== null && !this.isHttp10 && teTrailers(te);
+  }
+
+  field(lowerName: string): string | null {
+    const head = this.#head;
+    const id = fieldIdOfName(lowerName);
+    if (id !== FieldId.unknown) return id === FieldId.cookie ? joined(head, id, "; ") : head.get(id);
+    let text: string | null = null;
+    for (let index = 0; index < head.count; index++) {
+      if (head.ids[index] !== FieldId.unknown || head.lowerName(index) !== lowerName) continue;
+      text = text === null ? head.value(index) : `${text}, ${head.value(index)}`;
+    }
+    return text;
+  }
+
+  /** Runs of fields that stay are copied at once, with the case and the order in which they came. */
+  writeFields(out: ByteWriter, filter: FieldFilter): void {
+    const head = this.#head;
+    const { offsets, ids, count } = head;
+    const needsNames = filter.needsNames;
+    let runStart = -1;
+    for (let index = 0; index < count; index++) {
+      const isDropped = filter.dropsId[ids[index]] !== 0 || (needsNames && filter.dropsByName(head.lowerName(index)));
+      if (!isDropped) {
+        if (runStart < 0) runStart = offsets[4 * index];
+      } else if (runStart >= 0) {
+        out.bytes(head.bytes, runStart, offsets[4 * index]);
+        runStart = -1;
+      }
+    }
+    if (runStart >= 0) out.bytes(head.bytes, runStart, head.end - 2);
+  }
+
+  readBody(): Promise<Uint8Array | null> {
+    return this.#source.readBody();
+  }
+
+  bodyTrailers(): Head | null {
+    return this.#source.bodyTrailers();
+  }
+
+  /** The connection decides what becomes of the rest once the response is out. */
+  cancelBody(): void {}
+
+  passInformational(head: Head): void {
+    if (!this.isHttp10) this.#source.passInformational(head);
+  }
+
+  watchClient(onGone: () => void): void {
+    this.#source.watchClient(onGone);
+  }
+
+  /**
+   * Any protocol that the backend agrees to, but for HTTP/2 in clear (RFC 9113 dropped it): through a tunnel of that kind
+   * requests would pass unseen.
+   */
+  #wantedUpgrade(): string {
+    if (!this.connectionOptions.upgrade || this.isHttp10 || this.framing.kind !== BodyKind.none) return "";
+    const upgrade = this.#head.get(FieldId.upgrade)?.toLowerCase() ?? "";
+    return upgrade.startsWith("h2c") || upgrade.includes(",") ? "" : upgrade;
+  }
+}
+
+function lengthOf(framing: Framing, head: Head): number {
+  if (framing.kind === BodyKind.chunked) return UNKNOWN_LENGTH;
+  if (framing.kind === BodyKind.length) return framing.length;
+  return head.has(FieldId.content_length) ? 0 : NO_BODY;
+}
+
+function joined(head: Head, id: number, separator: string): string | null {
+  let text: string | null = null;
+  for (let index = head.find(id); index >= 0; index = head.find(id, index + 1)) {
+    text = text === null ? head.value(index) : text + separator + head.value(index);
+  }
+  return text;
+}
+
+/** Stands for a request whose head could not be read, so that its refusal is answered and logged like any other. */
+export class UnreadableRequest implements ProxyRequest {
+  readonly method: string = "-";
+  readonly target: string = "/";
+  readonly authority: string = "";
+  readonly protocol: string = "HTTP/1.1";
+  readonly upgrade: string = "";
+  readonly bodyLength: number = NO_BODY;
+  readonly bodyTimeoutMs: number = 0;
+  readonly takesTrailers: boolean = false;
+  readonly isSecure: boolean;
+  readonly peerIp: string;
+
+  constructor({ isSecure, peerIp }: WirePeer) {
+    this.isSecure = isSecure;
+    this.peerIp = peerIp;
+  }
+
+  field(): string | null {
+    return null;
+  }
+
+  writeFields(): void {}
+
+  readBody(): Promise<Uint8Array | null> {
+    return Promise.resolve(null);
+  }
+
+  bodyTrailers(): null {
+    return null;
+  }
+
+  passInformational(): void {}
+
+  cancelBody(): void {}
+
+  watchClient(): void {}
+}

@@ -1,0 +1,56 @@
+/**
+ * Authority and target of a request head as bytes (RFC 9112 §3.2, §3.3).
+ */
+
+import { type ErrorCode, ProxyError } from "../base/errors.ts";
+import { FieldId } from "../base/field_names.ts";
+import { validAuthority } from "../fields/authority.ts";
+import { latin1 } from "../http1/grammar.ts";
+import type { Head } from "../http1/head.ts";
+
+export interface WireTarget {
+  readonly authority: string;
+  /** Origin form or "*". */
+  readonly target: string;
+}
+
+const SLASH = 0x2f;
+const ABSOLUTE = /^https?:\/\/([^/?]*)(.*)$/is;
+
+/**
+ * @param head Decoded, so the target has no spaces, controls or "#".
+ * @throws {ProxyError} `host_invalid`, `request_invalid`, `request_unsupported` (CONNECT).
+ */
+export function wireTarget(head: Head): WireTarget {
+  const host = hostOf(head);
+  if (head.method === "CONNECT") throw new ProxyError("request_unsupported");
+  const target = latin1(head.bytes, head.targetStart, head.targetEnd);
+  if (head.bytes[head.targetStart] === SLASH) return { authority: host, target };
+  if (target === "*" && head.method === "OPTIONS") return { authority: host, target };
+  const absolute = ABSOLUTE.exec(target);
+  if (absolute === null) throw new ProxyError("request_invalid");
+  // The authority of the absolute form goes before Host (RFC 9112 §3.2.2); Host must be there and valid all the same.
+  const [, authority, rest] = absolute;
+  if (!validAuthority(authority)) throw problem("host_invalid");
+  return {
+    authority,
+    target: rest.startsWith("/") ? rest : rest === "" && head.method === "OPTIONS" ? "*" : `/${rest}`,
+  };
+}
+
+/** One `Host`, valid; HTTP/1.0 may come without (RFC 9112 §3.2). */
+function hostOf(head: Head): string {
+  const index = head.find(FieldId.host);
+  if (index < 0) {
+    if (head.minorVersion === 0) return "";
+    throw problem("host_invalid");
+  }
+  if (head.find(FieldId.host, index + 1) >= 0) throw problem("host_invalid");
+  const host = head.value(index);
+  if (!validAuthority(host)) throw problem("host_invalid");
+  return host;
+}
+
+function problem(code: ErrorCode): ProxyError {
+  return new ProxyError(code);
+}

@@ -1,0 +1,51 @@
+/**
+ * An upgraded connection: bytes both ways until both sides have ended, whatever they mean.
+ *
+ * The end of one side is passed on as the end of that direction only. Silence in both directions is bounded by the
+ * upstream's tunnel timeout.
+ */
+
+import { ProxyError } from "../base/errors.ts";
+import type { Exchange } from "../proxy/exchange.ts";
+
+export interface TunnelClient {
+  /** Bytes that came behind the request. */
+  readonly early: Uint8Array;
+  /** @returns 0 at the end. @throws {ProxyError} */
+  read(into: Uint8Array): Promise<number>;
+  write(bytes: Uint8Array): Promise<void>;
+  closeWrite(): Promise<void>;
+  close(): void;
+}
+
+const PIECE_BYTES = 64 * 1024;
+
+/** Never rejects; ends the exchange. */
+export async function runTunnel(exchange: Exchange, client: TunnelClient): Promise<void> {
+  const connection = exchange.connection!;
+  const touch = () => exchange.expectDownload(exchange.idleMs, "tunnel_timeout");
+  const fail = (error: unknown) => {
+    exchange.cancel(error instanceof ProxyError ? error : new ProxyError("client_gone", "", error));
+    client.close();
+  };
+  const toBackend = async () => {
+    if (client.early.length > 0) await connection.write(client.early);
+    const bytes = new Uint8Array(PIECE_BYTES);
+    for (let count = await client.read(bytes); count > 0; count = await client.read(bytes)) {
+      touch();
+      await connection.write(bytes.subarray(0, count));
+    }
+    await connection.closeWrite();
+  };
+  const toClient = async () => {
+    for (let piece = await connection.readRaw(); piece !== null; piece = await connection.readRaw()) {
+      touch();
+      exchange.bytesOut += piece.length;
+      await client.write(piece);
+    }
+    await client.closeWrite();
+  };
+  touch();
+  await Promise.all([toBackend().catch(fail), toClient().catch(fail)]);
+  exchange.finish("");
+}
