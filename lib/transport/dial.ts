@@ -113,6 +113,7 @@ async function connectMutualTls(
 
 async function shakeHands(conn: Deno.TlsConn, signal: AbortSignal): Promise<Deno.TlsConn> {
   const onAbort = () => closeQuietly(conn);
+  if (signal.aborted) onAbort(); // between two steps of connecting: no event will come
   signal.addEventListener("abort", onAbort, { once: true });
   try {
     await conn.handshake();
