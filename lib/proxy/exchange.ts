@@ -145,8 +145,8 @@ export class Exchange implements Timed, PickInput {
 
   onDeadline(nowMs: number): void {
     if (nowMs >= this.#totalAtMs) return this.cancel(new ProxyError("total_timeout"));
-    if (nowMs >= this.#uploadAtMs) return this.cancel(new ProxyError(this.#uploadCode));
-    if (nowMs >= this.#downloadAtMs) return this.cancel(new ProxyError(this.#downloadCode));
+    if (nowMs >= this.#uploadAtMs) return this.#silence(this.#uploadCode);
+    if (nowMs >= this.#downloadAtMs) return this.#silence(this.#downloadCode);
     if (nowMs >= this.#watchAtMs) {
       this.#watchAtMs = NEVER;
       this.#schedule();
@@ -257,6 +257,16 @@ export class Exchange implements Timed, PickInput {
     if (this.body !== null && !this.body.isEnded) this.request.cancelBody();
     this.core.recorder.record(this);
     this.#live.leave();
+  }
+
+  /** A backend that is silent before its response is with the engine fails the attempt alone: there may be another. */
+  #silence(code: ErrorCode): void {
+    const error = new ProxyError(code);
+    if (this.#isHandedOver || this.connection === null || error.traits.source !== "upstream") return this.cancel(error);
+    this.#uploadAtMs = NEVER;
+    this.#downloadAtMs = NEVER;
+    this.#schedule();
+    this.connection.abort(error);
   }
 
   #schedule(): void {
