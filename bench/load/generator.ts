@@ -39,8 +39,8 @@ async function runWrk({ address, seconds, connections }: Load): Promise<LoadResu
   return {
     requests: Number(capture(printed, /(\d+) requests in/)),
     requestsPerSecond: Number(capture(printed, /Requests\/sec:\s+([\d.]+)/)),
-    p50Ms: milliseconds(capture(printed, /50%\s+(\S+)/)),
-    p99Ms: milliseconds(capture(printed, /99%\s+(\S+)/)),
+    p50Ms: milliseconds(capture(printed, /^\s+50%\s+(\S+)/m)),
+    p99Ms: milliseconds(capture(printed, /^\s+99%\s+(\S+)/m)),
   };
 }
 
