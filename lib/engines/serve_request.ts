@@ -9,8 +9,10 @@ import type { ByteWriter } from "../base/byte_writer.ts";
 import { type ErrorCode, ProxyError } from "../base/errors.ts";
 import { normalizeIp } from "../base/ip.ts";
 import type { ListenerLimits } from "../config/types.ts";
+import { parseConnection } from "../fields/hop_by_hop.ts";
 import type { FieldFilter } from "../proxy/field_filter.ts";
 import { NO_BODY, type ProxyRequest, UNKNOWN_LENGTH } from "../proxy/request.ts";
+import { validKey } from "../websocket/handshake.ts";
 import { serveTarget } from "./serve_target.ts";
 
 export interface ServeListenerFacts {
@@ -18,6 +20,9 @@ export interface ServeListenerFacts {
   readonly fallback: string;
   readonly limits: ListenerLimits;
 }
+
+/** The end of a body and its cancellation are told in the same turn of the event loop; a timer comes after that. */
+const CANCEL_SHOWS_MS = 1;
 
 const DIGITS = /^\d{1,15}$/;
 /** What Deno has of a body already takes three turns of the microtask queue to get here. */
@@ -70,7 +75,11 @@ export class ServeRequest implements ProxyRequest {
     const mustAskNow = this.protocol === "HTTP/2.0" || this.bodyLength !== NO_BODY;
     this.#signal = mustAskNow ? request.signal : null;
     this.isBodyUncertain = this.bodyLength === UNKNOWN_LENGTH && this.field("transfer-encoding") === null;
-    this.problem = problem !== "" ? problem : this.#overLimit(url, facts.limits);
+    this.problem = problem !== ""
+      ? problem
+      : this.#hasClearFraming()
+      ? this.#overLimit(url, facts.limits)
+      : "request_framing_invalid";
   }
 
   field(lowerName: string): string | null {
@@ -99,7 +108,7 @@ export class ServeRequest implements ProxyRequest {
   async settleBody(): Promise<void> {
     let isHere = false;
     let isEmpty = false;
-    const reading = this.readBody();
+    const reading = this.#readPiece();
     reading.then((piece) => {
       isHere = true;
       isEmpty = piece === null;
@@ -112,7 +121,19 @@ export class ServeRequest implements ProxyRequest {
   readBody(): Promise<Uint8Array | null> {
     const reading = this.#readAhead ?? this.#readPiece();
     this.#readAhead = null;
-    return reading;
+    return this.isBodyUncertain ? this.#confirmed(reading) : reading;
+  }
+
+  /**
+   * A body of unknown length that the client cancels (RST_STREAM) ends for Deno's stream like a complete one; that it was
+   * cancelled shows a moment later. Passed on as complete it would be a truncated upload that the backend believes.
+   */
+  async #confirmed(reading: Promise<Uint8Array | null>): Promise<Uint8Array | null> {
+    const piece = await reading;
+    if (piece !== null) return piece;
+    await new Promise((resolve) => setTimeout(resolve, CANCEL_SHOWS_MS));
+    if (this.#signal?.aborted) throw new ProxyError("request_body_broken");
+    return null;
   }
 
   async #readPiece(): Promise<Uint8Array | null> {
@@ -152,10 +173,12 @@ export class ServeRequest implements ProxyRequest {
     else signal.addEventListener("abort", onGone, { once: true });
   }
 
+  /** As strict as Deno's answer and more: what it can't answer must not have been asked of a backend. */
   #wantsWebSocket(): boolean {
     const upgrade = this.field("upgrade");
     return upgrade !== null && this.method === "GET" && upgrade.toLowerCase() === "websocket" &&
-      this.field("sec-websocket-key") !== null;
+      parseConnection(this.field("connection") ?? "").upgrade && this.field("sec-websocket-version") === "13" &&
+      validKey(this.field("sec-websocket-key") ?? "");
   }
 
   #declaredLength(): number {
@@ -163,6 +186,17 @@ export class ServeRequest implements ProxyRequest {
     if (length !== null) return DIGITS.test(length) ? Number(length) : UNKNOWN_LENGTH;
     if (this.field("transfer-encoding") !== null) return UNKNOWN_LENGTH;
     return this.method === "GET" || this.method === "HEAD" || this.upgrade !== "" ? NO_BODY : UNKNOWN_LENGTH;
+  }
+
+  /**
+   * Deno takes equal lengths twice, lengths that no integer holds, and codings before `chunked`, whose names would be
+   * lost on the way. It has read the body by then, and nobody else has to agree with how it did.
+   */
+  #hasClearFraming(): boolean {
+    const length = this.field("content-length");
+    const coding = this.field("transfer-encoding");
+    if (coding === null) return length === null || DIGITS.test(length);
+    return length === null && coding.toLowerCase() === "chunked";
   }
 
   #overLimit(url: string, limits: ListenerLimits): ErrorCode | "" {
