@@ -2,7 +2,10 @@
  * The `serve` engine: a listener on `Deno.serve`, for HTTP/1.1, HTTP/2, TLS and WebSocket.
  *
  * Deno takes a certificate only when it begins to listen. A changed one is put in place by listening a second time on the
- * same port (`SO_REUSEPORT`) and then closing the first listener, whose connections go on to their end.
+ * same port (`SO_REUSEPORT`) and then closing the first listener. Closing it ends every connection that is idle at that
+ * moment, and a client that was about to send on one would lose its request: so answers over the old listener say
+ * `Connection: close` for a while before. What can't be helped from here: connections that the old listener has accepted
+ * and that have not sent a request when it closes are closed unanswered; their clients have to connect again.
  */
 
 import { ProxyError } from "../base/errors.ts";
@@ -15,8 +18,8 @@ import { serveResponse } from "./serve_response.ts";
 import { fallbackAuthority } from "./serve_target.ts";
 import { acceptWebSocket } from "./serve_websocket.ts";
 
-/** Both listeners accept for so long, so that the old one has nothing waiting when it closes. */
-const HANDOVER_MS = 250;
+/** Both listeners accept for so long. A connection in use has had an answer by then, and is told to end with it. */
+const HANDOVER_MS = 2000;
 
 export class ServeListener implements EngineListener {
   readonly #core: ProxyCore;
@@ -25,7 +28,7 @@ export class ServeListener implements EngineListener {
   #certificate: Certificate | null;
   #facts: ServeListenerFacts;
   #server: Deno.HttpServer<Deno.Addr>;
-  /** Was replaced, and accepts a little longer. */
+  /** Were replaced, and accept a little longer. */
   readonly #leaving: Set<Deno.HttpServer<Deno.Addr>> = new Set();
   /** Listeners that were replaced and still have connections. */
   readonly #retired: Set<Promise<void>> = new Set();
@@ -123,7 +126,19 @@ export class ServeListener implements EngineListener {
       : cert === ""
       ? { hostname: address.hostname, port: address.port }
       : { hostname: address.hostname, port: address.port, cert, key, reusePort: true };
-    return serveOn(place, (request, info) => this.#handle(request, info), this.#onBug);
+    const server = serveOn(
+      place,
+      (request, info) => this.#leaving.has(server) ? this.#handleLast(request, info) : this.#handle(request, info),
+      this.#onBug,
+    );
+    return server;
+  }
+
+  /** The last on its connection (HTTP/2 has other means, and drops the field). */
+  async #handleLast(request: Request, info: Deno.ServeHandlerInfo): Promise<Response> {
+    const response = await this.#handle(request, info);
+    if (response.status !== 101) response.headers.set("connection", "close");
+    return response;
   }
 
   async #handle(request: Request, info: Deno.ServeHandlerInfo): Promise<Response> {
