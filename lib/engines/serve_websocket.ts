@@ -13,10 +13,12 @@ import type { Exchange } from "../proxy/exchange.ts";
 import { serveResponse } from "./serve_response.ts";
 import type { Connection } from "../transport/connection.ts";
 import { encodeClose, encodeFrame } from "../websocket/frame_encoder.ts";
-import { FrameDecoder, FrameError, type FrameEvent, Opcode } from "../websocket/frames.ts";
+import { FrameDecoder, FrameError, type FrameEvent, Opcode, validCloseCode } from "../websocket/frames.ts";
 import { acceptOf, parseProtocols, validateHandshake } from "../websocket/handshake.ts";
 
-/** How long the other side may take to answer a close. */
+/** Deno says nothing of a client that left in the last moment before our 101: the socket never opens. */
+const OPEN_TIMEOUT_MS = 3000;
+/** How long the other side may take to answer a close, and to take what was on its way before. */
 const CLOSE_TIMEOUT_MS = 1000;
 /** Deno does not tell when its buffer has drained. */
 const DRAIN_POLL_MS = 5;
@@ -42,6 +44,7 @@ export async function acceptWebSocket(exchange: Exchange, request: Request): Pro
       accept: await acceptOf(exchange.request.field("sec-websocket-key") ?? ""),
       protocols: offered === null ? [] : parseProtocols(offered) ?? [],
     });
+    await clientIsThere(exchange);
   } catch (error) {
     exchange.failWith(error instanceof ProxyError ? error.code : "upgrade_failed");
     return serveResponse(exchange);
@@ -54,6 +57,18 @@ export async function acceptWebSocket(exchange: Exchange, request: Request): Pro
   return response;
 }
 
+/**
+ * The socket of a client that has left never opens, and Deno's listener then never ends. In the turn after it was asked
+ * Deno knows who has left.
+ *
+ * @throws {ProxyError} `client_gone`, or what else the exchange was cancelled with.
+ */
+async function clientIsThere(exchange: Exchange): Promise<void> {
+  exchange.request.watchClient(() => exchange.cancel(new ProxyError("client_gone")));
+  await new Promise((resolve) => setTimeout(resolve, 0));
+  exchange.throwIfCancelled();
+}
+
 class Bridge {
   readonly #exchange: Exchange;
   readonly #connection: Connection;
@@ -63,17 +78,21 @@ class Bridge {
   #waitingBytes = 0;
   #sentClose = false;
   #gotClose = false;
+  #isEnding = false;
 
   constructor(exchange: Exchange, socket: WebSocket) {
     this.#exchange = exchange;
     this.#connection = exchange.connection!;
     this.#socket = socket;
     socket.binaryType = "arraybuffer";
-    socket.onopen = () => this.#run();
+    socket.onopen = () => {
+      this.#touch();
+      this.#run();
+    };
     socket.onmessage = (event) => this.#onMessage(event.data);
     socket.onclose = (event) => this.#onClientClose(event);
     socket.onerror = () => this.#end("client_gone", Close.abnormal);
-    this.#touch();
+    exchange.expectDownload(OPEN_TIMEOUT_MS, "client_gone");
   }
 
   /** Backend to client. */
@@ -119,7 +138,10 @@ class Bridge {
   }
 
   async #drained(): Promise<void> {
-    while (this.#socket.readyState === WebSocket.OPEN && this.#socket.bufferedAmount > WEBSOCKET_BUFFER_BYTES_MAX / 4) {
+    while (
+      !this.#exchange.isFinished && this.#socket.readyState === WebSocket.OPEN &&
+      this.#socket.bufferedAmount > WEBSOCKET_BUFFER_BYTES_MAX / 4
+    ) {
       await new Promise((resolve) => setTimeout(resolve, DRAIN_POLL_MS));
     }
   }
@@ -150,7 +172,10 @@ class Bridge {
 
   #onClientClose(event: CloseEvent): void {
     if (this.#exchange.isFinished) return;
-    if (event.code === Close.abnormal) return this.#end("client_gone", Close.abnormal);
+    // Codes that no frame may carry: 1006 for an end without a word, 0 after an error of the socket.
+    if (event.code !== Close.no_status && !validCloseCode(event.code)) {
+      return this.#end("client_gone", Close.abnormal);
+    }
     this.#sendClose(event.code, event.reason);
     this.#exchange.expectDownload(CLOSE_TIMEOUT_MS, "tunnel_timeout");
   }
@@ -166,10 +191,15 @@ class Bridge {
     if (this.#exchange.isFinished && this.#socket.readyState >= WebSocket.CLOSING) return;
     // 1006 may not be sent: it says that the other side went away without a word.
     this.#closeClient(closeCode === Close.abnormal ? Close.internal : closeCode, "");
+    // A backend that does not read must not hold the exchange until the tunnel's own timeout.
+    if (!this.#isEnding) this.#exchange.expectDownload(CLOSE_TIMEOUT_MS, code === "" ? "tunnel_timeout" : code);
+    this.#isEnding = true;
     this.#writing.then(() => this.#exchange.finish(code));
   }
 
+  /** Whatever comes after a close puts off nothing. */
   #touch(): void {
+    if (this.#sentClose || this.#isEnding) return;
     this.#exchange.expectDownload(this.#exchange.idleMs, "tunnel_timeout");
   }
 }
