@@ -15,6 +15,10 @@ export interface ListenerOptions {
   readonly certificate: Certificate | null;
   /** Told of what must never happen. */
   readonly onBug: (error: unknown) => void;
+  /** It could not accept, and tries to listen again. Told once for the same reason. */
+  readonly onFailed: (error: unknown) => void;
+  /** It listens again, and has for a while. */
+  readonly onRestored: (facts: { readonly afterMs: number; readonly failures: number }) => void;
 }
 
 export interface EngineListener {

@@ -15,11 +15,15 @@ import { handle, refuse } from "../proxy/handler.ts";
 import type { Certificate, EngineListener, ListenerOptions } from "./listener.ts";
 import { type ServeListenerFacts, ServeRequest } from "./serve_request.ts";
 import { serveResponse } from "./serve_response.ts";
+import { Revival } from "./serve_revival.ts";
 import { fallbackAuthority } from "./serve_target.ts";
 import { acceptWebSocket } from "./serve_websocket.ts";
 
 /** Both listeners accept for so long. A connection in use has had an answer by then, and is told to end with it. */
 const HANDOVER_MS = 2000;
+
+/** Listeners that failed and are kept for the connections that they have. */
+const FAILED_MAX = 32;
 
 export class ServeListener implements EngineListener {
   readonly #core: ProxyCore;
@@ -32,6 +36,11 @@ export class ServeListener implements EngineListener {
   readonly #leaving: Set<Deno.HttpServer<Deno.Addr>> = new Set();
   /** Listeners that were replaced and still have connections. */
   readonly #retired: Set<Promise<void>> = new Set();
+  /** Accept no more, through no wish of ours, and still have connections. */
+  #failed: Deno.HttpServer<Deno.Addr>[] = [];
+  readonly #revival: Revival;
+  #isDown = false;
+  #isClosed = false;
 
   /**
    * Listens at once.
@@ -44,6 +53,13 @@ export class ServeListener implements EngineListener {
     this.#certificate = options.certificate;
     this.#onBug = options.onBug;
     this.#facts = { isSecure: options.certificate !== null, fallback: "", limits: options.config.limits };
+    this.#revival = new Revival({
+      nowMs: () => options.core.clock.nowMs(),
+      reopen: () => this.#reopen(),
+      shed: () => this.#retireFailed(0),
+      onFailed: options.onFailed,
+      onRestored: options.onRestored,
+    });
     if (options.certificate !== null) assertPortFree(options.config);
     this.#server = this.#listen(options.config.address);
     this.#updateFacts();
@@ -89,7 +105,10 @@ export class ServeListener implements EngineListener {
 
   /** Accepts no more; resolves when the last response is out. */
   async shutdown(): Promise<void> {
+    this.#isClosed = true;
+    this.#revival.close();
     this.#removeSocketFile();
+    this.#retireFailed(0);
     this.#retire(this.#server);
     for (const server of this.#leaving) this.#retire(server);
     this.#leaving.clear();
@@ -101,6 +120,30 @@ export class ServeListener implements EngineListener {
       this.#retired.delete(closing);
     });
     this.#retired.add(closing);
+  }
+
+  /** It goes on serving the connections that it has. */
+  #onFailed(server: Deno.HttpServer<Deno.Addr>, error: unknown): void {
+    if (this.#isClosed || server !== this.#server) return;
+    this.#isDown = true;
+    this.#failed.push(server);
+    this.#retireFailed(FAILED_MAX);
+    this.#revival.begin(error);
+  }
+
+  #reopen(): void {
+    if (!this.#isDown) return; // a new certificate has opened it meanwhile
+    const { addr } = this.#server;
+    this.#removeSocketFile();
+    const isTcp = addr.transport === "tcp";
+    const place = isTcp ? { kind: "tcp" as const, hostname: addr.hostname, port: addr.port } : this.#config.address;
+    this.#server = this.#listen(place);
+  }
+
+  /** Ends idle connections of all but the newest `kept` listeners that have failed. */
+  #retireFailed(kept: number): void {
+    const leaving = this.#failed.splice(0, Math.max(0, this.#failed.length - kept));
+    for (const server of leaving) this.#retire(server);
   }
 
   /** While it is still ours: once closed, another process may have put its own there. */
@@ -131,6 +174,8 @@ export class ServeListener implements EngineListener {
       (request, info) => this.#leaving.has(server) ? this.#handleLast(request, info) : this.#handle(request, info),
       this.#onBug,
     );
+    server.finished.catch((error) => this.#onFailed(server, error));
+    this.#isDown = false;
     return server;
   }
 

@@ -6,6 +6,7 @@
  */
 
 import type { HealthMachine } from "../backend/health.ts";
+import { isBackendFault } from "../backend/health_reason.ts";
 import type { Clock } from "../base/clock.ts";
 import { hostOf } from "../plan/backend_host.ts";
 import type { Plan } from "../plan/types.ts";
@@ -103,7 +104,7 @@ class ProbeLoop {
     if (this.#isStopped) return;
     const nowMs = this.#clock.nowMs();
     if (code === "") this.#machine.onProbeSuccess(nowMs);
-    else if (code !== null) this.#machine.onProbeFailure(code, nowMs);
+    else if (code !== null && isBackendFault(code)) this.#machine.onProbeFailure(code, nowMs);
     this.#plan(this.#intervalMs * (1 - JITTER + 2 * JITTER * this.#random()));
   }
 }

@@ -110,7 +110,7 @@ export class FileWatcher {
   }
 
   async #read(): Promise<FileContents> {
-    return new Map(await Promise.all([...this.#seen.keys()].map(readOrNull)));
+    return new Map(await Promise.all(this.#seen.entries().map(([path, known]) => readOrNull(path, known))));
   }
 
   /** Files that joined or left while they were read don't count. */
@@ -123,10 +123,12 @@ function isSame(one: FileContents, other: FileContents): boolean {
   return one.size === other.size && one.entries().every(([path, text]) => other.get(path) === text);
 }
 
-async function readOrNull(path: string): Promise<[path: string, text: string | null]> {
+/** @param known What it held last: a process that is out of descriptors learns nothing new about its files. */
+async function readOrNull(path: string, known: string | null): Promise<[path: string, text: string | null]> {
   try {
     return [path, await Deno.readTextFile(path)];
-  } catch {
-    return [path, null];
+  } catch (error) {
+    const code = (error as { code?: string } | null)?.code;
+    return [path, code === "EMFILE" || code === "ENFILE" ? known : null];
   }
 }

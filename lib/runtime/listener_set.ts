@@ -119,6 +119,10 @@ export class ListenerSet {
         config,
         certificate,
         onBug: (error) => this.#log.error("internal_error", { message: String(error), stack: (error as Error)?.stack }),
+        onFailed: (error) =>
+          this.#log.error("listener_failed", { listener: config.name, message: (error as Error)?.message }),
+        onRestored: ({ afterMs, failures }) =>
+          this.#log.info("listener_restored", { listener: config.name, after_ms: Math.round(afterMs), failures }),
       });
     } catch (error) {
       throw new ListenError(`Cannot listen on ${config.addressText}: ${reasonOf(error)}`, { cause: error });

@@ -24,6 +24,8 @@ export interface ProcessOptions {
   readonly entry?: string;
   /** Flags of `deno run`. Default: `-A`. */
   readonly denoFlags?: readonly string[];
+  /** How many files and sockets it may have open. */
+  readonly descriptorsMax?: number;
 }
 
 export interface CommandResult {
@@ -228,8 +230,13 @@ export async function runSluice(args: readonly string[], options: ProcessOptions
 
 function command(args: readonly string[], options: ProcessOptions): Deno.Command {
   const entry = options.entry ?? `${ROOT}main.ts`;
-  return new Deno.Command(Deno.execPath(), {
-    args: ["run", ...options.denoFlags ?? ["-A"], "--no-check", entry, ...args],
+  const deno = [Deno.execPath(), "run", ...options.denoFlags ?? ["-A"], "--no-check", entry, ...args];
+  const limit = options.descriptorsMax;
+  const [program, ...rest] = limit === undefined
+    ? deno
+    : ["sh", "-c", `ulimit -n ${limit} && exec "$@"`, "sh", ...deno];
+  return new Deno.Command(program, {
+    args: rest,
     cwd: ROOT,
     env: { NO_COLOR: "1", ...options.env },
     stdin: "null",
