@@ -12,7 +12,7 @@
  */
 
 import { ByteWriter } from "../base/byte_writer.ts";
-import { type ErrorCode, ProxyError } from "../base/errors.ts";
+import { ProxyError } from "../base/errors.ts";
 import { BodyDecoder } from "../http1/body_decoder.ts";
 import { decodeRequestHead } from "../http1/decode_request.ts";
 import { Head, HeadPhase } from "../http1/head.ts";
@@ -55,10 +55,11 @@ export class WireConnection implements WireBodySource, WireSink, Timed {
   #exchange: Exchange | null = null;
   #informational: Promise<void> = Promise.resolve();
   #bodyBytes = 0;
+  /** What the client owes us, or we it; decides what a passed deadline means. */
+  #phase: "idle" | "head" | "exchange" | "closing" = "idle";
   #isInputEnded = false;
   #isClosed = false;
   #isDraining = false;
-  #deadlineCode: ErrorCode = "request_timeout";
 
   constructor(core: ProxyCore, conn: Deno.Conn, facts: WireListenerFacts, peerIp: string) {
     this.#core = core;
@@ -84,7 +85,7 @@ export class WireConnection implements WireBodySource, WireSink, Timed {
   /** The response under way is the last one; an idle connection closes now. */
   drain(): void {
     this.#isDraining = true;
-    if (this.#exchange === null && this.#start === this.#end) this.close();
+    if (this.#phase === "idle") this.close();
   }
 
   close(): void {
@@ -95,7 +96,12 @@ export class WireConnection implements WireBodySource, WireSink, Timed {
 
   onDeadline(): void {
     this.deadlineMs = Infinity;
-    if (this.#exchange !== null) this.#exchange.cancel(new ProxyError(this.#deadlineCode));
+    if (this.#phase === "head") {
+      this.#phase = "closing";
+      this.#refuse(new ProxyError("request_timeout")).catch(() => {}).finally(() => this.close());
+      return;
+    }
+    this.#exchange?.cancel(new ProxyError("client_gone"));
     this.close();
   }
 
@@ -107,7 +113,7 @@ export class WireConnection implements WireBodySource, WireSink, Timed {
 
   async write(bytes: Uint8Array): Promise<void> {
     // A client that takes nothing holds a backend's connection: bounded like one that sends nothing.
-    this.#expect(this.#facts.limits.bodyTimeoutMs, "client_gone");
+    this.#expect(this.#facts.limits.bodyTimeoutMs);
     try {
       let written = await this.#conn.write(bytes);
       while (written < bytes.length) written += await this.#conn.write(bytes.subarray(written));
@@ -198,10 +204,10 @@ export class WireConnection implements WireBodySource, WireSink, Timed {
     const head = this.#head;
     head.reset();
     this.#compact();
-    let isWaiting = this.#start === this.#end;
-    this.#expect(isWaiting ? limits.idleTimeoutMs : limits.headTimeoutMs, "request_timeout");
+    this.#phase = this.#start === this.#end ? "idle" : "head";
+    this.#expect(this.#phase === "idle" ? limits.idleTimeoutMs : limits.headTimeoutMs);
     for (;;) {
-      if (this.#isClosed || (isWaiting && this.#isDraining)) return false;
+      if (this.#isClosed || (this.#phase === "idle" && this.#isDraining)) return false;
       let used: number;
       try {
         used = decodeRequestHead(head, this.#buffer, this.#start, this.#end, this.#facts.bounds);
@@ -212,28 +218,28 @@ export class WireConnection implements WireBodySource, WireSink, Timed {
       if (used > 0) {
         this.#start += used;
         this.deadlineMs = Infinity;
+        this.#phase = "exchange";
         return true;
       }
       if (this.#end === this.#buffer.length) this.#grow();
       const count = await this.#fill();
-      if (count === 0) return await this.#endedInHead(isWaiting);
-      if (isWaiting) {
-        isWaiting = false;
-        this.#expect(limits.headTimeoutMs, "request_timeout");
+      if (count === 0) return await this.#endedInHead();
+      if (this.#phase === "idle") {
+        this.#phase = "head";
+        this.#expect(limits.headTimeoutMs);
       }
     }
   }
 
-  async #endedInHead(isWaiting: boolean): Promise<boolean> {
-    if (!isWaiting && this.#head.phase !== HeadPhase.begin && !this.#isClosed) {
-      await this.#refuse(new ProxyError("request_invalid"));
-    }
-    return false;
+  async #endedInHead(): Promise<false> {
+    const isBegun = this.#phase === "head" && this.#head.phase !== HeadPhase.begin;
+    return isBegun ? await this.#refuse(new ProxyError("request_invalid")) : false;
   }
 
   /** Answers what can't be served, and closes. */
   async #refuse(error: unknown): Promise<false> {
     if (!(error instanceof ProxyError)) throw error;
+    this.#phase = "closing";
     const exchange = refuse(this.#core, new UnreadableRequest(this.#peer()), error.code);
     this.out.reset();
     await writeResponse(this, exchange, { request: null, keepAlive: false });
@@ -271,7 +277,8 @@ export class WireConnection implements WireBodySource, WireSink, Timed {
   /** Ends our side and reads off what the client still sends, so that it gets to read the answer. */
   async #linger(): Promise<void> {
     if (this.#isClosed) return;
-    this.deadlineMs = this.#core.clock.nowMs() + LINGER_MS;
+    this.#phase = "closing";
+    this.#expect(LINGER_MS);
     try {
       await this.#conn.closeWrite();
       const bytes = new Uint8Array(BUFFER_BYTES);
@@ -349,9 +356,8 @@ export class WireConnection implements WireBodySource, WireSink, Timed {
     this.#buffer = larger;
   }
 
-  #expect(ms: number, code: ErrorCode): void {
-    this.deadlineMs = ms > 0 ? this.#core.clock.nowMs() + ms : Infinity;
-    this.#deadlineCode = code;
+  #expect(ms: number): void {
+    this.deadlineMs = ms > 0 ? this.#core.deadlines.after(ms) : Infinity;
   }
 
   #peer(): { peerIp: string; isSecure: boolean; bodyTimeoutMs: number; bodyBytesMax: number } {

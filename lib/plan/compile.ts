@@ -99,7 +99,15 @@ function compileUpstream(upstream: UpstreamConfig, affinity: Affinity, parts: Up
     const machine = resources.acquireMachine(upstream, backend, isJoining);
     parts.machines.push(machine);
     const { slot, pool } = state.resource;
-    return { name: backend.name, position, slot, pool, machine: machine.resource, host: hostFor(upstream, backend) };
+    return {
+      name: backend.name,
+      position,
+      slot,
+      pool,
+      machine: machine.resource,
+      host: hostFor(upstream, backend),
+      ownHost: hostOf(backend.address),
+    };
   });
   const members = upstream.backends.map((backend, position) => ({
     machine: backends[position].machine,

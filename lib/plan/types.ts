@@ -99,4 +99,6 @@ export interface BackendPlan {
   readonly machine: HealthMachine;
   /** What to send as `Host`; "": the client's. */
   readonly host: string;
+  /** Its own name: for a client that sent no `Host`, as HTTP/1.0 may. */
+  readonly ownHost: string;
 }

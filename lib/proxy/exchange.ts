@@ -111,6 +111,7 @@ export class Exchange implements Timed, PickInput {
     this.#watchAtMs = nowMs + WATCH_CLIENT_AFTER_MS;
     this.deadlineMs = this.#watchAtMs;
     live.enter();
+    core.deadlines.observe(nowMs);
     core.deadlines.add(this);
     core.exchanges.add(this);
   }
@@ -131,14 +132,14 @@ export class Exchange implements Timed, PickInput {
 
   /** From now on something is owed to the request body, by the client or by the backend. `ms` 0: without a bound. */
   expectUpload(ms: number, code: ErrorCode): void {
-    this.#uploadAtMs = ms > 0 ? this.core.clock.nowMs() + ms : NEVER;
+    this.#uploadAtMs = ms > 0 ? this.core.deadlines.after(ms) : NEVER;
     this.#uploadCode = code;
     this.#schedule();
   }
 
   /** From now on the backend owes us a head, or a piece of the body. `ms` 0: nothing is owed, or without a bound. */
   expectDownload(ms: number, code: ErrorCode): void {
-    this.#downloadAtMs = ms > 0 ? this.core.clock.nowMs() + ms : NEVER;
+    this.#downloadAtMs = ms > 0 ? this.core.deadlines.after(ms) : NEVER;
     this.#downloadCode = code;
     this.#schedule();
   }

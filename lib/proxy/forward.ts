@@ -155,7 +155,7 @@ async function attempt(exchange: Exchange, backend: BackendPlan, course: Course)
   exchange.connection = connection;
   exchange.throwIfCancelled();
   connection.beginExchange();
-  const host = backend.host === "" ? request.authority : backend.host;
+  const host = backend.host || request.authority || backend.ownHost;
   encodeRequestHead(connection.out, exchange, { target: course.target, host, filter: course.filter });
   const sentMs = core.clock.nowMs();
   exchange.expectDownload(exchange.body === null ? timeouts.responseMs : 0, "response_timeout");

@@ -6,7 +6,8 @@
  * exchanges costs a few tens of microseconds. A timer wheel was rejected: it makes moving a deadline, which happens
  * several times an exchange, the expensive operation.
  *
- * Accuracy: a deadline fires between 0 and `TICK_MS` (plus the event loop's delay) after it passed, never before.
+ * Accuracy: a deadline fires between 0 and `TICK_MS` (plus the event loop's delay) after it passed, never before. One
+ * that was set by `after()`, which reads no clock, up to two ticks after.
  */
 
 /** Short enough for timeouts of a few hundred ms, long enough to cost nothing. */
@@ -24,10 +25,22 @@ export interface Timed {
 export class Deadlines {
   readonly #nowMs: () => number;
   readonly #entries: Timed[] = [];
+  #tickedMs: number;
   #timer: ReturnType<typeof setInterval> | null = null;
 
   constructor(nowMs: () => number) {
     this.#nowMs = nowMs;
+    this.#tickedMs = nowMs();
+  }
+
+  /** A deadline `ms` from now, from the time of the last tick: setting one several times an exchange costs no clock. */
+  after(ms: number): number {
+    return this.#tickedMs + TICK_MS + ms;
+  }
+
+  /** Somebody has read the clock anyway: `after()` counts from here, also when a busy event loop held up the ticks. */
+  observe(nowMs: number): void {
+    this.#tickedMs = nowMs;
   }
 
   get size(): number {
@@ -65,6 +78,7 @@ export class Deadlines {
 
   /** Walks backwards, so that an entry which removes itself only moves one that was already seen. */
   tick(nowMs: number): void {
+    this.#tickedMs = nowMs;
     for (let index = this.#entries.length - 1; index >= 0; index--) {
       const entry = this.#entries[index];
       if (entry !== undefined && entry.deadlineMs <= nowMs) entry.onDeadline(nowMs);
