@@ -182,6 +182,7 @@ export class WireConnection implements WireBodySource, WireSink, Timed {
     const exchange = await handle(this.#core, request);
     this.#exchange = exchange.isFinished ? null : exchange;
     await this.#informational;
+    if (exchange.local === null) exchange.throwIfCancelled(); // meanwhile; there is no response any more
     if (exchange.local === null && exchange.status === 101) return await this.#tunnel(exchange);
     const isBodyRead = this.#decoder.done;
     const keepAlive = isBodyRead && request.framing.keepAlive && !this.#isDraining && !this.#isInputEnded;
@@ -251,13 +252,12 @@ export class WireConnection implements WireBodySource, WireSink, Timed {
     writeSwitchingProtocols(this.out, exchange);
     await this.flush();
     const early = this.#buffer.slice(this.#start, this.#end);
-    this.#start = this.#end = 0;
+    this.#start = this.#end; // what a read left by `watchClient` brings comes behind
     await runTunnel(exchange, {
       early,
       read: async (into) => {
         const pending = this.#pending;
         if (pending !== null) {
-          // The read left by `watchClient` went to the buffer.
           const from = this.#end;
           const count = await this.#fill();
           into.set(this.#buffer.subarray(from, from + count));

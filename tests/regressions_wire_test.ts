@@ -1,0 +1,50 @@
+/** Faults of the wire engine that a review found in the running proxy, each with what broke. */
+
+import { assertEquals } from "@std/assert";
+import { connect, step, upstreamToml } from "./proxy_stage.ts";
+import { answerAfter, response, tunnelEcho } from "./support/backend_scripts.ts";
+import { ScriptedBackend } from "./support/scripted_backend.ts";
+import { SluiceProcess } from "./support/sluice_process.ts";
+import { Gate } from "./support/waiting.ts";
+
+/** The client is watched by then, which leaves a read pending. */
+const WATCHED_MS = 150;
+
+Deno.test("The review's faults of the wire engine stay mended", async (t) => {
+  await using backend = ScriptedBackend.start();
+  await using sluice = await SluiceProcess.start(
+    `[[listeners]]\nname = "web"\naddress = "127.0.0.1:0"\nengine = "wire"\n${upstreamToml("app", [backend.url])}`,
+  );
+  const address = sluice.address("web");
+
+  await step(t, "a tunnel whose backend took its time carries what the client sends", async () => {
+    // The backend got the beginning of the request's head in place of the client's first bytes.
+    backend.use(async (exchange) => {
+      await exchange.wait(WATCHED_MS);
+      await tunnelEcho("chat")(exchange);
+    });
+    using client = await connect(address);
+    await client.send("GET /app/tunnel HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: chat\r\n\r\n");
+    assertEquals((await client.readResponseHead()).status, 101);
+    await client.send("hello");
+    assertEquals(new TextDecoder().decode(await client.source.readExactly(5)), "hello");
+  });
+
+  await step(t, "a drain lets a request be answered whose backend has not begun", async () => {
+    // Its connection passed for idle and was closed.
+    const gate = new Gate();
+    const seen = backend.requests.length;
+    backend.use(answerAfter(gate.opened, response(200, "late")));
+    using client = await connect(address);
+    await client.send("GET /app/drain HTTP/1.1\r\nHost: a\r\n\r\n");
+    await backend.waitForRequests(seen + 1);
+    sluice.signal("SIGTERM");
+    await sluice.waitForEvent(({ event }) => event === "draining");
+    gate.open();
+    const reply = await client.readResponse();
+    assertEquals([reply.status, reply.text], [200, "late"]);
+    assertEquals(await sluice.waitForExit(), 0);
+  });
+
+  sluice.assertNoBugs();
+});
