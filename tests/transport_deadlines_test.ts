@@ -73,7 +73,7 @@ Deno.test("Deadlines.tick() survives entries that remove others and add new ones
   assertInRange(remover.fired.length, 1, 2);
   assertEquals([deadlines.size, others.map(({ fired }) => fired.length)], [2, [0, 0, 0]]);
   deadlines.tick(2);
-  assertEquals(added.fired.length, 1);
+  assertInRange(added.fired.length, 1, 2);
 });
 
 Deno.test("Deadlines.start() ticks by itself until stop(), and starts once", async () => {
