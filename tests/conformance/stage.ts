@@ -1,0 +1,143 @@
+/**
+ * Runs cases of the corpus against the real process. One connection to each backend: whatever a message leaves behind
+ * on it meets the next request.
+ */
+
+import { assertEquals } from "../support/assert.ts";
+import type { Script } from "../support/backend_scripts.ts";
+import { response } from "../support/backend_scripts.ts";
+import type { BackendRequest } from "../support/backend_exchange.ts";
+import { CARELESS, type LenientOptions } from "../support/lenient_parser.ts";
+import type { RawClient } from "../support/raw_client.ts";
+import type { ScriptedBackend } from "../support/scripted_backend.ts";
+import { Gateway, type GatewayOptions, PATIENCE_MS, type Site } from "../gateway_stage.ts";
+import { ENGINES, type Outcome, type RequestCase } from "./case.ts";
+
+/** Three backends that are careless in different ways, so that one message has more than one meaning. */
+const CARELESSNESS: Readonly<Record<string, LenientOptions>> = {
+  a: CARELESS,
+  b: { prefers: "transfer-encoding", contentLength: "last", transferEncoding: "includes" },
+  c: { prefers: "transfer-encoding", contentLength: "first", transferEncoding: "exact" },
+};
+
+/** No retry, no circuit: what a case sees is what its message did. */
+const UPSTREAM = [
+  "pool.max_connections = 1",
+  "retry.attempts = 1",
+  "circuit.failures = 0",
+  "circuit.error_rate = 0",
+].join("\n");
+
+/** What the backend says to each request is who asked: a response that belongs to another request is seen. */
+export const answerWithItsName: Script = async (exchange) => {
+  await exchange.readBody();
+  const { method } = exchange.request;
+  const body = lineOf(exchange.request);
+  await exchange.write(method === "HEAD" ? response(200, "", { framing: "none" }) : response(200, body));
+};
+
+export function startConformance(): Promise<Gateway> {
+  const sites = Object.entries(CARELESSNESS).map(([name, lenient]): Site => ({
+    name,
+    script: answerWithItsName,
+    backend: { lenient },
+    upstream: UPSTREAM,
+  }));
+  const replies: Site = { name: "r", script: answerWithItsName, upstream: UPSTREAM };
+  const listeners = Object.fromEntries(ENGINES.map((engine) => [engine, `engine = "${engine}"`]));
+  return Gateway.start({ sites: [...sites, replies], listeners } satisfies GatewayOptions);
+}
+
+/** "POST /carrier hello". */
+export function lineOf(request: BackendRequest): string {
+  const { method, target, text } = request;
+  return text === "" ? `${method} ${target}` : `${method} ${target} ${text}`;
+}
+
+let ends = 0;
+
+/** Sends the case to each backend, and then something harmless that must come through unharmed. */
+export async function runRequestCase(gateway: Gateway, engine: string, { send }: RequestCase, expected: Outcome) {
+  for (const site of Object.keys(CARELESSNESS)) {
+    const wire = send.replaceAll("a.test", `${site}.test`);
+    const wanted = expected.backend.map((line) => line.replaceAll("a.test", `${site}.test`));
+    const backend = gateway.backend(site);
+    const from = backend.requests.length;
+    using client = await gateway.connect(engine);
+    // An engine that refuses may close before all is sent.
+    await client.send(wire).catch(() => {});
+    const { statuses, bodies } = await readResponses(client, expected.client, (index) => methodOf(send, wanted, index));
+    const outcomes = expected.client.split("|");
+    const hoped = outcomes[0].slice(outcomes[0].lastIndexOf(" ") + 1);
+    const end = `/end/${++ends}`;
+    if (hoped === "open") assertEquals(await ask(client, site, end), `200 GET ${end}`);
+    const fate = hoped === "closed" ? await fateOf(client) : hoped;
+    using other = await gateway.connect(engine);
+    assertEquals(await ask(other, site, `${end}/other`), `200 GET ${end}/other`, "another client's response");
+    const got = [...statuses, fate].join(" ");
+    if (!outcomes.includes(got)) assertEquals(got, expected.client, `towards ${site}`);
+    const seen = backend.requests.slice(from).filter(({ target }) => !target.startsWith(end));
+    await assertBackendSaw(backend, seen, wanted);
+    assertEquals(bodies, wanted.filter((line) => !line.startsWith("HEAD ")).slice(0, bodies.length), "own responses");
+  }
+}
+
+/** Ends with a last chunk. */
+const WHOLE = /\r\n0\r\n(.+\r\n)*\r\n$/;
+
+/** Whole requests in order; or one that must not be whole. */
+async function assertBackendSaw(backend: ScriptedBackend, seen: readonly BackendRequest[], wanted: readonly string[]) {
+  if (wanted.length !== 1 || !wanted[0].endsWith("…")) {
+    assertEquals(seen.map(lineOf), [...wanted], "what the backend saw");
+    return;
+  }
+  assertEquals(seen.slice(0, 1).map(({ method, target }) => `${method} ${target} …`), wanted.slice(0, seen.length));
+  for (const { connectionId } of seen) {
+    const connection = backend.connections[connectionId];
+    await backend.waitFor(() => connection.source.isEnded, "the end of a cut connection", PATIENCE_MS);
+    const message = connection.received.slice(connection.received.lastIndexOf("POST /carrier"));
+    assertEquals(WHOLE.test(message), false, `whole: ${message}`);
+  }
+  assertEquals(seen.length <= 1, true, `more than one request: ${seen.map(lineOf).join("; ")}`);
+}
+
+/** As many as are expected, or fewer when the connection ends. */
+async function readResponses(client: RawClient, expected: string, methodAt: (index: number) => string) {
+  const count = Math.max(...expected.split("|").map((outcome) => outcome.split(" ").length - 1));
+  const statuses: number[] = [];
+  const bodies: string[] = [];
+  while (statuses.length < count) {
+    const method = methodAt(statuses.length);
+    let reply;
+    try {
+      reply = await client.readResponse({ method });
+    } catch (error) {
+      if (!client.source.isEnded || client.source.length > 0) throw error;
+      break;
+    }
+    statuses.push(reply.status);
+    if (reply.status === 200 && method !== "HEAD") bodies.push(reply.text);
+  }
+  return { statuses, bodies };
+}
+
+/** Of the request that response `index` answers: a response to HEAD has no body. */
+function methodOf(send: string, wanted: readonly string[], index: number): string {
+  return wanted[index]?.split(" ")[0] ?? (index === 0 ? send.split(" ")[0] : "GET");
+}
+
+/** @returns "closed", or what came instead. */
+async function fateOf(client: RawClient): Promise<string> {
+  try {
+    await client.waitForClose();
+    return "closed";
+  } catch (error) {
+    return String(error);
+  }
+}
+
+export async function ask(client: RawClient, site: string, target: string): Promise<string> {
+  await client.send(`GET ${target} HTTP/1.1\r\nHost: ${site}.test\r\n\r\n`);
+  const { status, text } = await client.readResponse();
+  return `${status} ${text}`;
+}

@@ -1,0 +1,58 @@
+/**
+ * The corpus in tests/conformance/, sent over real sockets through the real process: hostile requests to careless
+ * backends, hostile responses to strict clients. docs/wire.md is its summary.
+ */
+
+import type { Gateway } from "./gateway_stage.ts";
+import { ENGINES } from "./conformance/case.ts";
+import { REQUEST_GROUPS } from "./conformance/corpus.ts";
+import { runIdleJunk, runResponseCase } from "./conformance/response_stage.ts";
+import { RESPONSES } from "./conformance/responses.ts";
+import { runRequestCase, startConformance } from "./conformance/stage.ts";
+
+const IDLE_JUNK: Readonly<Record<string, string>> = {
+  "a response": "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil",
+  "a 408, as some backends send it before they close": "HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n",
+  "one byte": "x",
+  "an empty line": "\r\n",
+};
+
+/** What the circuit of a healthy site is not for: every case begins with the same state. */
+let gateway: Gateway | null = null;
+
+Deno.test.beforeAll(async () => {
+  gateway = await startConformance();
+});
+
+Deno.test.afterAll(async () => {
+  await gateway?.[Symbol.asyncDispose]();
+});
+
+function wireTest(name: string, fn: (gateway: Gateway) => Promise<void>): void {
+  // The process and its backends outlive each case; what they hold is looked at when the gateway is disposed of.
+  Deno.test({ name, fn: () => fn(gateway!), sanitizeOps: false, sanitizeResources: false });
+}
+
+for (const engine of ENGINES) {
+  for (const [group, rows] of Object.entries(REQUEST_GROUPS)) {
+    for (const row of rows) {
+      const expected = row.observed?.[engine] ?? row;
+      wireTest(
+        `${engine}: ${group}: ${row.name} (${row.rule}) → ${expected.client}`,
+        (gateway) => runRequestCase(gateway, engine, row, expected),
+      );
+    }
+  }
+  for (const row of RESPONSES) {
+    wireTest(
+      `${engine}: response: ${row.name} (${row.rule}) → ${row.client}`,
+      (gateway) => runResponseCase(gateway, engine, row),
+    );
+  }
+  for (const [name, junk] of Object.entries(IDLE_JUNK)) {
+    wireTest(
+      `${engine}: response: ${name} on an idle connection answers nobody (RFC 9112 §9.3)`,
+      (gateway) => runIdleJunk(gateway, engine, junk),
+    );
+  }
+}
