@@ -32,6 +32,9 @@ const HEALTH_TICK_MS = 100;
 /** How often pools close what is old, and counts of recent requests fade. */
 const SWEEP_MS = 1000;
 
+/** For the last answers ("shutting down") to reach their clients, and the access log. */
+const FAREWELL_MS = 500;
+
 export interface SluiceOptions {
   /** As the user wrote it. */
   readonly path: string;
@@ -151,12 +154,13 @@ export class Sluice {
     await this.#watcher.close();
     await this.#reloading; // it would open listeners behind our back
     const drained = this.listeners.shutdown();
-    const patience = Promise.withResolvers<void>();
-    const timer = setTimeout(patience.resolve, drainMs);
-    await Promise.race([Promise.all([drained, this.#idle()]), patience.promise]);
-    clearTimeout(timer);
+    const ended = Promise.all([drained, this.#idle()]);
+    await within(ended, drainMs);
     const cut = this.core.exchanges.size;
-    this.core.cancelAll();
+    if (cut > 0) {
+      this.core.cancelAll();
+      await within(ended, FAREWELL_MS);
+    }
     await this.#close();
     this.#log.info("stopped", { cut_off: cut });
     return cut;
@@ -264,6 +268,14 @@ export class Sluice {
     this.resources.close();
     await this.#accessLog.close();
   }
+}
+
+/** Resolves when `work` does, or after `ms`. */
+async function within(work: Promise<unknown>, ms: number): Promise<void> {
+  const patience = Promise.withResolvers<void>();
+  const timer = setTimeout(patience.resolve, ms);
+  await Promise.race([work, patience.promise]);
+  clearTimeout(timer);
 }
 
 /** @throws {PermissionError} with the flags that are missing. */
