@@ -69,6 +69,12 @@ const halfChunkedRefusal: Script = async (exchange) => {
   exchange.close();
 };
 
+const halfAnswer: Script = async (exchange) => {
+  await exchange.write("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n12345");
+  await exchange.connection.closed;
+  exchange.close();
+};
+
 /** The last answer of a backend that dies: an end instead of the second one, and nobody there from then on. */
 function dieAtSecond(backend: () => ScriptedBackend): Script[] {
   return [answer(response(200, "ok")), (exchange) => {
@@ -89,8 +95,10 @@ Deno.test("The review's faults stay mended", async (t) => {
   await using busy = ScriptedBackend.start(halfRefusal, { name: "busy" });
   await using calm = ScriptedBackend.start(echo(), { name: "calm" });
   await using dying: ScriptedBackend = ScriptedBackend.start(dieAtSecond(() => dying), { name: "dying" });
+  await using mute = ScriptedBackend.start(halfAnswer, { name: "mute" });
   await using sluice = await SluiceProcess.start([
     listenerToml("web"),
+    upstreamToml("mute", [mute.url], { keys: `timeouts = { idle = "100ms" }\ncircuit = { failures = 1 }` }),
     upstreamToml("busy", [`{ url = "${busy.url}" }`, `{ url = "${calm.url}", backup = true }`], {
       keys: `${RETRY_ON_503}\ncircuit = { failures = 0, error_rate = 0.0 }`,
     }),
@@ -127,6 +135,17 @@ Deno.test("The review's faults stay mended", async (t) => {
     assertEquals((await request(address, "GET", "/dying/2")).status, 502);
     assertEquals((await accessOf(sluice, "/dying/2")).attempts, 2);
     assertEquals((await request(address, "GET", "/dying/3")).status, 503);
+  });
+
+  await step(t, "a response that falls silent in its body is reported to health", async () => {
+    // The timeout ended the exchange before its reader could report: such a backend kept all of its traffic.
+    const seen = sluice.events.length;
+    using client = await connect(address);
+    await client.send("GET /mute/1 HTTP/1.1\r\nHost: a\r\n\r\n");
+    await client.readResponseHead();
+    assertEquals((await accessOf(sluice, "/mute/1")).error, "response_idle_timeout");
+    const { reason } = await sluice.waitForEvent(({ event, to }) => event === "backend_health" && to === "open", seen);
+    assertEquals(reason, "response_idle_timeout (traffic)");
   });
 
   for (const { name, target, status } of TARGETS) {

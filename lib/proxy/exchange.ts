@@ -263,7 +263,12 @@ export class Exchange implements Timed, PickInput {
   /** A backend that is silent before its response is with the engine fails the attempt alone: there may be another. */
   #silence(code: ErrorCode): void {
     const error = new ProxyError(code);
-    if (this.#isHandedOver || this.connection === null || error.traits.source !== "upstream") return this.cancel(error);
+    if (this.connection === null || error.traits.source !== "upstream") return this.cancel(error);
+    if (this.#isHandedOver) {
+      // Whoever reads the body finds the exchange over, and has nothing left to report.
+      this.backend!.machine.onTrafficFailure(code, this.core.clock.nowMs(), this.admission);
+      return this.cancel(error);
+    }
     this.#uploadAtMs = NEVER;
     this.#downloadAtMs = NEVER;
     this.#schedule();
