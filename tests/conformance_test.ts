@@ -3,12 +3,13 @@
  * backends, hostile responses to strict clients. docs/wire.md is its summary.
  */
 
+import { assertEquals } from "./support/assert.ts";
 import type { Gateway } from "./gateway_stage.ts";
 import { ENGINES } from "./conformance/case.ts";
 import { REQUEST_GROUPS } from "./conformance/corpus.ts";
 import { runIdleJunk, runResponseCase } from "./conformance/response_stage.ts";
 import { RESPONSES } from "./conformance/responses.ts";
-import { runRequestCase, startConformance } from "./conformance/stage.ts";
+import { ask, runRequestCase, startConformance } from "./conformance/stage.ts";
 
 const IDLE_JUNK: Readonly<Record<string, string>> = {
   "a response": "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil",
@@ -17,15 +18,17 @@ const IDLE_JUNK: Readonly<Record<string, string>> = {
   "an empty line": "\r\n",
 };
 
-/** What the circuit of a healthy site is not for: every case begins with the same state. */
+let folder = "";
 let gateway: Gateway | null = null;
 
 Deno.test.beforeAll(async () => {
-  gateway = await startConformance();
+  folder = await Deno.makeTempDir({ prefix: "sluice_test_" });
+  gateway = await startConformance(folder);
 });
 
 Deno.test.afterAll(async () => {
   await gateway?.[Symbol.asyncDispose]();
+  await Deno.remove(folder, { recursive: true });
 });
 
 function wireTest(name: string, fn: (gateway: Gateway) => Promise<void>): void {
@@ -43,6 +46,14 @@ for (const engine of ENGINES) {
       );
     }
   }
+  // The scheme of Deno's URLs is another one there, and was refused with those that are not HTTP.
+  wireTest(`${engine}: a Unix socket takes plain requests and refuses bad ones`, async (gateway) => {
+    const listener = `${engine}_unix`;
+    using client = await gateway.connect(listener);
+    assertEquals(await ask(client, "a", "/unix"), "200 GET /unix");
+    const refused = await gateway.send("GET ftp://a.test/ HTTP/1.1\r\nHost: a.test\r\n\r\n", listener);
+    assertEquals(refused.status, 400);
+  });
   for (const row of RESPONSES) {
     wireTest(
       `${engine}: response: ${row.name} (${row.rule}) → ${row.client}`,

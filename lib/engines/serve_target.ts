@@ -17,8 +17,8 @@ export interface ServeTarget {
   readonly problem: ErrorCode | "";
 }
 
-/** Deno takes an absolute form of any scheme; ours are two (RFC 9110 §4.2). */
-const HTTP_SCHEME = /^https?:\/\//i;
+/** Deno takes an absolute form of any scheme; ours are two (RFC 9110 §4.2), and Deno's own for Unix sockets. */
+const HTTP_SCHEME = /^(https?|http\+unix):\/\//i;
 
 /** Spaces and controls can't come through Deno's parser, but they must not depend on that; "#" does come through. */
 // deno-lint-ignore no-control-regex
@@ -32,7 +32,9 @@ const NOT_ASCII = /[^\x00-\x7f]/;
  * @param fallback What Deno puts for a missing `Host`; "" when it can't be told from an HTTP/2 authority.
  */
 export function serveTarget(method: string, url: string, host: string | null, fallback: string): ServeTarget {
-  if (!HTTP_SCHEME.test(url)) return { authority: "", target: "/", problem: "request_invalid" };
+  // Only a socket's path begins so: on other listeners a client has written the scheme.
+  const isUnix = fallback.startsWith("%2F") && url.startsWith(UNIX_SCHEME);
+  if (!isUnix && !HTTP_SCHEME.test(url)) return { authority: "", target: "/", problem: "request_invalid" };
   const start = url.indexOf("://") + 3;
   if (host !== null && host !== "" && url.startsWith(host, start)) {
     const end = start + host.length;

@@ -36,7 +36,8 @@ export const answerWithItsName: Script = async (exchange) => {
   await exchange.write(method === "HEAD" ? response(200, "", { framing: "none" }) : response(200, body));
 };
 
-export function startConformance(): Promise<Gateway> {
+/** @param folder Where the Unix sockets go. */
+export function startConformance(folder: string): Promise<Gateway> {
   const sites = Object.entries(CARELESSNESS).map(([name, lenient]): Site => ({
     name,
     script: answerWithItsName,
@@ -44,7 +45,10 @@ export function startConformance(): Promise<Gateway> {
     upstream: UPSTREAM,
   }));
   const replies: Site = { name: "r", script: answerWithItsName, upstream: UPSTREAM };
-  const listeners = Object.fromEntries(ENGINES.map((engine) => [engine, `engine = "${engine}"`]));
+  const listeners = Object.fromEntries(ENGINES.flatMap((engine) => [
+    [engine, `engine = "${engine}"`],
+    [`${engine}_unix`, `engine = "${engine}"\naddress = "unix:${folder}/${engine}.sock"`],
+  ]));
   return Gateway.start({ sites: [...sites, replies], listeners } satisfies GatewayOptions);
 }
 
