@@ -207,11 +207,13 @@ const limits = [
 
 Deno.test("the table of errors", async (test) => {
   using refused = await refusedPort();
+  using alwaysRefused = await refusedPort();
   const quick = `timeouts.response = "200ms"`;
   const silence: Script = hang();
   const sites: Site[] = [
     { name: "fine" },
     { name: "refused", url: refused.url },
+    { name: "ejected", url: alwaysRefused.url },
     { name: "nosocket", url: "unix:nowhere.sock" },
     { name: "tls", url: "" },
     { name: "tlssilent", url: "" },
@@ -250,6 +252,14 @@ Deno.test("the table of errors", async (test) => {
         } else assertMatch(got.text, /^404 Not Found\nerror: route_not_found\nrequest: mine-1\n$/);
       });
     }
+
+    await test.step("503 backend_unavailable: no backend is eligible any more", async () => {
+      let got = await gateway.send(requestFor("ejected"));
+      // The circuit opens after five failures in a row; a retry makes two a request.
+      for (let sent = 1; got.status === 502 && sent < 6; sent++) got = await gateway.send(requestFor("ejected"));
+      const type = "destination_unavailable";
+      assertError(got, { name: "", wire: "", status: 503, type, code: "backend_unavailable", retryAfter: true });
+    });
 
     await test.step("HEAD gets the error's head without its body (RFC 9110 §9.3.2)", async () => {
       using client = await gateway.connect();
