@@ -1,8 +1,8 @@
 /** Faults of the wire engine that a review found in the running proxy, each with what broke. */
 
 import { assertEquals } from "@std/assert";
-import { connect, step, upstreamToml } from "./proxy_stage.ts";
-import { answerAfter, response, tunnelEcho } from "./support/backend_scripts.ts";
+import { accessOf, connect, step, upstreamToml } from "./proxy_stage.ts";
+import { answerAfter, hang, response, tunnelEcho } from "./support/backend_scripts.ts";
 import { ScriptedBackend } from "./support/scripted_backend.ts";
 import { SluiceProcess } from "./support/sluice_process.ts";
 import { Gate } from "./support/waiting.ts";
@@ -28,6 +28,20 @@ Deno.test("The review's faults of the wire engine stay mended", async (t) => {
     assertEquals((await client.readResponseHead()).status, 101);
     await client.send("hello");
     assertEquals(new TextDecoder().decode(await client.source.readExactly(5)), "hello");
+  });
+
+  await step(t, "a client that leaves after a slow upload ends its exchange", async () => {
+    // It was looked at once, while its body was still coming, and never again.
+    backend.use(hang());
+    const seen = backend.requests.length;
+    using client = await connect(address);
+    await client.send("POST /app/left HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n1");
+    await backend.waitForRequests(seen + 1);
+    await new Promise((resolve) => setTimeout(resolve, WATCHED_MS));
+    await client.send("2");
+    await backend.waitFor(() => backend.requests.at(-1)!.isBodyComplete, "the body");
+    client.reset();
+    assertEquals((await accessOf(sluice, "/app/left")).error, "client_gone");
   });
 
   await step(t, "a drain lets a request be answered whose backend has not begun", async () => {

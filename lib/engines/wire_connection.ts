@@ -54,6 +54,8 @@ export class WireConnection implements WireBodySource, WireSink, Timed {
   #pending: Promise<number | null> | null = null;
   #exchange: Exchange | null = null;
   #informational: Promise<void> = Promise.resolve();
+  /** Of the exchange under way, once it wants to know. */
+  #onGone: (() => void) | null = null;
   #bodyBytes = 0;
   /** What the client owes us, or we it; decides what a passed deadline means. */
   #phase: "idle" | "head" | "exchange" | "closing" = "idle";
@@ -126,7 +128,10 @@ export class WireConnection implements WireBodySource, WireSink, Timed {
   async readBody(): Promise<Uint8Array | null> {
     const decoder = this.#decoder;
     for (;;) {
-      if (decoder.done) return null;
+      if (decoder.done) {
+        this.#watch(); // asked before the body had ended
+        return null;
+      }
       if (this.#start < this.#end) {
         this.#start += decoder.decode(this.#buffer, this.#start, this.#end);
         if (decoder.dataEnd > decoder.dataStart) {
@@ -157,13 +162,21 @@ export class WireConnection implements WireBodySource, WireSink, Timed {
 
   /** While no body is due, a read is left pending: what it brings is the next request, what it throws is the news. */
   watchClient(onGone: () => void): void {
-    if (!this.#decoder.done || this.#isInputEnded || this.#pending !== null || this.#end === this.#buffer.length) {
+    this.#onGone = onGone;
+    this.#watch();
+  }
+
+  #watch(): void {
+    if (
+      this.#onGone === null || !this.#decoder.done || this.#isInputEnded || this.#pending !== null ||
+      this.#end === this.#buffer.length
+    ) {
       return;
     }
     const reading = this.#conn.read(this.#buffer.subarray(this.#end));
     this.#pending = reading;
     reading.catch(() => {
-      if (!this.#isClosed) onGone();
+      if (!this.#isClosed) this.#onGone?.();
     });
   }
 
@@ -178,6 +191,7 @@ export class WireConnection implements WireBodySource, WireSink, Timed {
     }
     const { kind, length } = request.framing;
     this.#bodyBytes = 0;
+    this.#onGone = null;
     this.#decoder.begin(kind, length, BODY_BOUNDS);
     const exchange = await handle(this.#core, request);
     this.#exchange = exchange.isFinished ? null : exchange;
