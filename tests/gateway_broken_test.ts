@@ -134,6 +134,13 @@ const SITES: readonly Site[] = [
 Deno.test("a backend that breaks the protocol", async (test) => {
   await using gateway = await Gateway.start({ sites: SITES });
 
+  await malformedSteps(test, gateway);
+  await brokenOffSteps(test, gateway);
+  await reuseSteps(test, gateway);
+  await earlySteps(test, gateway);
+});
+
+async function malformedSteps(test: Deno.TestContext, gateway: Gateway): Promise<void> {
   for (const [index, { name }] of MALFORMED.entries()) {
     await test.step(`502 for ${name}`, async () => {
       const site = `malformed${index}`;
@@ -156,7 +163,9 @@ Deno.test("a backend that breaks the protocol", async (test) => {
       assertEquals([line.status, line.error], [200, error]);
     });
   }
+}
 
+async function brokenOffSteps(test: Deno.TestContext, gateway: Gateway): Promise<void> {
   await test.step("no clean end for a body that a reset cut off", async () => {
     const isSeen = new Gate();
     gateway.backend("reset").use(resetMidway(`${CHUNKED}5\r\nhello\r\n`, isSeen.opened));
@@ -194,7 +203,9 @@ Deno.test("a backend that breaks the protocol", async (test) => {
     const got = await gateway.send(wireOf("POST / HTTP/1.1", "Host: head.test"));
     assertEquals([got.status, got.field("proxy-status")], [502, "sluice; error=connection_terminated"]);
   });
+}
 
+async function reuseSteps(test: Deno.TestContext, gateway: Gateway): Promise<void> {
   await test.step("junk behind a response never reaches the next request (RFC 9112 §9.3)", async () => {
     const backend = gateway.backend("junk");
     backend.use([answerThenJunk(JUNK), answer(response(200, "mine"))]);
@@ -233,7 +244,9 @@ Deno.test("a backend that breaks the protocol", async (test) => {
     for (let number = 0; number < 10; number++) assertEquals((await gateway.send(requestFor("fine"))).status, 200);
     assertEquals([gateway.backend("fine").requests.length, gateway.backend("fine").connections.length], [10, 1]);
   });
+}
 
+async function earlySteps(test: Deno.TestContext, gateway: Gateway): Promise<void> {
   await test.step("a response that comes before the request body ended is passed on", async () => {
     gateway.backend("early").use(answerEarly(response(403, "early")));
     using client = await gateway.connect();
@@ -263,4 +276,4 @@ Deno.test("a backend that breaks the protocol", async (test) => {
     await gateway.waitForBackendClosed("fine");
     await gateway.sluice.waitForAccess(({ host, error }) => host === "fine.test" && error === "client_gone");
   });
-});
+}

@@ -235,83 +235,90 @@ Deno.test("the table of errors", async (test) => {
       listeners: { web: "", tight: `limits = { ${limits.join(", ")} }` },
     });
 
-    for (const row of ERROR_ROWS) {
-      await test.step(`${row.status} ${row.code}: ${row.name}`, async () => {
-        assertError(await gateway.send(row.wire, row.listener), row);
-      });
-    }
-
-    for (const [accept, type] of ACCEPTS) {
-      await test.step(`an error for Accept: ${accept} is ${type}`, async () => {
-        const got = await gateway.send(requestFor("nowhere", `Accept: ${accept}`, "X-Request-Id: mine-1"));
-        assertEquals(got.field("content-type"), type);
-        assertEquals(got.field("x-request-id"), "mine-1");
-        if (type === "application/json") {
-          const { status, error, request_id } = JSON.parse(got.text);
-          assertEquals({ status, error, request_id }, { status: 404, error: "route_not_found", request_id: "mine-1" });
-        } else assertMatch(got.text, /^404 Not Found\nerror: route_not_found\nrequest: mine-1\n$/);
-      });
-    }
-
-    await test.step("503 backend_unavailable: no backend is eligible any more", async () => {
-      let got = await gateway.send(requestFor("ejected"));
-      // The circuit opens after five failures in a row; a retry makes two a request.
-      for (let sent = 1; got.status === 502 && sent < 6; sent++) got = await gateway.send(requestFor("ejected"));
-      const type = "destination_unavailable";
-      assertError(got, { name: "", wire: "", status: 503, type, code: "backend_unavailable", retryAfter: true });
-    });
-
-    await test.step("HEAD gets the error's head without its body (RFC 9110 §9.3.2)", async () => {
-      using client = await gateway.connect();
-      await client.send(wireOf("HEAD / HTTP/1.1", "Host: nowhere.test") + requestFor("fine"));
-      assertEquals((await client.readResponse({ method: "HEAD" })).status, 404);
-      assertEquals((await client.readResponse()).status, 200);
-    });
-
-    for (const name of ["idle", "long"]) {
-      await test.step(`silence inside a response body aborts the connection (${name})`, async () => {
-        using client = await gateway.connect();
-        await client.send(slow(name));
-        const body = client.bodyOf(await client.readResponseHead());
-        assertEquals((await body.read())?.length, 5);
-        await assertBroken(() => body.readAll());
-        await gateway.waitForBackendClosed(name);
-        const code = name === "idle" ? "response_idle_timeout" : "total_timeout";
-        await gateway.sluice.waitForAccess(({ host, error }) => host === `${name}.test` && error === code);
-      });
-    }
-
-    await test.step("two Hosts are refused (RFC 9112 §3.2)", async () => {
-      const before = gateway.backend("fine").requests.length;
-      assertEquals((await gateway.send(wireOf("GET / HTTP/1.1", "Host: fine.test", "Host: fine.test"))).status, 400);
-      assertEquals(gateway.backend("fine").requests.length, before);
-    });
-
-    for (const [name, ...fields] of AMBIGUOUS) {
-      await test.step(`a request with ${name} never reaches a backend`, async () => {
-        const before = gateway.backend("fine").requests.length;
-        using client = await gateway.connect();
-        await client.send(
-          wireOf("POST / HTTP/1.1", "Host: fine.test", ...fields) + "0\r\n\r\nGET /smuggled HTTP/1.1\r\n\r\n",
-        );
-        assertEquals((await client.readResponse()).status, 400);
-        await client.readUntilClose();
-        assertEquals(gateway.backend("fine").requests.length, before);
-      });
-    }
-
-    await test.step("the backend of a refused body is free again, and the next request is served", async () => {
-      const got = await gateway.send(
-        wireOf("POST / HTTP/1.1", "Host: fine.test", "Content-Length: 10") + "0123456789",
-        "tight",
-      );
-      assertEquals([got.status, gateway.seen("fine").text], [200, "0123456789"]);
-    });
+    await tableSteps(test, gateway);
+    await connectionSteps(test, gateway);
   } finally {
     talker.close();
     mute.close();
   }
 });
+
+async function tableSteps(test: Deno.TestContext, gateway: Gateway): Promise<void> {
+  for (const row of ERROR_ROWS) {
+    await test.step(`${row.status} ${row.code}: ${row.name}`, async () => {
+      assertError(await gateway.send(row.wire, row.listener), row);
+    });
+  }
+
+  for (const [accept, type] of ACCEPTS) {
+    await test.step(`an error for Accept: ${accept} is ${type}`, async () => {
+      const got = await gateway.send(requestFor("nowhere", `Accept: ${accept}`, "X-Request-Id: mine-1"));
+      assertEquals(got.field("content-type"), type);
+      assertEquals(got.field("x-request-id"), "mine-1");
+      if (type === "application/json") {
+        const { status, error, request_id } = JSON.parse(got.text);
+        assertEquals({ status, error, request_id }, { status: 404, error: "route_not_found", request_id: "mine-1" });
+      } else assertMatch(got.text, /^404 Not Found\nerror: route_not_found\nrequest: mine-1\n$/);
+    });
+  }
+
+  await test.step("503 backend_unavailable: no backend is eligible any more", async () => {
+    let got = await gateway.send(requestFor("ejected"));
+    // The circuit opens after five failures in a row; a retry makes two a request.
+    for (let sent = 1; got.status === 502 && sent < 6; sent++) got = await gateway.send(requestFor("ejected"));
+    const type = "destination_unavailable";
+    assertError(got, { name: "", wire: "", status: 503, type, code: "backend_unavailable", retryAfter: true });
+  });
+}
+
+async function connectionSteps(test: Deno.TestContext, gateway: Gateway): Promise<void> {
+  await test.step("HEAD gets the error's head without its body (RFC 9110 §9.3.2)", async () => {
+    using client = await gateway.connect();
+    await client.send(wireOf("HEAD / HTTP/1.1", "Host: nowhere.test") + requestFor("fine"));
+    assertEquals((await client.readResponse({ method: "HEAD" })).status, 404);
+    assertEquals((await client.readResponse()).status, 200);
+  });
+
+  for (const name of ["idle", "long"]) {
+    await test.step(`silence inside a response body aborts the connection (${name})`, async () => {
+      using client = await gateway.connect();
+      await client.send(slow(name));
+      const body = client.bodyOf(await client.readResponseHead());
+      assertEquals((await body.read())?.length, 5);
+      await assertBroken(() => body.readAll());
+      await gateway.waitForBackendClosed(name);
+      const code = name === "idle" ? "response_idle_timeout" : "total_timeout";
+      await gateway.sluice.waitForAccess(({ host, error }) => host === `${name}.test` && error === code);
+    });
+  }
+
+  await test.step("two Hosts are refused (RFC 9112 §3.2)", async () => {
+    const before = gateway.backend("fine").requests.length;
+    assertEquals((await gateway.send(wireOf("GET / HTTP/1.1", "Host: fine.test", "Host: fine.test"))).status, 400);
+    assertEquals(gateway.backend("fine").requests.length, before);
+  });
+
+  for (const [name, ...fields] of AMBIGUOUS) {
+    await test.step(`a request with ${name} never reaches a backend`, async () => {
+      const before = gateway.backend("fine").requests.length;
+      using client = await gateway.connect();
+      await client.send(
+        wireOf("POST / HTTP/1.1", "Host: fine.test", ...fields) + "0\r\n\r\nGET /smuggled HTTP/1.1\r\n\r\n",
+      );
+      assertEquals((await client.readResponse()).status, 400);
+      await client.readUntilClose();
+      assertEquals(gateway.backend("fine").requests.length, before);
+    });
+  }
+
+  await test.step("the backend of a refused body is free again, and the next request is served", async () => {
+    const got = await gateway.send(
+      wireOf("POST / HTTP/1.1", "Host: fine.test", "Content-Length: 10") + "0123456789",
+      "tight",
+    );
+    assertEquals([got.status, gateway.seen("fine").text], [200, "0123456789"]);
+  });
+}
 
 const ACCEPTS: readonly (readonly [accept: string, type: string])[] = [
   ["application/json", "application/json"],
@@ -319,6 +326,8 @@ const ACCEPTS: readonly (readonly [accept: string, type: string])[] = [
   ["text/plain;q=0.5, application/json", "application/json"],
   ["text/plain, application/json;q=0.5", "text/plain; charset=utf-8"],
   ["application/json;q=0", "text/plain; charset=utf-8"],
+  ["application/json;q=abc", "text/plain; charset=utf-8"],
+  ["json,,;;=", "text/plain; charset=utf-8"],
   ["text/html", "text/plain; charset=utf-8"],
   ["*/*", "text/plain; charset=utf-8"],
 ];

@@ -132,6 +132,11 @@ const REDIRECT_ROWS: readonly { target: string; location: string }[] = [
 Deno.test("target, Host and routes that answer by themselves", async (test) => {
   await using gateway = await Gateway.start({ sites: SITES });
 
+  await targetSteps(test, gateway);
+  await routeSteps(test, gateway);
+});
+
+async function targetSteps(test: Deno.TestContext, gateway: Gateway): Promise<void> {
   for (const { name, line, host = "plain.test", target, authority = "plain.test" } of TARGET_ROWS) {
     await test.step(`target: ${name}`, async () => {
       const response = await gateway.send(wireOf(`${line} HTTP/1.1`, `Host: ${host}`));
@@ -158,7 +163,9 @@ Deno.test("target, Host and routes that answer by themselves", async (test) => {
       assertEquals(gateway.seen(site).field("x-forwarded-host"), `${site}.test:81`);
     }
   });
+}
 
+async function routeSteps(test: Deno.TestContext, gateway: Gateway): Promise<void> {
   for (const { name, host, line, target } of REWRITE_ROWS) {
     await test.step(`rewrite: ${name}`, async () => {
       const response = await gateway.send(wireOf(`GET ${line} HTTP/1.1`, `Host: ${host}`));
@@ -200,4 +207,4 @@ Deno.test("target, Host and routes that answer by themselves", async (test) => {
     assertEquals((await client.readResponse()).status, 200);
     assertEquals(gateway.seen("plain").target, "/next");
   });
-});
+}

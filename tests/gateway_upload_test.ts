@@ -77,6 +77,12 @@ const SITES: readonly Site[] = [
 Deno.test("request bodies that end badly", async (test) => {
   await using gateway = await Gateway.start({ sites: SITES });
 
+  await brokenBodySteps(test, gateway);
+  await streamSteps(test, gateway);
+  await refusalSteps(test, gateway);
+});
+
+async function brokenBodySteps(test: Deno.TestContext, gateway: Gateway): Promise<void> {
   for (const [index, { name, framing, begin, end, status }] of ROWS.entries()) {
     await test.step(name, async () => {
       const site = `row${index}`;
@@ -94,7 +100,9 @@ Deno.test("request bodies that end badly", async (test) => {
       assert(["client_gone", "request_body_broken"].includes(String(line.error)), JSON.stringify(line));
     });
   }
+}
 
+async function streamSteps(test: Deno.TestContext, gateway: Gateway): Promise<void> {
   await test.step("a large body passes whole, both ways at once, however it is cut", async () => {
     const body = "0123456789abcdef".repeat(40_000);
     for (const isChunked of [false, true]) {
@@ -127,7 +135,9 @@ Deno.test("request bodies that end badly", async (test) => {
     gateway.backend("patient").use(answer());
     assertEquals((await gateway.send(wireOf("GET / HTTP/1.1", "Host: patient.test"))).text, "ok");
   });
+}
 
+async function refusalSteps(test: Deno.TestContext, gateway: Gateway): Promise<void> {
   await test.step("a backend that does not take the body is given up after timeouts.idle", async () => {
     const backend = gateway.backend("silent");
     backend.use(async (exchange) => {
@@ -158,4 +168,4 @@ Deno.test("request bodies that end badly", async (test) => {
     assertEquals((await client.readResponse()).status, 200);
     assertEquals(gateway.backend("patient").requests.slice(before).map(({ target }) => target), ["/next"]);
   });
-});
+}
