@@ -6,6 +6,7 @@
  * moment, and a client that was about to send on one would lose its request: so answers over the old listener say
  * `Connection: close` for a while before. What can't be helped from here: connections that the old listener has accepted
  * and that have not sent a request when it closes are closed unanswered; their clients have to connect again.
+ * And Deno closes the old listener's WebSockets with 1001 (so too when a listener is removed, and at a shutdown).
  */
 
 import { ProxyError } from "../base/errors.ts";
