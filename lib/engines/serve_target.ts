@@ -32,9 +32,7 @@ const NOT_ASCII = /[^\x00-\x7f]/;
  * @param fallback What Deno puts for a missing `Host`; "" when it can't be told from an HTTP/2 authority.
  */
 export function serveTarget(method: string, url: string, host: string | null, fallback: string): ServeTarget {
-  // Only a socket's path begins so: on other listeners a client has written the scheme.
-  const isUnix = fallback.startsWith("%2F") && url.startsWith(UNIX_SCHEME);
-  if (!isUnix && !HTTP_SCHEME.test(url)) return { authority: "", target: "/", problem: "request_invalid" };
+  if (!HTTP_SCHEME.test(url)) return { authority: "", target: "/", problem: "request_invalid" };
   const start = url.indexOf("://") + 3;
   if (host !== null && host !== "" && url.startsWith(host, start)) {
     const end = start + host.length;
