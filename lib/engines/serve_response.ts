@@ -86,9 +86,12 @@ function bodyStream(exchange: Exchange, pieces: Uint8Array<ArrayBuffer>[]): Read
       for (const piece of pieces) controller.enqueue(piece);
     },
     async pull(controller) {
+      exchange.expectTaken(0);
       const piece = await readBody(exchange);
-      if (piece === null) controller.close();
-      else controller.enqueue(piece);
+      if (piece === null) return controller.close();
+      controller.enqueue(piece);
+      // A client that takes nothing would hold the backend's connection for ever.
+      exchange.expectTaken(exchange.request.bodyTimeoutMs);
     },
     cancel() {
       exchange.cancel(new ProxyError("client_gone"));

@@ -88,6 +88,7 @@ export class Exchange implements Timed, PickInput {
   #isHandedOver = false;
   #watchAtMs: number;
   #totalAtMs = NEVER;
+  #takenAtMs = NEVER;
   #uploadAtMs = NEVER;
   #uploadCode: ErrorCode = "request_timeout";
   #downloadAtMs = NEVER;
@@ -144,10 +145,17 @@ export class Exchange implements Timed, PickInput {
     this.#schedule();
   }
 
+  /** From now on the client has to take what was handed over. `ms` 0: it has. */
+  expectTaken(ms: number): void {
+    this.#takenAtMs = ms > 0 ? this.core.deadlines.after(ms) : NEVER;
+    this.#schedule();
+  }
+
   onDeadline(nowMs: number): void {
     if (nowMs >= this.#totalAtMs) return this.cancel(new ProxyError("total_timeout"));
     if (nowMs >= this.#uploadAtMs) return this.#silence(this.#uploadCode);
     if (nowMs >= this.#downloadAtMs) return this.#silence(this.#downloadCode);
+    if (nowMs >= this.#takenAtMs) return this.cancel(new ProxyError("client_gone"));
     if (nowMs >= this.#watchAtMs) {
       this.#watchAtMs = NEVER;
       this.#schedule();
@@ -276,7 +284,13 @@ export class Exchange implements Timed, PickInput {
   }
 
   #schedule(): void {
-    this.deadlineMs = Math.min(this.#watchAtMs, this.#totalAtMs, this.#uploadAtMs, this.#downloadAtMs);
+    this.deadlineMs = Math.min(
+      this.#watchAtMs,
+      this.#totalAtMs,
+      this.#takenAtMs,
+      this.#uploadAtMs,
+      this.#downloadAtMs,
+    );
   }
 }
 
