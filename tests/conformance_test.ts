@@ -9,7 +9,7 @@ import { ENGINES } from "./conformance/case.ts";
 import { REQUEST_GROUPS } from "./conformance/corpus.ts";
 import { runIdleJunk, runResponseCase } from "./conformance/response_stage.ts";
 import { RESPONSES } from "./conformance/responses.ts";
-import { ask, runRequestCase, startConformance } from "./conformance/stage.ts";
+import { ask, runRequestCase, runSlowPipeline, startConformance } from "./conformance/stage.ts";
 
 const IDLE_JUNK: Readonly<Record<string, string>> = {
   "a response": "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil",
@@ -54,6 +54,10 @@ for (const engine of ENGINES) {
     const refused = await gateway.send("GET ftp://a.test/ HTTP/1.1\r\nHost: a.test\r\n\r\n", listener);
     assertEquals(refused.status, 400);
   });
+  wireTest(
+    `${engine}: a body in pieces behind a slow request arrives in order (RFC 9112 §9.3.2)`,
+    (gateway) => runSlowPipeline(gateway, engine),
+  );
   for (const row of RESPONSES) {
     wireTest(
       `${engine}: response: ${row.name} (${row.rule}) → ${row.client}`,

@@ -139,6 +139,11 @@ export class WireConnection implements WireBodySource, WireSink, Timed {
         }
         continue;
       }
+      if (this.#pending !== null) {
+        // Begun during the exchange before, by `watchClient`: what it brings comes first.
+        if (await this.#fill() === 0) decoder.finish();
+        continue;
+      }
       const bytes = new Uint8Array(BODY_READ_BYTES);
       const count = await this.#readInto(bytes);
       if (count === 0) decoder.finish();

@@ -145,3 +145,32 @@ export async function ask(client: RawClient, site: string, target: string): Prom
   const { status, text } = await client.readResponse();
   return `${status} ${text}`;
 }
+
+/** Longer than it takes until an exchange wants to know whether its client is still there. */
+const SLOW_MS = 200;
+
+/**
+ * Two reads of one socket were under way at once: the one that watched the client during the slow exchange, and one for
+ * the body behind it, so that the body got the later bytes first.
+ */
+export async function runSlowPipeline(gateway: Gateway, engine: string): Promise<void> {
+  const backend = gateway.backend("r");
+  const slow: Script = async (exchange) => {
+    await exchange.wait(SLOW_MS);
+    await answerWithItsName(exchange);
+  };
+  backend.use([slow, answerWithItsName]);
+  const from = backend.requests.length;
+  using client = await gateway.connect(engine);
+  await client.send(
+    "GET /slow HTTP/1.1\r\nHost: r.test\r\n\r\nPOST /body HTTP/1.1\r\nHost: r.test\r\nContent-Length: 9\r\n\r\nabc",
+  );
+  assertEquals((await client.readResponse()).text, "GET /slow");
+  await backend.waitForRequests(from + 2, PATIENCE_MS);
+  const { connectionId } = backend.requests[from + 1];
+  const { received } = backend.connections[connectionId];
+  await client.send("def");
+  await backend.waitFor(() => backend.connections[connectionId].received !== received, "the second piece", PATIENCE_MS);
+  await client.send("ghi");
+  assertEquals((await client.readResponse()).text, "POST /body abcdefghi");
+}
