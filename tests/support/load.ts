@@ -9,6 +9,8 @@ export interface LoadOptions {
   readonly target: (index: number) => string;
   readonly method?: "GET" | "POST";
   readonly clients?: number;
+  /** Between two requests of a client, ms. */
+  readonly pauseMs?: number;
   readonly deadlineMs?: number;
 }
 
@@ -21,7 +23,7 @@ export class Load {
   readonly failures: string[] = [];
   /** Answers per backend, by `X-Backend`. */
   readonly backends: Map<string, number> = new Map();
-  /** Request ids that were answered with 200. */
+  /** Ids of POSTs that were answered with 200. */
   readonly answered: Set<string> = new Set();
   sent = 0;
   done = 0;
@@ -71,7 +73,7 @@ export class Load {
   }
 
   async #work(): Promise<void> {
-    const { address, deadlineMs = 60_000 } = this.#options;
+    const { address, method, pauseMs = 0, deadlineMs = 60_000 } = this.#options;
     let client: RawClient | null = null;
     while (!this.#isStopped) {
       const startedMs = performance.now();
@@ -81,8 +83,8 @@ export class Load {
         client ??= await RawClient.connect(address, { deadlineMs });
         await client.send(this.#request(index, id));
         const reply = await client.readResponse();
-        if (reply.status === 200) this.answered.add(id);
-        else this.#note(`${reply.status} ${reply.text.trim()}`);
+        if (reply.status === 200 && method === "POST") this.answered.add(id);
+        if (reply.status !== 200) this.#note(`${reply.status} ${reply.text.trim()}`);
         count(this.outcomes, String(reply.status));
         count(this.backends, reply.field("x-backend") ?? "none");
         if (!reply.keepAlive) {
@@ -98,6 +100,7 @@ export class Load {
       this.slowestMs = Math.max(this.slowestMs, performance.now() - startedMs);
       this.done++;
       this.#watch.notify();
+      if (pauseMs > 0) await new Promise((resolve) => setTimeout(resolve, pauseMs));
     }
     client?.close();
   }

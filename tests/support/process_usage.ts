@@ -28,3 +28,8 @@ export function childPids(pid: number): number[] {
   }
   return children;
 }
+
+/** Files and sockets that it has open. */
+export function openDescriptors(pid: number): number {
+  return [...Deno.readDirSync(`/proc/${pid}/fd`)].length;
+}
