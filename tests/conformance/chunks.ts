@@ -101,7 +101,7 @@ export const CHUNKS: readonly RequestCase[] = [
     backend: ["POST /carrier 01234567890123456789a"],
   },
   {
-    name: "trailers end here",
+    name: "trailers become neither body nor fields",
     rule: "RFC 9110 §6.5",
     send: HEAD + "5\r\nhello\r\n0\r\nX-Sum: 1\r\n\r\n",
     client: "200 open",

@@ -176,4 +176,38 @@ export const FIELDS: readonly RequestCase[] = [
     client: "200 closed",
     backend: ["GET /plain"],
   },
+  {
+    name: "an upgrade to h2c is not offered to the backend: requests would pass unseen behind it",
+    rule: "RFC 9110 §7.8",
+    send: "GET /plain HTTP/1.1\r\nHost: a.test\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n" +
+      "HTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\nGET /second HTTP/1.1\r\nHost: a.test\r\n\r\n",
+    client: "200 200 open",
+    backend: ["GET /plain", "GET /second"],
+  },
+  {
+    name: "an upgrade that the backend does not agree to opens no tunnel",
+    rule: "RFC 9110 §7.8",
+    send: "GET /plain HTTP/1.1\r\nHost: a.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
+      "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n" +
+      "GET /second HTTP/1.1\r\nHost: a.test\r\n\r\n",
+    client: "200 200 open",
+    backend: ["GET /plain", "GET /second"],
+  },
+  {
+    name: "an upgrade with a body is none",
+    rule: "RFC 9110 §7.8",
+    send: "POST /carrier HTTP/1.1\r\nHost: a.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
+      "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nContent-Length: 40\r\n\r\n" +
+      SMUGGLED,
+    client: "200 open",
+    backend: ["POST /carrier " + SMUGGLED],
+    observed: { serve: { client: "400 closed", backend: [], why: "Deno.serve refuses an upgrade with a body" } },
+  },
+  {
+    name: "Expect: 100-continue with the body behind it at once",
+    rule: "RFC 9110 §10.1.1",
+    send: "POST /carrier HTTP/1.1\r\nHost: a.test\r\nExpect: 100-continue\r\nContent-Length: 40\r\n\r\n" + SMUGGLED,
+    client: "200 open",
+    backend: ["POST /carrier " + SMUGGLED],
+  },
 ];

@@ -1,6 +1,6 @@
 /** Request lines (RFC 9112 §2.2, §2.3, §3). */
 
-import { type RequestCase, SMUGGLED } from "./case.ts";
+import { keptOpen, type RequestCase, SMUGGLED } from "./case.ts";
 
 export const REQUEST_LINE: readonly RequestCase[] = [
   {
@@ -163,5 +163,28 @@ export const REQUEST_LINE: readonly RequestCase[] = [
     send: "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
     client: "400 closed",
     backend: [],
+  },
+  {
+    name: "UTF-8 in the target passes as it came",
+    rule: "RFC 9112 §3.2",
+    send: "GET /\xc3\xa9\xe2\x82\xac HTTP/1.1\r\nHost: a.test\r\n\r\n",
+    client: "200 open",
+    backend: ["GET /\xc3\xa9\xe2\x82\xac"],
+  },
+  {
+    name: "a byte above 127 in the target that is no UTF-8 passes as it came",
+    rule: "RFC 9112 §3.2",
+    send: "GET /\xe9 HTTP/1.1\r\nHost: a.test\r\n\r\n",
+    client: "200 open",
+    backend: ["GET /\xe9"],
+    observed: { serve: { client: "400 closed", backend: [], why: "Deno.serve takes targets for text" } },
+  },
+  {
+    name: "a fragment in the target",
+    rule: "RFC 9112 §3.2",
+    send: "GET /plain#x HTTP/1.1\r\nHost: a.test\r\n\r\n",
+    client: "400 closed",
+    backend: [],
+    observed: keptOpen("400 open"),
   },
 ];
