@@ -24,11 +24,7 @@ export async function refusal(sluice: SluiceProcess, change: () => void): Promis
   return outcome.problems as string[];
 }
 
-/** A port of 127.0.0.1 that is free at this moment. */
-export function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
-}
+export { freePort } from "./support/scripted_backend.ts";
 
 export function countOf(sluice: SluiceProcess, event: string): number {
   return sluice.events.filter((line) => line.event === event).length;

@@ -230,30 +230,30 @@ function listen({ port = 0, unixPath, tls }: BackendOptions): Deno.Listener {
   return Deno.listen({ hostname: "127.0.0.1", port });
 }
 
-/** A port of 127.0.0.1 that refuses connections and that nobody else can get while this is held. */
+/** A port of 127.0.0.1 that refuses connections. */
 export interface RefusedPort extends Disposable {
   readonly port: number;
   readonly url: string;
 }
 
-/**
- * Held as the near end of a connection: taken, so never handed out again, and not listened on.
- * Dispose it to start a backend there.
- */
-export async function refusedPort(): Promise<RefusedPort> {
-  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const [near, far] = await Promise.all([
-    Deno.connect({ hostname: "127.0.0.1", port: (listener.addr as Deno.NetAddr).port }),
-    listener.accept(),
-  ]);
-  listener.close();
-  const { port } = near.localAddr as Deno.NetAddr;
-  return {
-    port,
-    url: `http://127.0.0.1:${port}`,
-    [Symbol.dispose]() {
-      far.close(); // closes first, so that its port is the one left waiting, not `port`
-      near.close();
-    },
-  };
+/** Below what Linux hands out by itself, so that no connection or listener of another test gets such a port. */
+const OWN_PORTS = { from: 12_000, to: 32_000 } as const;
+
+/** Dispose it to say that it may be used: to start a backend there. */
+export function refusedPort(): Promise<RefusedPort> {
+  const port = freePort();
+  return Promise.resolve({ port, url: `http://127.0.0.1:${port}`, [Symbol.dispose]() {} });
+}
+
+/** A port of 127.0.0.1 that nobody listens on, for those who need to know it beforehand. */
+export function freePort(): number {
+  for (;;) {
+    const port = OWN_PORTS.from + Math.floor(Math.random() * (OWN_PORTS.to - OWN_PORTS.from));
+    try {
+      Deno.listen({ hostname: "127.0.0.1", port }).close();
+      return port;
+    } catch (error) {
+      if (!(error instanceof Deno.errors.AddrInUse)) throw error;
+    }
+  }
 }
