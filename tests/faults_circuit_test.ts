@@ -1,7 +1,7 @@
 /** What the circuit, the budget and the rules about groups do to the traffic, seen at the backends. */
 
 import { assert, assertEquals } from "./support/assert.ts";
-import { answer, echo, response, type Script } from "./support/backend_scripts.ts";
+import { answer, closeMidway, echo, response, type Script } from "./support/backend_scripts.ts";
 import { Load } from "./support/load.ts";
 import { get } from "./support/raw_client.ts";
 import { ScriptedBackend } from "./support/scripted_backend.ts";
@@ -80,6 +80,16 @@ async function tolerateOtherStatuses(stage: Stage): Promise<void> {
   assertEquals(opened(stage, "tolerant").size, 0);
 }
 
+/** The good head of a response that breaks off once cleared the streak that the break then began anew. */
+async function openByBrokenBodies(stage: Stage): Promise<void> {
+  useAll(stage, [closeMidway("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhello")]);
+  const address = stage.sluice.address("web");
+  for (let round = 0; round < 40 && opened(stage, "broken").size < 4; round++) {
+    await get(address, "/broken/x", {}, { deadlineMs: PATIENCE_MS }).catch(() => {});
+  }
+  await stage.sluice.waitFor(() => opened(stage, "broken").size === 4, "all circuits of broken to open");
+}
+
 async function spareHalf(stage: Stage): Promise<void> {
   useAll(stage, [unwell]);
   await untilOpen(stage, "half", 4);
@@ -139,6 +149,7 @@ function configOf(urls: readonly string[]): string {
     }),
     upstreamToml("status", urls, { keys: `${NO_RETRY}\n${circuit(2)}` }),
     upstreamToml("tolerant", urls, { keys: `${NO_RETRY}\n${circuit(3)}` }),
+    upstreamToml("broken", urls, { keys: `${NO_RETRY}\n${circuit(3, ", error_rate = 0.0")}` }),
     upstreamToml("half", urls, { keys: `${NO_RETRY}\n${circuit(4, ", max_ejected = 50")}` }),
     upstreamToml("panic", urls, { keys: `panic_threshold = 50\n${NO_RETRY}\n${circuit(5)}` }),
     upstreamToml("last", urls, { keys: `${NO_RETRY}\n${circuit(6)}` }),
@@ -154,6 +165,7 @@ const CASES: ReadonlyArray<readonly [name: string, run: (stage: Stage) => Promis
   ["a budget that is spent ends the retries", exhaustBudget],
   ["statuses that count open a circuit", openByStatus],
   ["other statuses open none", tolerateOtherStatuses],
+  ["responses that break off open a circuit", openByBrokenBodies],
   ["max_ejected = 50 spares half of a group that is all bad", spareHalf],
   ["the last one that answers is spared", spareLast],
   ["panic_threshold = 50 uses all when three of four are out", panic],

@@ -7,6 +7,7 @@
  * a deadline, by the engine or by shutdown: whoever waits for something then gets the error.
  */
 
+import { isBackendFault } from "../backend/health_reason.ts";
 import type { ErrorCode } from "../base/errors.ts";
 import { ProxyError } from "../base/errors.ts";
 import { BodyKind, type Framing } from "../http1/framing.ts";
@@ -68,6 +69,8 @@ export class Exchange implements Timed, PickInput {
   admission = 0;
   /** Whether the health machine has heard of this attempt. */
   isReported = false;
+  /** A good response head has come: whether the attempt was good shows when its body ends. */
+  isAnswered = false;
   /** Of the response, while `connection` holds it. */
   framing: Framing = NO_FRAMING;
   /** Silence allowed inside the response, or inside a tunnel; 0: no bound. */
@@ -210,25 +213,31 @@ export class Exchange implements Timed, PickInput {
     this.backend = backend;
     this.attempts++;
     this.isReported = false;
+    this.isAnswered = false;
     this.framing = NO_FRAMING;
     upstream.table.inFlight[backend.slot]++;
     upstream.table.recent[backend.slot]++;
     this.#isHolding = true;
   }
 
-  /** Gives the connection and the in-flight count back. A connection that is not at a clean end is closed. */
-  endAttempt(): void {
+  /**
+   * Gives the connection and the in-flight count back. A connection that is not at a clean end is closed.
+   *
+   * @param code Why the response did not come to its end.
+   */
+  endAttempt(code: ErrorCode | "" = ""): void {
+    const nowMs = this.core.clock.nowMs();
     const connection = this.connection;
     if (connection !== null) {
       this.connection = null;
       if (!this.isUploadDone) connection.close();
-      this.backend!.pool.release(connection, this.core.clock.nowMs());
+      this.backend!.pool.release(connection, nowMs);
     }
     if (!this.#isHolding) return;
     this.#isHolding = false;
     const upstream = this.upstream!;
     upstream.table.inFlight[this.backend!.slot]--;
-    if (this.admission !== 0 && !this.isReported) this.backend!.machine.releaseToken(this.admission);
+    if (this.admission !== 0) this.#reportEnd(code, nowMs);
     this.admission = 0;
     this.#uploadAtMs = NEVER;
     this.#downloadAtMs = NEVER;
@@ -262,21 +271,27 @@ export class Exchange implements Timed, PickInput {
     this.core.deadlines.remove(this);
     this.core.exchanges.delete(this);
     if (code !== "") this.connection?.close();
-    this.endAttempt();
+    this.endAttempt(code);
     if (this.body !== null && !this.body.isEnded) this.request.cancelBody();
     this.core.recorder.record(this);
     this.#live.leave();
   }
 
+  /** A response that breaks off counts, even when a trial's good head was reported: the backend can't do it. */
+  #reportEnd(code: ErrorCode | "", nowMs: number): void {
+    const { machine } = this.backend!;
+    if (this.isAnswered && code !== "" && isBackendFault(code)) {
+      machine.onTrafficFailure(code, nowMs, this.admission);
+    } else if (!this.isReported) {
+      if (this.isAnswered) machine.onTrafficSuccess(nowMs, this.admission);
+      else machine.releaseToken(this.admission);
+    }
+  }
+
   /** A backend that is silent before its response is with the engine fails the attempt alone: there may be another. */
   #silence(code: ErrorCode): void {
     const error = new ProxyError(code);
-    if (this.connection === null || error.traits.source !== "upstream") return this.cancel(error);
-    if (this.#isHandedOver) {
-      // Whoever reads the body finds the exchange over, and has nothing left to report.
-      this.backend!.machine.onTrafficFailure(code, this.core.clock.nowMs(), this.admission);
-      return this.cancel(error);
-    }
+    if (this.#isHandedOver || this.connection === null || error.traits.source !== "upstream") return this.cancel(error);
     this.#uploadAtMs = NEVER;
     this.#downloadAtMs = NEVER;
     this.#schedule();

@@ -180,6 +180,9 @@ async function attempt(exchange: Exchange, backend: BackendPlan, course: Course)
   checkUpgrade(exchange, connection);
   if (exchange.status === 101) exchange.idleMs = timeouts.tunnelMs;
   const isFailure = upstream.failureStatuses[exchange.status] === 1;
+  exchange.isAnswered = !isFailure;
+  // A success is reported when the body has ended. Not so where others wait for the verdict, or it would take too long.
+  if (!isFailure && exchange.status !== 101 && backend.machine.isInService) return;
   if (isFailure) backend.machine.onTrafficFailure("bad_status", nowMs, exchange.admission);
   else backend.machine.onTrafficSuccess(nowMs, exchange.admission);
   exchange.isReported = true;

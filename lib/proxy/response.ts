@@ -102,13 +102,9 @@ function heldBy(exchange: Exchange): Connection {
   throw exchange.cancelled ?? new ProxyError(exchange.errorCode || "internal_error");
 }
 
-/** The response can't be completed: tells the health machine unless it was the client's doing, and ends the exchange. */
+/** The response can't be completed. */
 function broken(exchange: Exchange, error: unknown): ProxyError {
   const failure = exchange.cancelled ?? (error instanceof ProxyError ? error : new ProxyError("internal_error"));
-  const { backend } = exchange;
-  if (backend !== null && exchange.connection !== null) {
-    backend.machine.onTrafficFailure(failure.code, exchange.core.clock.nowMs(), exchange.admission);
-  }
   exchange.finish(failure.code);
   return failure;
 }
