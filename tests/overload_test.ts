@@ -3,6 +3,7 @@
 import { assert, assertEquals } from "./support/assert.ts";
 import { echo, echoOf, hang, response, type Script } from "./support/backend_scripts.ts";
 import { get, parseAddress, type RawClient } from "./support/raw_client.ts";
+import { openDescriptors } from "./support/process_usage.ts";
 import { ScriptedBackend } from "./support/scripted_backend.ts";
 import { SluiceProcess } from "./support/sluice_process.ts";
 import { connect, listenerToml, PATIENCE_MS, step, upstreamToml, within } from "./proxy_stage.ts";
@@ -31,8 +32,14 @@ async function crowd(address: string, count: number): Promise<Deno.Conn[]> {
   return settled.flatMap((result) => result.status === "fulfilled" ? [result.value] : []);
 }
 
-function disperse(connections: readonly Deno.Conn[]): void {
+/** Resolves when sluice has noticed. */
+async function disperse(sluice: SluiceProcess, connections: readonly Deno.Conn[]): Promise<void> {
   for (const connection of connections) connection.close();
+  const deadline = performance.now() + PATIENCE_MS;
+  while (openDescriptors(sluice.pid) > DESCRIPTORS_MAX / 2) {
+    assert(performance.now() < deadline, "The descriptors are not given back");
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
 }
 
 function report(text: string): void {
@@ -59,7 +66,7 @@ async function exhaust({ sluice, early }: Stage, listener: string): Promise<void
   );
   assert(share < 0.5, `It uses ${Math.round(share * 100)} % of a core while it can do nothing`);
   for (const client of early) assertEquals((await ask(client, "/warm/x")).status, 200);
-  disperse(idle);
+  await disperse(sluice, idle);
   if (listener === "web") {
     const restored = await sluice.waitForEvent(({ event }) => event === "listener_restored", from);
     report(JSON.stringify(restored));
@@ -83,7 +90,7 @@ async function outlastIdlers({ sluice }: Stage): Promise<void> {
     isServed = await get(address, "/warm/new").then(({ status }) => status === 200, () => false);
   }
   report(`idle connections gave way after ${Math.round(performance.now() - startedMs)} ms`);
-  disperse(idle);
+  await disperse(sluice, idle);
   await sluice.waitForEvent(({ event }) => event === "listener_restored", from);
 }
 
@@ -96,7 +103,7 @@ async function exhaustDialling({ sluice, early, backend }: Stage): Promise<void>
   assert(refused.length > 0, replies.map(({ status, text }) => `${status} ${text}`).join());
   const probes = probesOf(backend);
   await new Promise((resolve) => setTimeout(resolve, WINDOW_MS)); // probes find no descriptor meanwhile
-  disperse(idle);
+  await disperse(sluice, idle);
   await backend.waitFor(() => probesOf(backend) > probes + 1, "probes again", PATIENCE_MS);
   assertEquals(eventsOf(sluice, "backend_health", from), []);
 }
@@ -119,7 +126,7 @@ async function ignoreIdlers({ sluice }: Stage, listener: string): Promise<void> 
       assertEquals((await get(address, "/warm/normal", {}, { deadlineMs: PATIENCE_MS })).status, 200);
     }
   } finally {
-    disperse([...idle, ...dribblers]);
+    await disperse(sluice, [...idle, ...dribblers]);
   }
 }
 
