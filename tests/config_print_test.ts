@@ -134,7 +134,7 @@ Deno.test("requiredPermissions() lists exactly what a small configuration needs"
   const flags = requiredPermissions(config, files, { envNames: ["TOKEN"] });
   assertEquals(flags.slice(0, 2), ["--allow-net=0.0.0.0:8080,10.0.0.1:8080", "--allow-read=/etc/sluice"]);
   assertEquals(flags.length, 3);
-  assertEquals(/^--allow-env=SLUICE_CONFIG,SLUICE_SERVER_WORKERS,.*,TOKEN$/.test(flags[2]), true, flags[2]);
+  assertEquals(flags[2], "--allow-env=SLUICE_*,TOKEN");
 });
 
 Deno.test("requiredPermissions() covers sockets, certificates and the access log", async () => {

@@ -24,5 +24,6 @@ refused and says what is missing.`,
 };
 
 function shellQuoted(text: string): string {
-  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+  // The "*" of SLUICE_* matches no file name that begins with "--", and quotes would not survive `$(sluice permissions)`.
+  return /^[\w@%+=:,./*-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }

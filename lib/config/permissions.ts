@@ -6,12 +6,11 @@
  */
 
 import { formatAddress } from "../base/address.ts";
-import { ENV_NAMES } from "./defaults.ts";
 import { folderOf } from "./paths.ts";
 import type { BackendAddress, Config, ListenAddress } from "./types.ts";
 
-/** Read by the command line, to find the configuration. */
-const CONFIG_VARIABLE = "SLUICE_CONFIG";
+/** `SLUICE_CONFIG` and the defaults that can be moved: some eighty names, all with our own prefix. */
+const OWN_VARIABLES = "SLUICE_*";
 
 export interface PermissionOptions {
   /** Variables that the text of the configuration refers to. */
@@ -40,7 +39,7 @@ export function requiredPermissions(
     write.add(address.path);
   }
   if (config.log.access !== "stdout" && config.log.access !== "off") write.add(config.log.access);
-  const env = new Set([CONFIG_VARIABLE, ...ENV_NAMES, ...envNames]);
+  const env = new Set([OWN_VARIABLES, ...envNames.filter((name) => !name.startsWith("SLUICE_"))]);
   return [flagOf("net", net), flagOf("read", read), flagOf("write", write), flagOf("env", env)].filter(Boolean);
 }
 
