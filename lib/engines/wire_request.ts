@@ -9,6 +9,7 @@ import { FieldId, fieldIdOfName } from "../base/field_names.ts";
 import { type ConnectionOptions, NO_CONNECTION_OPTIONS, parseConnection, teTrailers } from "../fields/hop_by_hop.ts";
 import { BodyKind, type Framing, requestFraming } from "../http1/framing.ts";
 import type { Head } from "../http1/head.ts";
+import { copyFields } from "../proxy/copy_fields.ts";
 import type { FieldFilter } from "../proxy/field_filter.ts";
 import { NO_BODY, type ProxyRequest, UNKNOWN_LENGTH } from "../proxy/request.ts";
 import { type WireTarget, wireTarget } from "./wire_target.ts";
@@ -91,22 +92,8 @@ export class WireRequest implements ProxyRequest {
     return text;
   }
 
-  /** Runs of fields that stay are copied at once, with the case and the order in which they came. */
   writeFields(out: ByteWriter, filter: FieldFilter): void {
-    const head = this.#head;
-    const { offsets, ids, count } = head;
-    const needsNames = filter.needsNames;
-    let runStart = -1;
-    for (let index = 0; index < count; index++) {
-      const isDropped = filter.dropsId[ids[index]] !== 0 || (needsNames && filter.dropsByName(head.lowerName(index)));
-      if (!isDropped) {
-        if (runStart < 0) runStart = offsets[4 * index];
-      } else if (runStart >= 0) {
-        out.bytes(head.bytes, runStart, offsets[4 * index]);
-        runStart = -1;
-      }
-    }
-    if (runStart >= 0) out.bytes(head.bytes, runStart, head.end - 2);
+    copyFields(out, this.#head, filter);
   }
 
   readBody(): Promise<Uint8Array | null> {

@@ -12,6 +12,7 @@ import { parseConnection } from "../fields/hop_by_hop.ts";
 import { chunkHead, LAST_CHUNK, statusLine } from "../http1/encode.ts";
 import { BodyKind } from "../http1/framing.ts";
 import type { Head } from "../http1/head.ts";
+import { copyFields } from "../proxy/copy_fields.ts";
 import type { Exchange } from "../proxy/exchange.ts";
 import { FieldFilter, NOTHING_EDITED, RESPONSE_DROPS, TRAILER_DROPS } from "../proxy/field_filter.ts";
 import { contentLengthOf, nextBody, ownFields, takeBody } from "../proxy/response.ts";
@@ -135,23 +136,6 @@ function writeFields(out: ByteWriter, exchange: Exchange): void {
   copyFields(out, head, filter);
   ownFields(exchange, (name, value) => out.field(name, value));
   if (!head.has(FieldId.date) && exchange.status >= 200) out.field("date", httpDate(exchange.core.clock.epochMs()));
-}
-
-/** Runs of fields that stay are copied at once. */
-function copyFields(out: ByteWriter, head: Head, filter: FieldFilter): void {
-  const { offsets, ids, count } = head;
-  const needsNames = filter.needsNames;
-  let runStart = -1;
-  for (let index = 0; index < count; index++) {
-    const isDropped = filter.dropsId[ids[index]] !== 0 || (needsNames && filter.dropsByName(head.lowerName(index)));
-    if (!isDropped) {
-      if (runStart < 0) runStart = offsets[4 * index];
-    } else if (runStart >= 0) {
-      out.bytes(head.bytes, runStart, offsets[4 * index]);
-      runStart = -1;
-    }
-  }
-  if (runStart >= 0) out.bytes(head.bytes, runStart, head.end - 2);
 }
 
 function writeLocal(
