@@ -28,8 +28,15 @@ export interface Site {
   readonly action?: string;
 }
 
+/** Suites run over both; where one decides otherwise the row says so, with the reason. */
+export const ENGINES = ["serve", "wire"] as const;
+
+export type Engine = typeof ENGINES[number];
+
 export interface GatewayOptions {
   readonly sites: readonly Site[];
+  /** Of every listener that names none. Default: "serve". */
+  readonly engine?: Engine;
   /** Lines of `[server]`. */
   readonly server?: string;
   /** Lines of each listener's table. One without an address gets a free port of 127.0.0.1. Default: one, "web". */
@@ -37,10 +44,15 @@ export interface GatewayOptions {
 }
 
 export class Gateway {
+  readonly engine: Engine;
   readonly sluice: SluiceProcess;
   readonly #backends: ReadonlyMap<string, ScriptedBackend>;
 
-  private constructor(sluice: SluiceProcess, backends: ReadonlyMap<string, ScriptedBackend>) {
+  private constructor(
+    engine: Engine,
+    { sluice, backends }: { sluice: SluiceProcess; backends: ReadonlyMap<string, ScriptedBackend> },
+  ) {
+    this.engine = engine;
     this.sluice = sluice;
     this.#backends = backends;
   }
@@ -53,7 +65,8 @@ export class Gateway {
     }
     try {
       const toml = configuration(options, backends);
-      return new Gateway(await SluiceProcess.start(toml, { deadlineMs: PATIENCE_MS }), backends);
+      const sluice = await SluiceProcess.start(toml, { deadlineMs: PATIENCE_MS });
+      return new Gateway(options.engine ?? "serve", { sluice, backends });
     } catch (error) {
       for (const backend of backends.values()) await backend[Symbol.asyncDispose]();
       throw error;
@@ -117,7 +130,8 @@ function configuration(options: GatewayOptions, backends: ReadonlyMap<string, Sc
   const parts = [`[server]\ndrain = "1s"\n${options.server ?? ""}\n`];
   for (const [name, lines] of Object.entries(options.listeners ?? { web: "" })) {
     const address = lines.includes("address =") ? "" : `address = "127.0.0.1:0"\n`;
-    parts.push(`[[listeners]]\nname = "${name}"\n${address}${lines}\n`);
+    const engine = lines.includes("engine =") ? "" : `engine = "${options.engine ?? "serve"}"\n`;
+    parts.push(`[[listeners]]\nname = "${name}"\n${address}${engine}${lines}\n`);
   }
   for (const { name, url, upstream, route, action } of options.sites) {
     const address = url ?? backends.get(name)?.url;

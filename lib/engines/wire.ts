@@ -15,12 +15,16 @@ import type { WireListenerFacts } from "./wire_listener_facts.ts";
 
 /** Pause after a failed accept: the condition passes when somebody else closes something. */
 const ACCEPT_RETRY_MS = 50;
+/** Around a target in any request, `A  HTTP/1.1`, `Host:` and three line ends: one that leaves no room for them is 414. */
+const LEAST_HEAD_BYTES = 22;
+/** Descriptors that run out come and go for a while; it is one event in the log. */
+const CALM_MS = 2000;
 /** Both listeners accept for so long, so that the old one has nothing waiting when it closes. */
 const HANDOVER_MS = 250;
 
 export class WireListener implements EngineListener {
   readonly #core: ProxyCore;
-  readonly #onBug: (error: unknown) => void;
+  readonly #options: ListenerOptions;
   readonly #connections: Map<WireConnection, Promise<void>> = new Map();
   readonly #perIp: Map<string, number> = new Map();
   #config: ListenerConfig;
@@ -28,11 +32,16 @@ export class WireListener implements EngineListener {
   #facts: WireListenerFacts;
   #listener: Deno.Listener;
   #isClosed = false;
+  /** Of the spell under way; 0 for none. */
+  #failures = 0;
+  #failingSinceMs = -1;
+  #failedAtMs = -1;
 
   /** Listens at once. @throws {Deno.errors.AddrInUse} and what else `Deno.listen` throws. */
-  constructor({ core, config, certificate, onBug }: ListenerOptions) {
+  constructor(options: ListenerOptions) {
+    const { core, config, certificate } = options;
     this.#core = core;
-    this.#onBug = onBug;
+    this.#options = options;
     this.#config = config;
     this.#certificate = certificate;
     this.#facts = this.#factsOf(config);
@@ -81,6 +90,7 @@ export class WireListener implements EngineListener {
   async shutdown(): Promise<void> {
     this.#isClosed = true;
     closeQuietly(this.#listener);
+    this.#removeSocketFile();
     for (const connection of this.#connections.keys()) connection.drain();
     await Promise.all(this.#connections.values());
   }
@@ -91,8 +101,8 @@ export class WireListener implements EngineListener {
     return {
       isSecure: config.tls !== null,
       limits,
-      bounds: { bytesMax: headBytesMax, fieldsMax: limits.fieldsMax, targetBytesMax: headBytesMax },
-      onBug: this.#onBug,
+      bounds: { bytesMax: headBytesMax, fieldsMax: limits.fieldsMax, targetBytesMax: headBytesMax - LEAST_HEAD_BYTES },
+      onBug: this.#options.onBug,
     };
   }
 
@@ -112,11 +122,38 @@ export class WireListener implements EngineListener {
       } catch (error) {
         if (this.#isClosed || listener !== this.#listener) return;
         if (error instanceof Deno.errors.BadResource) return;
-        // Out of descriptors, or a client that was gone before it was accepted.
+        if (error instanceof Deno.errors.ConnectionAborted) continue; // a client that was gone before it was accepted
+        this.#onAcceptFailed(error); // out of descriptors
         await new Promise((resolve) => setTimeout(resolve, ACCEPT_RETRY_MS));
         continue;
       }
+      if (this.#failures > 0) this.#onAccepted();
       this.#take(conn);
+    }
+  }
+
+  #onAcceptFailed(error: unknown): void {
+    this.#failedAtMs = this.#core.clock.nowMs();
+    if (this.#failures++ > 0) return;
+    this.#failingSinceMs = this.#failedAtMs;
+    this.#options.onFailed(error);
+  }
+
+  #onAccepted(): void {
+    const nowMs = this.#core.clock.nowMs();
+    if (nowMs - this.#failedAtMs < CALM_MS) return;
+    this.#options.onRestored({ afterMs: this.#failedAtMs - this.#failingSinceMs, failures: this.#failures });
+    this.#failures = 0;
+  }
+
+  /** While it is still ours: once the process has ended, another one may have put its own there. */
+  #removeSocketFile(): void {
+    const { address } = this.#config;
+    if (address.kind !== "unix") return;
+    try {
+      Deno.removeSync(address.path);
+    } catch {
+      // Somebody else has removed it: there is nothing left to do.
     }
   }
 

@@ -7,6 +7,7 @@
  */
 
 import type { ByteWriter } from "../base/byte_writer.ts";
+import { ProxyError } from "../base/errors.ts";
 import { FieldId } from "../base/field_names.ts";
 import { parseConnection } from "../fields/hop_by_hop.ts";
 import { chunkHead, LAST_CHUNK, statusLine } from "../http1/encode.ts";
@@ -65,7 +66,14 @@ export async function writeResponse(
     await sink.flush();
     return persists;
   }
-  await writeBody(sink, exchange, { isChunked: frame === Frame.chunked, request: request! });
+  try {
+    await writeBody(sink, exchange, { isChunked: frame === Frame.chunked, request: request! });
+  } catch (error) {
+    // What was whole before the response broke off: a client that got nothing at all would think it may ask again.
+    const isHere = !(error instanceof ProxyError && error.code === "client_gone");
+    if (isHere && out.length > 0) await sink.flush();
+    throw error;
+  }
   return persists;
 }
 

@@ -11,8 +11,8 @@ import type { Exchange } from "../proxy/exchange.ts";
 export interface TunnelClient {
   /** Bytes that came behind the request. */
   readonly early: Uint8Array;
-  /** @returns 0 at the end. @throws {ProxyError} */
-  read(into: Uint8Array): Promise<number>;
+  /** The next bytes, in `into` or elsewhere; empty at the end. Valid until the next call. @throws {ProxyError} */
+  read(into: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>>;
   write(bytes: Uint8Array): Promise<void>;
   closeWrite(): Promise<void>;
   close(): void;
@@ -31,9 +31,9 @@ export async function runTunnel(exchange: Exchange, client: TunnelClient): Promi
   const toBackend = async () => {
     if (client.early.length > 0) await connection.write(client.early);
     const bytes = new Uint8Array(PIECE_BYTES);
-    for (let count = await client.read(bytes); count > 0; count = await client.read(bytes)) {
+    for (let piece = await client.read(bytes); piece.length > 0; piece = await client.read(bytes)) {
       touch();
-      await connection.write(bytes.subarray(0, count));
+      await connection.write(piece);
     }
     await connection.closeWrite();
   };

@@ -11,12 +11,16 @@
 import { invariant } from "../base/errors.ts";
 import type { ProxyRequest } from "./request.ts";
 
+/** A piece costs its holder about so much, however small it is: a client that sends single bytes must not keep more. */
+const PIECE_BYTES_MIN = 256;
+
 export class RequestBody {
   readonly #request: ProxyRequest;
   readonly #keptBytesMax: number;
   readonly #pieces: Uint8Array[] = [];
   /** Index of the first piece still held. */
   #base = 0;
+  /** Of all pieces so far, with what a small one costs beside its bytes. */
   #keptBytes = 0;
   #isEnded = false;
   #reading: Promise<void> | null = null;
@@ -69,7 +73,7 @@ export class RequestBody {
         return;
       }
       this.bytes += piece.length;
-      this.#keptBytes += piece.length;
+      this.#keptBytes += Math.max(piece.length, PIECE_BYTES_MIN);
       this.#pieces.push(piece);
     } finally {
       this.#reading = null;

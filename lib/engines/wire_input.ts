@@ -1,0 +1,211 @@
+/**
+ * What comes from a client, between its socket and the decoders.
+ *
+ * The buffer holds the head of the request under way and whatever came behind it. The head's bytes stay where they are
+ * until the exchange is over, because fields are read from them late (retries, the access log); body bytes that were not
+ * in the buffer yet are read into pieces of their own. A pipelined request waits in the buffer or in the kernel.
+ *
+ * At most one read that nobody waits for is under way (`watch`). It writes behind `end`, and what it brings comes first.
+ *
+ * Memory is bounded by what a client has sent and we have not used, not by how it cut it: the buffer is never more than
+ * twice what is unread (and at least `BUFFER_BYTES`), and a small piece of a body does not keep a large buffer alive.
+ */
+
+import { ProxyError } from "../base/errors.ts";
+import type { BodyDecoder } from "../http1/body_decoder.ts";
+import { decodeRequestHead } from "../http1/decode_request.ts";
+import type { Head, HeadBounds } from "../http1/head.ts";
+
+/** Holds almost every head; grows up to the listener's limit. */
+const BUFFER_BYTES = 8 * 1024;
+/** One read of a body, or of a tunnel. */
+const PIECE_BYTES = 64 * 1024;
+/** From here on giving the buffer away is cheaper than copying the piece out of it. */
+const DETACH_BYTES_MIN = 16 * 1024;
+
+export class WireInput {
+  /** The client has ended its side, and all that it sent has been read. */
+  isEnded = false;
+  readonly #conn: Deno.Conn;
+  #buffer: Uint8Array<ArrayBuffer> = new Uint8Array(BUFFER_BYTES);
+  /** Unread bytes: `[start, end)`. */
+  #start = 0;
+  #end = 0;
+  #pending: Promise<number | null> | null = null;
+  /** For the next read of a body. */
+  #spare: Uint8Array<ArrayBuffer> | null = null;
+
+  constructor(conn: Deno.Conn) {
+    this.#conn = conn;
+  }
+
+  /** Nothing is here that was not used yet; a read may be under way. */
+  get isEmpty(): boolean {
+    return this.#start === this.#end;
+  }
+
+  /** Between two requests nobody looks at the old head any more. */
+  compact(): void {
+    if (this.#pending !== null || this.#start === 0) return;
+    const held = this.#end - this.#start;
+    if (held > 0) this.#buffer.copyWithin(0, this.#start, this.#end);
+    else if (this.#buffer.length > BUFFER_BYTES) this.#buffer = new Uint8Array(BUFFER_BYTES);
+    this.#start = 0;
+    this.#end = held;
+  }
+
+  /** @returns Whether the head is complete; `fill()` and call again otherwise. @throws {ProxyError} */
+  takeHead(head: Head, bounds: HeadBounds): boolean {
+    const used = decodeRequestHead(head, this.#buffer, this.#start, this.#end, bounds);
+    this.#start += used;
+    return used > 0;
+  }
+
+  /** @returns Bytes appended to the buffer; 0 at the end of the client's side. @throws {ProxyError} `client_gone`. */
+  async fill(): Promise<number> {
+    if (this.#pending === null && this.#end === this.#buffer.length) this.#makeRoom();
+    const reading = this.#pending ?? this.#conn.read(this.#buffer.subarray(this.#end));
+    this.#pending = null;
+    const count = await this.#settled(reading);
+    this.#end += count;
+    return count;
+  }
+
+  /** The next piece of a body, the caller's own; null at its end. @throws {ProxyError} */
+  async readPiece(decoder: BodyDecoder, head: Head): Promise<Uint8Array | null> {
+    for (;;) {
+      if (decoder.done) {
+        this.#spare = null;
+        return null;
+      }
+      if (this.#start < this.#end) {
+        const piece = this.#takeHeld(decoder);
+        if (piece !== null) return piece;
+        continue;
+      }
+      if (this.#pending !== null) {
+        // Begun during the exchange before, by `watch`: what it brings comes first.
+        if (await this.fill() === 0) decoder.finish();
+        continue;
+      }
+      const bytes = this.#spare ?? new Uint8Array(PIECE_BYTES);
+      this.#spare = null;
+      const count = await this.readInto(bytes);
+      if (count === 0) decoder.finish();
+      const used = decoder.decode(bytes, 0, count);
+      if (used < count) this.#keep(head, bytes.subarray(used, count));
+      if (decoder.dataEnd > decoder.dataStart) return this.#own(bytes, decoder.dataStart, decoder.dataEnd);
+      this.#spare = bytes;
+    }
+  }
+
+  /** Reads over a body that nobody asks for, as far as it is here. */
+  skipBody(decoder: BodyDecoder): void {
+    try {
+      while (this.#start < this.#end && !decoder.done) {
+        this.#start += decoder.decode(this.#buffer, this.#start, this.#end);
+      }
+    } catch {
+      // Malformed: it stays unread, and the connection closes.
+    }
+  }
+
+  /**
+   * Leaves a read pending while no body is due: what it brings is the next request, what it throws is the news. Does
+   * nothing when a pipelined request fills the buffer.
+   */
+  watch(head: Head, onGone: () => void): void {
+    if (this.isEnded || this.#pending !== null) return;
+    if (this.isEmpty) this.#start = this.#end = head.end; // the bytes of the body are used up
+    if (this.#end === this.#buffer.length) return;
+    const reading = this.#conn.read(this.#buffer.subarray(this.#end));
+    this.#pending = reading;
+    reading.catch(onGone);
+  }
+
+  /** All that is unread; the caller's own. What a pending read brings comes behind it. */
+  takeAll(): Uint8Array<ArrayBuffer> {
+    const bytes = this.#buffer.slice(this.#start, this.#end);
+    this.#start = this.#end;
+    return bytes;
+  }
+
+  /** Past the decoders, when all was taken: the next bytes; empty at the end. Valid until the next call. */
+  async readRaw(into: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
+    if (this.#pending === null) return into.subarray(0, await this.readInto(into));
+    await this.fill();
+    const piece = this.#buffer.subarray(this.#start, this.#end);
+    this.#start = this.#end;
+    return piece;
+  }
+
+  /** Reads off up to `bytesMax` bytes, or to the end. */
+  async discard(bytesMax: number): Promise<void> {
+    const bytes = new Uint8Array(BUFFER_BYTES);
+    for (let total = 0; total < bytesMax;) {
+      const count = await (this.#pending ?? this.#conn.read(bytes));
+      this.#pending = null;
+      if (count === null) return;
+      total += count;
+    }
+  }
+
+  async readInto(bytes: Uint8Array): Promise<number> {
+    return await this.#settled(this.#conn.read(bytes));
+  }
+
+  async #settled(reading: Promise<number | null>): Promise<number> {
+    let count: number | null;
+    try {
+      count = await reading;
+    } catch (error) {
+      throw new ProxyError("client_gone", "", error);
+    }
+    if (count === null) this.isEnded = true;
+    return count ?? 0;
+  }
+
+  /** What the buffer holds of the body, in one piece: chunks may be tiny, and a piece costs more than its bytes. */
+  #takeHeld(decoder: BodyDecoder): Uint8Array<ArrayBuffer> | null {
+    const buffer = this.#buffer;
+    const from = this.#start;
+    let to = from;
+    while (this.#start < this.#end && !decoder.done) {
+      this.#start += decoder.decode(buffer, this.#start, this.#end);
+      const length = decoder.dataEnd - decoder.dataStart;
+      if (length > 0 && decoder.dataStart !== to) buffer.copyWithin(to, decoder.dataStart, decoder.dataEnd);
+      to += length;
+    }
+    return to > from ? buffer.slice(from, to) : null;
+  }
+
+  #own(bytes: Uint8Array<ArrayBuffer>, start: number, end: number): Uint8Array<ArrayBuffer> {
+    if (end - start >= DETACH_BYTES_MIN) return bytes.subarray(start, end);
+    this.#spare = bytes;
+    return bytes.slice(start, end);
+  }
+
+  /** Bytes behind a piece of a body. The buffer is empty then, but for the head at its beginning. */
+  #keep(head: Head, bytes: Uint8Array): void {
+    const headEnd = head.end;
+    if (headEnd + bytes.length > this.#buffer.length) {
+      const larger = new Uint8Array(headEnd + bytes.length);
+      larger.set(this.#buffer.subarray(0, headEnd));
+      head.bytes = larger;
+      this.#buffer = larger;
+    }
+    this.#buffer.set(bytes, headEnd);
+    this.#start = headEnd;
+    this.#end = headEnd + bytes.length;
+  }
+
+  /** Behind a head that is not complete. What lies before it belongs to exchanges that are over. */
+  #makeRoom(): void {
+    const held = this.#end - this.#start;
+    const buffer = new Uint8Array(Math.max(BUFFER_BYTES, held * 2));
+    buffer.set(this.#buffer.subarray(this.#start, this.#end));
+    this.#buffer = buffer;
+    this.#start = 0;
+    this.#end = held;
+  }
+}

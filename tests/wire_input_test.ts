@@ -1,0 +1,136 @@
+/** How the wire engine keeps what a client sent: bounded whatever the client does, and in order. */
+
+import { assert, assertEquals } from "@std/assert";
+import { WireInput } from "../lib/engines/wire_input.ts";
+import { BodyDecoder } from "../lib/http1/body_decoder.ts";
+import { BodyKind } from "../lib/http1/framing.ts";
+import { Head } from "../lib/http1/head.ts";
+
+const BOUNDS = { bytesMax: 32 * 1024, fieldsMax: 100, targetBytesMax: 32 * 1024 };
+const BODY_BOUNDS = { chunkHeadBytesMax: 256, trailerBytesMax: 1024, trailerFieldsMax: 8 };
+const KIB = 1024;
+
+/** Gives each text to one read (the rest of it to the next when it does not fit), then waits. */
+class ScriptedConn {
+  /** The largest buffer that a read was given a part of. */
+  bufferBytesMax = 0;
+  readonly #texts: string[] = [];
+  #waiting: (() => void) | null = null;
+
+  send(text: string): void {
+    this.#texts.push(text);
+    this.#waiting?.();
+  }
+
+  async read(into: Uint8Array): Promise<number | null> {
+    this.bufferBytesMax = Math.max(this.bufferBytesMax, into.buffer.byteLength);
+    while (this.#texts.length === 0) await new Promise<void>((resolve) => this.#waiting = resolve);
+    const text = this.#texts.shift()!;
+    const count = Math.min(text.length, into.length);
+    if (count < text.length) this.#texts.unshift(text.slice(count));
+    new TextEncoder().encodeInto(text.slice(0, count), into);
+    return count;
+  }
+}
+
+function start(): { conn: ScriptedConn; input: WireInput; head: Head } {
+  const conn = new ScriptedConn();
+  return { conn, input: new WireInput(conn as unknown as Deno.Conn), head: new Head() };
+}
+
+async function readHead(input: WireInput, head: Head): Promise<void> {
+  head.reset();
+  input.compact();
+  while (!input.takeHead(head, BOUNDS)) await input.fill();
+}
+
+async function readBody(input: WireInput, decoder: BodyDecoder, head: Head): Promise<Uint8Array[]> {
+  const pieces: Uint8Array[] = [];
+  for (;;) {
+    const piece = await input.readPiece(decoder, head);
+    if (piece === null) return pieces;
+    pieces.push(piece);
+  }
+}
+
+const text = (pieces: readonly Uint8Array[]) => pieces.map((piece) => new TextDecoder().decode(piece)).join("");
+
+Deno.test("WireInput holds no more after a thousand slow exchanges than after one", async () => {
+  // A read was always pending, so each request went behind the one before, and the buffer doubled for ever.
+  const { conn, input, head } = start();
+  for (let round = 0; round < 1000; round++) {
+    conn.send(`GET /${round} HTTP/1.1\r\nHost: a\r\nX-Pad: ${"p".repeat(500)}\r\n\r\n`);
+    await readHead(input, head);
+    assertEquals(new TextDecoder().decode(head.bytes.subarray(head.targetStart, head.targetEnd)), `/${round}`);
+    input.watch(head, () => {});
+  }
+  assert(conn.bufferBytesMax <= 16 * KIB, `${conn.bufferBytesMax} bytes`);
+});
+
+Deno.test("WireInput grows for a large head, whatever lies before it, and shrinks again", async () => {
+  const { conn, input, head } = start();
+  const pad = "p".repeat(30 * KIB);
+  for (const value of ["short", pad, "short", pad]) {
+    conn.send(`GET / HTTP/1.1\r\nHost: a\r\nX-Pad: ${value}\r\n\r\n`);
+    await readHead(input, head);
+    assertEquals(head.value(1), value);
+    input.watch(head, () => {});
+  }
+  assert(conn.bufferBytesMax <= 64 * KIB, `${conn.bufferBytesMax} bytes`);
+});
+
+Deno.test("WireInput.readPiece() gives single bytes away without a buffer of 64 KiB behind each", async () => {
+  // Pieces that a retry may need were views: a request of 64 KiB held 4 GiB.
+  const { conn, input, head } = start();
+  conn.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n");
+  await readHead(input, head);
+  const decoder = new BodyDecoder("request");
+  decoder.begin(BodyKind.length, 100, BODY_BOUNDS);
+  for (let sent = 0; sent < 100; sent++) conn.send("x");
+  const pieces = await readBody(input, decoder, head);
+  assertEquals(text(pieces), "x".repeat(100));
+  for (const piece of pieces) assertEquals(piece.buffer.byteLength, piece.length);
+});
+
+Deno.test("WireInput.readPiece() makes one piece of the tiny chunks of one read", async () => {
+  const { conn, input, head } = start();
+  const chunks = "1\r\na\r\n2\r\nbc\r\n".repeat(500) + "0\r\n\r\n";
+  conn.send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks);
+  await readHead(input, head);
+  const decoder = new BodyDecoder("request");
+  decoder.begin(BodyKind.chunked, 0, BODY_BOUNDS);
+  const pieces = await readBody(input, decoder, head);
+  assertEquals(text(pieces), "abc".repeat(500));
+  assertEquals(pieces.length, 1);
+});
+
+Deno.test("WireInput.watch() finds room behind a body that had filled the buffer", async () => {
+  // It had none, watched nothing, and a client that left then kept its backend's connection.
+  const { conn, input, head } = start();
+  const chunks = `2710\r\n${"x".repeat(10_000)}\r\n4e20\r\n${"y".repeat(20_000)}\r\n0\r\n\r\n`;
+  conn.send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks);
+  await readHead(input, head);
+  const decoder = new BodyDecoder("request");
+  decoder.begin(BodyKind.chunked, 0, BODY_BOUNDS);
+  assertEquals(text(await readBody(input, decoder, head)), "x".repeat(10_000) + "y".repeat(20_000));
+  input.watch(head, () => {});
+  conn.send("GET /next HTTP/1.1\r\nHost: b\r\n\r\n");
+  await readHead(input, head);
+  assertEquals(head.value(0), "b");
+});
+
+Deno.test("WireInput.readRaw() takes what a pending read brings, however much", async () => {
+  // More than 64 KiB into the room behind a large head ended the tunnel.
+  const { conn, input, head } = start();
+  const pad = "p".repeat(30 * KIB);
+  conn.send(`GET / HTTP/1.1\r\nHost: a\r\nX-Pad: ${pad}\r\n\r\nearly`);
+  await readHead(input, head);
+  input.watch(head, () => {});
+  assertEquals(text([input.takeAll()]), "early");
+  const sent = "0123456789".repeat(10_000);
+  conn.send(sent);
+  let got = "";
+  const into = new Uint8Array(8);
+  while (got.length < sent.length) got += text([await input.readRaw(into)]);
+  assert(got === sent);
+});
