@@ -11,16 +11,18 @@
 import { invariant } from "../base/errors.ts";
 import type { ProxyRequest } from "./request.ts";
 
-/** A piece costs its holder about so much, however small it is: a client that sends single bytes must not keep more. */
+/** A piece costs its holder about so much, however small it is: single bytes must not be held in any number. */
 const PIECE_BYTES_MIN = 256;
+/** Of them, some are held whatever the bound. */
+const PIECES_MIN = 64;
 
 export class RequestBody {
   readonly #request: ProxyRequest;
   readonly #keptBytesMax: number;
+  readonly #keptPiecesMax: number;
   readonly #pieces: Uint8Array[] = [];
   /** Index of the first piece still held. */
   #base = 0;
-  /** Of all pieces so far, with what a small one costs beside its bytes. */
   #keptBytes = 0;
   #isEnded = false;
   #reading: Promise<void> | null = null;
@@ -30,6 +32,7 @@ export class RequestBody {
   constructor(request: ProxyRequest, keptBytesMax: number) {
     this.#request = request;
     this.#keptBytesMax = keptBytesMax;
+    this.#keptPiecesMax = Math.max(PIECES_MIN, keptBytesMax / PIECE_BYTES_MIN);
   }
 
   /** Whether an attempt may still begin at the first piece. */
@@ -54,7 +57,8 @@ export class RequestBody {
    */
   async piece(index: number): Promise<Uint8Array | null> {
     invariant(index >= this.#base, "a piece that was let go is not asked for");
-    if (this.#keptBytes > this.#keptBytesMax && index > this.#base) {
+    const isOver = this.#keptBytes > this.#keptBytesMax || this.#base + this.#pieces.length > this.#keptPiecesMax;
+    if (isOver && index > this.#base) {
       this.#pieces.splice(0, index - this.#base);
       this.#base = index;
     }
@@ -73,7 +77,7 @@ export class RequestBody {
         return;
       }
       this.bytes += piece.length;
-      this.#keptBytes += Math.max(piece.length, PIECE_BYTES_MIN);
+      this.#keptBytes += piece.length;
       this.#pieces.push(piece);
     } finally {
       this.#reading = null;
