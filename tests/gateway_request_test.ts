@@ -2,7 +2,7 @@
 
 import { assert, assertEquals, assertMatch, assertNotEquals } from "./support/assert.ts";
 import type { Field } from "./support/http_message.ts";
-import { Gateway, PATIENCE_MS, requestFor, type Site, wireOf } from "./gateway_stage.ts";
+import { ENGINES, Gateway, isFor, type OnlyFor, PATIENCE_MS, requestFor, type Site, wireOf } from "./gateway_stage.ts";
 
 const SITES: readonly Site[] = [
   { name: "plain" },
@@ -20,7 +20,7 @@ const SITES: readonly Site[] = [
 /** What sluice writes itself on every request. */
 const OWN = ["host", "via", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-request-id"];
 
-interface FieldRow {
+interface FieldRow extends OnlyFor {
   readonly name: string;
   readonly lines: readonly string[];
   /** What the backend gets beside what sluice writes itself. */
@@ -49,6 +49,7 @@ const FIELD_ROWS: readonly FieldRow[] = [
   },
   {
     name: "several Cookie lines become one, joined by a semicolon (RFC 6265 §5.4)",
+    only: { engine: "serve", why: "Deno joins lines; wire passes them as they came" },
     lines: ["Cookie: a=1; b=2", "Cookie: c=3"],
     passed: [["cookie", "a=1; b=2; c=3"]],
   },
@@ -63,6 +64,7 @@ const FIELD_ROWS: readonly FieldRow[] = [
   },
   {
     name: "a websocket upgrade without its key is none",
+    only: { engine: "serve", why: "It has to shake hands itself; to wire any protocol is bytes" },
     lines: ["Upgrade: websocket", "Connection: Upgrade"],
     passed: [],
   },
@@ -86,7 +88,7 @@ const FIELD_ROWS: readonly FieldRow[] = [
     name: "set replaces, add appends, remove removes",
     site: "edited",
     lines: ["X-Internal: 1", "X-Name: old", "x-name: older", "X-List: a", "X-Kept: 1", "Via: 1.1 other"],
-    passed: [["x-kept", "1"], ["x-list", "a"], ["x-edge", "1"], ["x-name", "new"], ["x-list", "b"]],
+    passed: [["x-kept", "1"], ["x-list", "a, b"], ["x-edge", "1"], ["x-name", "new"]],
   },
   {
     name: "a sticky cookie of ours does not reach the backend, other cookies do",
@@ -151,7 +153,7 @@ const FRAMING_ROWS: readonly FramingRow[] = [
   },
   { name: "Content-Length: 0 is kept", wire: post("Content-Length: 0"), framing: "length", body: "" },
   {
-    name: "chunks are made anew, without extensions and trailers (RFC 9112 §7.1)",
+    name: "chunks are made anew, without extensions (RFC 9112 §7.1)",
     wire: post("Transfer-Encoding: chunked", "Trailer: X-Sum") + "3;a=b\r\nhel\r\n2\r\nlo\r\n0\r\nX-Sum: 1\r\n\r\n",
     framing: "chunked",
     body: "hello",
@@ -176,19 +178,21 @@ const FRAMING_ROWS: readonly FramingRow[] = [
   },
 ];
 
-Deno.test("a request on its way to the backend", async (test) => {
-  await using gateway = await Gateway.start({ sites: SITES });
+for (const engine of ENGINES) {
+  Deno.test(`${engine}: a request on its way to the backend`, async (test) => {
+    await using gateway = await Gateway.start({ engine, sites: SITES });
 
-  await fieldSteps(test, gateway);
-  await framingSteps(test, gateway);
-});
+    await fieldSteps(test, gateway);
+    await framingSteps(test, gateway);
+  });
+}
 
 async function fieldSteps(test: Deno.TestContext, gateway: Gateway): Promise<void> {
-  for (const { name, lines, passed, site = "plain" } of FIELD_ROWS) {
+  for (const { name, lines, passed, site = "plain" } of FIELD_ROWS.filter(isFor(gateway.engine))) {
     await test.step(`fields: ${name}`, async () => {
       const response = await gateway.send(requestFor(site, ...lines));
       assertEquals(response.status, 200, response.text);
-      const fields = gateway.seen(site).fields.filter(([field]) => !OWN.includes(field));
+      const fields = merged(gateway.seen(site).fields).filter(([field]) => !OWN.includes(field));
       assertEquals(sorted(fields), sorted(passed));
     });
   }
@@ -205,7 +209,7 @@ async function fieldSteps(test: Deno.TestContext, gateway: Gateway): Promise<voi
 
   await test.step("fields: what sluice writes is there once, and nothing hop-by-hop with it", async () => {
     await gateway.send(requestFor("plain", "X-A: 1"));
-    const names = gateway.seen("plain").fields.map(([name]) => name);
+    const names = gateway.seen("plain").fields.map(([name]) => name.toLowerCase());
     assertEquals(names.toSorted(), [...OWN, "x-a"].toSorted());
   });
 
@@ -232,12 +236,16 @@ async function framingSteps(test: Deno.TestContext, gateway: Gateway): Promise<v
       assertEquals(response.status, 200, response.text);
       const seen = gateway.seen("plain");
       assertEquals([seen.framing, seen.text], [framing, body]);
-      assertEquals(seen.trailers, []);
+      // Deno.serve can't see trailers.
+      const hasTrailers = gateway.engine === "wire" && wire.includes("\r\nX-Sum: 1");
+      assertEquals(seen.trailers, hasTrailers ? [["X-Sum", "1"]] : []);
       assertEquals(seen.field("expect"), null);
     });
   }
 
-  await test.step("Expect: 100-continue gets its 100 and does not reach the backend (RFC 9110 §10.1.1)", async () => {
+  // Deno.serve answers by itself; wire leaves it to the backend (wire_messages_test.ts).
+  const isOurs = gateway.engine === "serve";
+  const fn = async () => {
     using client = await gateway.connect();
     await client.send(post("Content-Length: 5", "Expect: 100-continue"));
     const interim = await client.readResponseHead();
@@ -246,7 +254,9 @@ async function framingSteps(test: Deno.TestContext, gateway: Gateway): Promise<v
     assertEquals((await client.readResponse()).status, 200);
     const seen = gateway.seen("plain");
     assertEquals([seen.field("expect"), seen.text], [null, "hello"]);
-  });
+  };
+  const name = "Expect: 100-continue gets its 100 and does not reach the backend (RFC 9110 §10.1.1)";
+  await test.step({ name, ignore: !isOurs, fn });
 
   await test.step("a body goes to the backend as it arrives, without waiting for its end", async () => {
     using client = await gateway.connect();
@@ -270,6 +280,13 @@ async function framingSteps(test: Deno.TestContext, gateway: Gateway): Promise<v
 
 function post(...lines: readonly string[]): string {
   return wireOf("POST / HTTP/1.1", "Host: plain.test", ...lines);
+}
+
+/** Names in lower case, lines of one name joined: wire passes both as they came. */
+function merged(fields: readonly Field[]): Field[] {
+  const values = new Map<string, string[]>();
+  for (const [name, value] of fields) values.set(name.toLowerCase(), [...values.get(name.toLowerCase()) ?? [], value]);
+  return [...values].map(([name, lines]) => [name, lines.join(", ")]);
 }
 
 function sorted(fields: readonly Field[]): string[] {

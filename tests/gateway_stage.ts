@@ -13,6 +13,16 @@ import { SluiceProcess } from "./support/sluice_process.ts";
 /** Machines that run many tests at once are slow. */
 export const PATIENCE_MS = 20_000;
 
+/** Where the engines differ; without it a row holds for both. */
+export interface OnlyFor {
+  readonly only?: { readonly engine: Engine; readonly why: string };
+}
+
+/** Whether a row is for this engine. */
+export function isFor(engine: Engine): (row: OnlyFor) => boolean {
+  return ({ only }) => only === undefined || only.engine === engine;
+}
+
 export interface Site {
   readonly name: string;
   /** Default: `echo()`. */
@@ -95,6 +105,12 @@ export class Gateway {
     using client = await this.connect(listener);
     await client.send(wire);
     return await client.readResponse({ method: wire.slice(0, wire.indexOf(" ")) });
+  }
+
+  /** A client leaves so that sluice can know: to `wire` an end is only that of the client's side (RFC 9112 §9.6). */
+  leave(client: RawClient): void {
+    if (this.engine === "wire") client.reset();
+    else client.close();
   }
 
   /** Waits until a backend has seen that sluice closed all its connections. */

@@ -4,7 +4,7 @@ import { assert, assertEquals } from "./support/assert.ts";
 import { answer, echo, echoOf, hang, response } from "./support/backend_scripts.ts";
 import type { RawClient } from "./support/raw_client.ts";
 import { Gate } from "./support/waiting.ts";
-import { Gateway, PATIENCE_MS, type Site, wireOf } from "./gateway_stage.ts";
+import { ENGINES, Gateway, PATIENCE_MS, type Site, wireOf } from "./gateway_stage.ts";
 
 interface Row {
   readonly name: string;
@@ -74,13 +74,15 @@ const SITES: readonly Site[] = [
   { name: "local", action: `respond = { status = 200, body = "ours" }` },
 ];
 
-Deno.test("request bodies that end badly", async (test) => {
-  await using gateway = await Gateway.start({ sites: SITES });
+for (const engine of ENGINES) {
+  Deno.test(`${engine}: request bodies that end badly`, async (test) => {
+    await using gateway = await Gateway.start({ engine, sites: SITES });
 
-  await brokenBodySteps(test, gateway);
-  await streamSteps(test, gateway);
-  await refusalSteps(test, gateway);
-});
+    await brokenBodySteps(test, gateway);
+    await streamSteps(test, gateway);
+    await refusalSteps(test, gateway);
+  });
+}
 
 async function brokenBodySteps(test: Deno.TestContext, gateway: Gateway): Promise<void> {
   for (const [index, { name, framing, begin, end, status }] of ROWS.entries()) {
