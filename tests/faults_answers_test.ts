@@ -178,7 +178,7 @@ Deno.test("A backend's failure reaches the client as what it is", async (t) => {
     onConnect: (connection) => connection.write(response(400, "this is no TLS")),
   });
   using refused = await refusedPort();
-  const quick = `timeouts = { response = "300ms", idle = "300ms" }`;
+  const quick = `timeouts = { response = "1500ms", idle = "1500ms" }`;
   const toml = [
     listenerToml("web"),
     listenerToml("wire", `engine = "wire"`),

@@ -62,7 +62,8 @@ export class SluiceProcess {
     this.#stderr = new LineLog(this.#child.stderr, watch);
     this.#deadlineMs = options.deadlineMs ?? DEADLINE_MS;
     this.#exitCode = -1;
-    this.#child.status.then(({ code }) => {
+    this.#child.status.then(async ({ code }) => {
+      await Promise.all([this.#stdout.ended, this.#stderr.ended]); // its last words may be read after its end
       this.#exitCode = code;
       watch.notify();
     });
