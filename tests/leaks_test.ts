@@ -24,7 +24,7 @@ function configOf(backends: readonly ChildBackend[], generation: number): string
         `timeouts = { response = "2s", idle = "2s" }\n` +
         `retry = { on = ["connect", "reset", "timeout"] }\n` +
         `circuit = { open = "100ms", max_open = "200ms", min_requests = ${20 + generation % 5} }\n` +
-        `health = { interval = "500ms", timeout = "2s" }`,
+        `health = { interval = "1s", timeout = "1s" }`,
     }),
   ].join("\n");
 }

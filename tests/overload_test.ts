@@ -168,7 +168,7 @@ async function open(descriptorsMax: number, backend: ScriptedBackend): Promise<S
     upstreamToml("warm", [backend.url]),
     upstreamToml("cold", [backend.url], {
       keys: `timeouts = { response = "3s" }\nretry = { attempts = 1 }\n` +
-        `health = { interval = "300ms", timeout = "10s", fall = 1 }\ncircuit = { failures = 100, error_rate = 0.0 }`,
+        `health = { interval = "1s", timeout = "1s", fall = 1 }\ncircuit = { failures = 100, error_rate = 0.0 }`,
     }),
     upstreamToml("narrow", [backend.url], {
       keys: `pool = { max_connections = 1, queue = 1, queue_timeout = "20s" }`,
