@@ -16,11 +16,14 @@ const WEB = listenerToml("web");
 const OPTIONS = { deadlineMs: PATIENCE_MS };
 const REQUEST = "GET /api/ HTTP/1.1\r\nHost: a\r\n\r\n";
 
-for (const signal of ["SIGTERM", "SIGINT"] as const) {
-  Deno.test(`${signal} lets what is in flight end, refuses what is new, closes what is idle, and exits with 0`, async () => {
+for (const [engine, signal] of [["serve", "SIGTERM"], ["serve", "SIGINT"], ["wire", "SIGTERM"]] as const) {
+  Deno.test(`${engine}: ${signal} lets what is in flight end, refuses what is new, closes what is idle, and exits with 0`, async () => {
     const gate = new Gate();
     await using backend = ScriptedBackend.start(answerAfter(gate.opened, response(200, "in time")));
-    await using sluice = await SluiceProcess.start(WEB + upstreamToml("api", [backend.url]), OPTIONS);
+    await using sluice = await SluiceProcess.start(
+      listenerToml("web", `engine = "${engine}"`) + upstreamToml("api", [backend.url]),
+      OPTIONS,
+    );
     const web = sluice.address("web");
     using idle = await connect(web);
     await idle.send("GET /nothing HTTP/1.1\r\nHost: a\r\n\r\n");

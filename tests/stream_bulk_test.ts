@@ -10,6 +10,7 @@ import type { RawClient } from "./support/raw_client.ts";
 import { ScriptedBackend } from "./support/scripted_backend.ts";
 import { SluiceProcess } from "./support/sluice_process.ts";
 import { testCertificates } from "./support/certificates.ts";
+import { ENGINES } from "./gateway_stage.ts";
 import {
   accessOf,
   Bulk,
@@ -85,25 +86,27 @@ async function upload({ sluice, backend, dial }: Stage, framing: "length" | "chu
   assertEquals({ bytes: line.bytes_in, error: line.error }, { bytes: bulk.length, error: "" });
 }
 
-Deno.test(`Streams of ${MEBIBYTES} MiB pass bit-exact in bounded memory`, async (t) => {
-  const { authority, localhost } = await testCertificates();
-  await using backend = ScriptedBackend.start(answer(response(200, "warm")));
-  const tls = `tls = { cert = "site.pem", key = "site.key" }`;
-  await using sluice = await SluiceProcess.start(
-    listenerToml("plain") + listenerToml("tls", tls) + upstreamToml("bulk", [backend.url]),
-    { deadlineMs: PATIENCE_MS, files: { "site.pem": localhost.cert, "site.key": localhost.key } },
-  );
-  const plain = { sluice, backend, dial: () => connect(sluice.address("plain")) };
-  const secure = {
-    sluice,
-    backend,
-    dial: () => connect(sluice.address("tls"), { caCerts: [authority.cert], hostname: "localhost" }),
-  };
-  await step(t, "response with Content-Length", () => download(plain, "length"));
-  await step(t, "response in chunks", () => download(plain, "chunked"));
-  await step(t, "request with Content-Length", () => upload(plain, "length"));
-  await step(t, "request in chunks", () => upload(plain, "chunked"));
-  await step(t, "response over TLS", () => download(secure, "length"));
-  await step(t, "request over TLS", () => upload(secure, "length"));
-  assertEquals(await sluice.stop(), 0);
-});
+for (const engine of ENGINES) {
+  Deno.test(`${engine}: streams of ${MEBIBYTES} MiB pass bit-exact in bounded memory`, async (t) => {
+    const { authority, localhost } = await testCertificates();
+    await using backend = ScriptedBackend.start(answer(response(200, "warm")));
+    const tls = `tls = { cert = "site.pem", key = "site.key" }\nengine = "${engine}"`;
+    await using sluice = await SluiceProcess.start(
+      listenerToml("plain", `engine = "${engine}"`) + listenerToml("tls", tls) + upstreamToml("bulk", [backend.url]),
+      { deadlineMs: PATIENCE_MS, files: { "site.pem": localhost.cert, "site.key": localhost.key } },
+    );
+    const plain = { sluice, backend, dial: () => connect(sluice.address("plain")) };
+    const secure = {
+      sluice,
+      backend,
+      dial: () => connect(sluice.address("tls"), { caCerts: [authority.cert], hostname: "localhost" }),
+    };
+    await step(t, "response with Content-Length", () => download(plain, "length"));
+    await step(t, "response in chunks", () => download(plain, "chunked"));
+    await step(t, "request with Content-Length", () => upload(plain, "length"));
+    await step(t, "request in chunks", () => upload(plain, "chunked"));
+    await step(t, "response over TLS", () => download(secure, "length"));
+    await step(t, "request over TLS", () => upload(secure, "length"));
+    assertEquals(await sluice.stop(), 0);
+  });
+}

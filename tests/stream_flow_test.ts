@@ -9,6 +9,7 @@ import { ScriptedBackend } from "./support/scripted_backend.ts";
 import { SluiceProcess } from "./support/sluice_process.ts";
 import { SseBackend } from "./support/sse_backend.ts";
 import { Gate } from "./support/waiting.ts";
+import { ENGINES } from "./gateway_stage.ts";
 import {
   accessOf,
   Bulk,
@@ -173,20 +174,23 @@ async function manyStreams(stage: Stage): Promise<void> {
   assertMatch(stage.backend.describe(), /^flow: \d+ requests/);
 }
 
-Deno.test("Streams flow as they come and as they are taken", async (t) => {
-  await using backend = ScriptedBackend.start(echo(), { name: "flow" });
-  await using events = SseBackend.start();
-  await using sluice = await SluiceProcess.start(
-    listenerToml("web") + upstreamToml("flow", [backend.url]) + upstreamToml("events", [events.url]),
-    { deadlineMs: PATIENCE_MS },
-  );
-  const stage = { sluice, backend, events };
-  await step(t, "a client that stops reading stops the backend's writing", () => slowClient(stage));
-  await step(t, "a backend that stops reading stops the client's writing", () => slowBackend(stage));
-  await step(t, "a server-sent event passes before the next is written", () => eventsAtOnce(stage));
-  await step(t, "small pieces pass as they arrive, both ways in one exchange", () => bothDirections(stage));
-  await step(t, "an early response passes and ends the upload", () => earlyResponse(stage));
-  await step(t, `${STREAMS} streams at once keep apart`, () => manyStreams(stage));
-  assertEquals(backend.violations, []);
-  assertEquals(await sluice.stop(), 0);
-});
+for (const engine of ENGINES) {
+  Deno.test(`${engine}: streams flow as they come and as they are taken`, async (t) => {
+    await using backend = ScriptedBackend.start(echo(), { name: "flow" });
+    await using events = SseBackend.start();
+    await using sluice = await SluiceProcess.start(
+      listenerToml("web", `engine = "${engine}"`) + upstreamToml("flow", [backend.url]) +
+        upstreamToml("events", [events.url]),
+      { deadlineMs: PATIENCE_MS },
+    );
+    const stage = { sluice, backend, events };
+    await step(t, "a client that stops reading stops the backend's writing", () => slowClient(stage));
+    await step(t, "a backend that stops reading stops the client's writing", () => slowBackend(stage));
+    await step(t, "a server-sent event passes before the next is written", () => eventsAtOnce(stage));
+    await step(t, "small pieces pass as they arrive, both ways in one exchange", () => bothDirections(stage));
+    await step(t, "an early response passes and ends the upload", () => earlyResponse(stage));
+    await step(t, `${STREAMS} streams at once keep apart`, () => manyStreams(stage));
+    assertEquals(backend.violations, []);
+    assertEquals(await sluice.stop(), 0);
+  });
+}

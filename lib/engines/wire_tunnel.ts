@@ -2,7 +2,8 @@
  * An upgraded connection: bytes both ways until both sides have ended, whatever they mean.
  *
  * The end of one side is passed on as the end of that direction only. Silence in both directions is bounded by the
- * upstream's tunnel timeout.
+ * upstream's tunnel timeout, and more closely once one direction has ended: whoever has closed altogether looks from here
+ * like one that still listens, and the other side may never notice.
  */
 
 import { ProxyError } from "../base/errors.ts";
@@ -19,11 +20,17 @@ export interface TunnelClient {
 }
 
 const PIECE_BYTES = 64 * 1024;
+/** Silence in the direction that is left when the other one has ended. */
+const HALF_CLOSED_MS_MAX = 60_000;
 
 /** Never rejects; ends the exchange. */
 export async function runTunnel(exchange: Exchange, client: TunnelClient): Promise<void> {
   const connection = exchange.connection!;
   const touch = () => exchange.expectDownload(exchange.idleMs, "tunnel_timeout");
+  const halfClosed = () => {
+    exchange.idleMs = exchange.idleMs > 0 ? Math.min(exchange.idleMs, HALF_CLOSED_MS_MAX) : HALF_CLOSED_MS_MAX;
+    touch();
+  };
   const fail = (error: unknown) => {
     exchange.cancel(error instanceof ProxyError ? error : new ProxyError("client_gone", "", error));
     client.close();
@@ -36,6 +43,7 @@ export async function runTunnel(exchange: Exchange, client: TunnelClient): Promi
       await connection.write(piece);
     }
     await connection.closeWrite();
+    halfClosed();
   };
   const toClient = async () => {
     for (let piece = await connection.readRaw(); piece !== null; piece = await connection.readRaw()) {
@@ -44,6 +52,7 @@ export async function runTunnel(exchange: Exchange, client: TunnelClient): Promi
       await client.write(piece);
     }
     await client.closeWrite();
+    halfClosed();
   };
   touch();
   await Promise.all([toBackend().catch(fail), toClient().catch(fail)]);
