@@ -1,0 +1,289 @@
+/** What the wire engine passes on, byte by byte: order and case, interim responses, trailers, HTTP/1.0, pipelines. */
+
+import { assert, assertEquals } from "./support/assert.ts";
+import { answer, chunk, informational, response, type Script } from "./support/backend_scripts.ts";
+import { Gate } from "./support/waiting.ts";
+import { Gateway, PATIENCE_MS, requestFor, type Site, wireOf } from "./gateway_stage.ts";
+
+const CHUNKED = "Transfer-Encoding: chunked";
+
+const nameTarget: Script = async (exchange) => {
+  await exchange.readBody();
+  const { method, target, text } = exchange.request;
+  await exchange.write(
+    method === "HEAD" ? response(200, "", { framing: "none" }) : response(200, `${target} ${text}`),
+  );
+};
+
+const SITES: readonly Site[] = [
+  { name: "named", script: nameTarget },
+  { name: "plain" },
+  { name: "any" },
+  { name: "expect" },
+];
+
+Deno.test("wire: messages", async (test) => {
+  await using gateway = await Gateway.start({ engine: "wire", sites: SITES });
+  await fieldSteps(test, gateway);
+  await interimSteps(test, gateway);
+  await trailerSteps(test, gateway);
+  await oldClientSteps(test, gateway);
+  await pipelineSteps(test, gateway);
+  await bodilessSteps(test, gateway);
+  gateway.sluice.assertNoBugs();
+});
+
+async function fieldSteps(test: Deno.TestContext, gateway: Gateway): Promise<void> {
+  await test.step("fields keep order, case and lines towards the backend", async () => {
+    const lines = ["X-bEE: 2", "aCCept: */*", "X-A:   spaced out ", "x-bee: 3", "Cookie: a=1", "Cookie: b=2"];
+    await gateway.send(requestFor("plain", lines[0], "Connection: x-gone", "X-Gone: 1", ...lines.slice(1)));
+    const { head } = gateway.seen("plain");
+    const passed = head.split("\r\n").filter((line) => lines.includes(line));
+    assertEquals(passed, lines);
+  });
+
+  await test.step("fields keep order, case and lines towards the client, and a Date is added once", async () => {
+    gateway.backend("any").use(answer(
+      "HTTP/1.1 200 OK\r\nX-bEE: 2\r\nSeT-cookie: a=1\r\nKeep-Alive: 5\r\nx-bee: 3\r\nContent-Length: 2\r\nSet-Cookie: b\r\n\r\nok",
+    ));
+    const got = await gateway.send(requestFor("any"));
+    const names = got.fields.map(([name, value]) => `${name}: ${value}`).filter((line) => !line.startsWith("date: "));
+    assertEquals(names, ["X-bEE: 2", "SeT-cookie: a=1", "x-bee: 3", "Set-Cookie: b", "content-length: 2"]);
+    assertEquals(got.fieldLines("date").length, 1);
+  });
+
+  for (
+    const [method, framing, body] of [["GET", "Content-Length: 5", "hello"], [
+      "GET",
+      CHUNKED,
+      "5\r\nhello\r\n0\r\n\r\n",
+    ]]
+  ) {
+    await test.step(`a ${method} with a body (${framing}) passes with it`, async () => {
+      const got = await gateway.send(wireOf(`${method} /b HTTP/1.1`, "Host: named.test", framing) + body);
+      assertEquals(got.text, "/b hello");
+    });
+  }
+
+  await test.step("a head and a body that come byte by byte", async () => {
+    using client = await gateway.connect();
+    const wire = wireOf("POST /slow HTTP/1.1", "Host: named.test", CHUNKED, "X-A: 1") +
+      "3;x=y\r\nabc\r\n2\r\nde\r\n0\r\nX-T: 1\r\n\r\n";
+    for (const byte of wire) await client.send(byte);
+    assertEquals((await client.readResponse()).text, "/slow abcde");
+    assertEquals(gateway.seen("named").trailers, [["X-T", "1"]]);
+  });
+}
+
+async function interimSteps(test: Deno.TestContext, gateway: Gateway): Promise<void> {
+  const hints = "HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\nConnection: keep-alive";
+  await test.step("103 passes before the response is there (RFC 8297)", async () => {
+    const seen = new Gate();
+    gateway.backend("any").use(async (exchange) => {
+      await exchange.write(`${hints}\r\n\r\n`);
+      await exchange.wait(seen.opened);
+      await exchange.write(response(200, "ok"));
+    });
+    using client = await gateway.connect();
+    await client.send(requestFor("any"));
+    const early = await client.readResponseHead();
+    assertEquals([early.status, early.fields], [103, [["Link", "</a.css>; rel=preload"]]]);
+    seen.open();
+    assertEquals((await client.readResponse()).text, "ok");
+  });
+
+  await test.step("several 1xx pass in order, and the connection goes on", async () => {
+    gateway.backend("any").use(informational(["HTTP/1.1 102 Processing", hints, "HTTP/1.1 102 Processing"]));
+    using client = await gateway.connect();
+    for (const _ of "12") {
+      await client.send(requestFor("any"));
+      const got = await client.readResponse();
+      assertEquals([got.text, got.informational.map(({ status }) => status)], ["ok", [102, 103, 102]]);
+    }
+  });
+
+  await test.step("1xx do not go to an HTTP/1.0 client (RFC 9110 §15.2)", async () => {
+    gateway.backend("any").use(informational([hints]));
+    const got = await gateway.send(wireOf("GET / HTTP/1.0", "Host: any.test"));
+    assertEquals([got.status, got.text, got.informational.length], [200, "ok", 0]);
+  });
+
+  await test.step("Expect: 100-continue is between client and backend (RFC 9110 §10.1.1)", async () => {
+    gateway.backend("expect").use(async (exchange) => {
+      assertEquals(exchange.request.field("expect"), "100-continue");
+      await exchange.write("HTTP/1.1 100 Continue\r\n\r\n");
+      await exchange.readBody();
+      await exchange.write(response(200, exchange.request.text));
+    });
+    using client = await gateway.connect();
+    await client.send(wireOf("POST / HTTP/1.1", "Host: expect.test", "Content-Length: 5", "Expect: 100-continue"));
+    assertEquals((await client.readResponseHead()).status, 100);
+    await client.send("hello");
+    assertEquals((await client.readResponse()).text, "hello");
+  });
+
+  await test.step("an expectation that the backend refuses is answered without the body, and the connection closes", async () => {
+    gateway.backend("expect").use((exchange) => exchange.write(response(417, "no")));
+    using client = await gateway.connect();
+    await client.send(wireOf("POST / HTTP/1.1", "Host: expect.test", "Content-Length: 5", "Expect: 100-continue"));
+    const got = await client.readResponse();
+    assertEquals([got.status, got.keepAlive], [417, false]);
+    await client.closeWrite();
+    await client.waitForClose();
+  });
+}
+
+async function trailerSteps(test: Deno.TestContext, gateway: Gateway): Promise<void> {
+  const trailers = [["X-Sum", "1"], ["Set-Cookie", "a=1"], ["Connection", "close"], ["x-more", "2"]] as const;
+  for (
+    const { name, lines, expected } of [
+      { name: "a client that said TE: trailers gets them", lines: ["TE: trailers", "Connection: TE"], expected: true },
+      { name: "a client that said TE: gzip does not", lines: ["TE: gzip", "Connection: TE"], expected: false },
+      { name: "a client that said nothing does not", lines: [], expected: false },
+    ]
+  ) {
+    await test.step(`trailers of a response: ${name}, never those that frame or authenticate`, async () => {
+      gateway.backend("any").use(answer(response(200, "hello", { framing: "chunked", trailers })));
+      using client = await gateway.connect();
+      await client.send(requestFor("any", ...lines) + requestFor("named"));
+      const got = await client.readResponse();
+      assertEquals([got.text, got.trailers], ["hello", expected ? [["X-Sum", "1"], ["x-more", "2"]] : []]);
+      assertEquals(gateway.seen("any").field("te"), expected ? "trailers" : null);
+      assertEquals((await client.readResponse()).text, "/ ");
+    });
+  }
+
+  await test.step("trailers of a request pass, never those that frame, route or authenticate", async () => {
+    const end = "0\r\nX-Sum: 1\r\nAuthorization: Basic eDp5\r\nX-Forwarded-For: 1.2.3.4\r\nX-More: 2\r\n\r\n";
+    await gateway.send(wireOf("POST / HTTP/1.1", "Host: named.test", CHUNKED) + "5\r\nhello\r\n" + end);
+    assertEquals(gateway.seen("named").trailers, [["X-Sum", "1"], ["X-More", "2"]]);
+  });
+
+  await test.step("a trailer that names a length breaks the message (RFC 9110 §6.5.1)", async () => {
+    const wire = wireOf("POST / HTTP/1.1", "Host: named.test", CHUNKED) +
+      "5\r\nhello\r\n0\r\nContent-Length: 3\r\n\r\n";
+    const got = await gateway.send(wire);
+    assertEquals([got.status, got.keepAlive], [400, false]);
+  });
+}
+
+async function oldClientSteps(test: Deno.TestContext, gateway: Gateway): Promise<void> {
+  const old = (target: string, ...lines: string[]) => wireOf(`GET ${target} HTTP/1.0`, "Host: named.test", ...lines);
+  await test.step("HTTP/1.0 without keep-alive is closed behind its answer", async () => {
+    using client = await gateway.connect();
+    await client.send(old("/1"));
+    const got = await client.readResponse();
+    assertEquals([got.text, got.field("connection"), got.framing], ["/1 ", "close", "length"]);
+    await client.closeWrite();
+    await client.waitForClose();
+  });
+
+  await test.step("HTTP/1.0 with keep-alive is kept, and told so (RFC 9112 §C.2.2)", async () => {
+    using client = await gateway.connect();
+    for (const target of ["/1", "/2"]) {
+      await client.send(old(target, "Connection: keep-alive"));
+      const got = await client.readResponse();
+      assertEquals([got.text, got.field("connection")], [`${target} `, "keep-alive"]);
+    }
+  });
+
+  await test.step("HTTP/1.0 gets a chunked body up to the end of its connection, keep-alive or not", async () => {
+    gateway.backend("any").use(answer(response(200, "hello", { framing: "chunked" })));
+    for (const lines of [[], ["Connection: keep-alive"]]) {
+      using client = await gateway.connect();
+      await client.send(wireOf("GET / HTTP/1.0", "Host: any.test", ...lines));
+      const got = await client.readResponse();
+      assertEquals([got.text, got.framing, got.field("connection")], ["hello", "until_close", "close"]);
+    }
+  });
+
+  await test.step("HTTP/1.0 without Host goes to the route for any host, or to none", async () => {
+    assertEquals((await gateway.send(wireOf("GET / HTTP/1.0"))).status, 404);
+  });
+
+  await test.step("HTTP/1.0 to the backend is HTTP/1.1", async () => {
+    await gateway.send(old("/version"));
+    assertEquals(gateway.seen("named").version, "HTTP/1.1");
+  });
+}
+
+async function pipelineSteps(test: Deno.TestContext, gateway: Gateway): Promise<void> {
+  const post = (target: string, body: string) =>
+    wireOf(`POST ${target} HTTP/1.1`, "Host: named.test", `Content-Length: ${body.length}`) + body;
+  const put = (target: string, body: string) =>
+    wireOf(`PUT ${target} HTTP/1.1`, "Host: named.test", CHUNKED) + new TextDecoder().decode(chunk(body)) + "0\r\n\r\n";
+
+  await test.step("a pipeline with bodies is answered in order, also when the first one takes long", async () => {
+    const first = new Gate();
+    const before = gateway.backend("any").requests.length;
+    gateway.backend("any").use(async (exchange) => {
+      await exchange.wait(first.opened);
+      await exchange.write(response(200, "first"));
+    });
+    using client = await gateway.connect();
+    const large = "b".repeat(100_000);
+    const sending = client.send(
+      requestFor("any") + post("/2", "two") + put("/3", large) + post("/4", "") + post("/5", "five"),
+    );
+    await gateway.backend("any").waitForRequests(before + 1, PATIENCE_MS);
+    first.open();
+    const texts = [];
+    for (const _ of "12345") texts.push((await client.readResponse()).text);
+    await sending;
+    assertEquals(texts.map((text) => text.slice(0, 8)), ["first", "/2 two", "/3 bbbbb", "/4 ", "/5 five"]);
+    assertEquals(texts[2].length, large.length + 3);
+  });
+
+  await test.step("a bad one in the middle is answered, closes, and nothing behind it is served", async () => {
+    const before = gateway.backend("named").requests.length;
+    using client = await gateway.connect();
+    await client.send(post("/1", "one") + "GET /2 HTTP/1.1\r\nHost: a\r\nBad Name: x\r\n\r\n" + post("/3", "three"));
+    assertEquals((await client.readResponse()).text, "/1 one");
+    const refused = await client.readResponse();
+    assertEquals([refused.status, refused.keepAlive], [400, false]);
+    await client.closeWrite();
+    await client.waitForClose();
+    assertEquals(gateway.backend("named").requests.slice(before).map(({ target }) => target), ["/1"]);
+  });
+
+  await test.step("Connection: close in the middle ends it there", async () => {
+    using client = await gateway.connect();
+    await client.send(
+      post("/1", "x") + wireOf("GET /2 HTTP/1.1", "Host: named.test", "Connection: close") + post("/3", "x"),
+    );
+    assertEquals((await client.readResponse()).text, "/1 x");
+    assertEquals((await client.readResponse()).keepAlive, false);
+    await client.closeWrite();
+    await client.waitForClose();
+  });
+
+  await test.step("a client that has ended its side gets every answer", async () => {
+    using client = await gateway.connect();
+    await client.send(post("/1", "x") + post("/2", "y") + put("/3", "z"));
+    await client.closeWrite();
+    for (const text of ["/1 x", "/2 y", "/3 z"]) assertEquals((await client.readResponse()).text, text);
+    await client.waitForClose();
+  });
+}
+
+async function bodilessSteps(test: Deno.TestContext, gateway: Gateway): Promise<void> {
+  for (
+    const { method = "GET", bytes, status } of [
+      { method: "HEAD", bytes: "HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n", status: 200 },
+      { method: "HEAD", bytes: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", status: 200 },
+      { bytes: "HTTP/1.1 204 No Content\r\n\r\n", status: 204 },
+      { bytes: "HTTP/1.1 304 Not Modified\r\nContent-Length: 500\r\n\r\n", status: 304 },
+    ]
+  ) {
+    await test.step(`${method} ${status}: no body, and the connection is in step`, async () => {
+      gateway.backend("any").use(answer(bytes));
+      using client = await gateway.connect();
+      await client.send(wireOf(`${method} / HTTP/1.1`, "Host: any.test") + requestFor("named"));
+      const got = await client.readResponse({ method });
+      assertEquals([got.status, got.body.length, got.field("transfer-encoding")], [status, 0, null]);
+      if (bytes.includes("500")) assertEquals(got.field("content-length"), "500");
+      assert(got.keepAlive);
+      assertEquals((await client.readResponse()).text, "/ ");
+    });
+  }
+}
