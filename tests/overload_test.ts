@@ -54,7 +54,7 @@ function eventsOf(sluice: SluiceProcess, name: string, from: number) {
 async function exhaust({ sluice, early }: Stage, listener: string): Promise<void> {
   const from = sluice.events.length;
   const idle = await crowd(sluice.address(listener), CROWD);
-  if (listener === "web") await sluice.waitForEvent(({ event }) => event === "listener_failed", from);
+  await sluice.waitForEvent(({ event, listener: name }) => event === "listener_failed" && name === listener, from);
   for (const client of early) assertEquals((await ask(client, "/warm/x")).status, 200);
   const before = sluice.cpuMicros();
   await new Promise((resolve) => setTimeout(resolve, WINDOW_MS));

@@ -8,6 +8,7 @@ import { get, type RawResponse } from "./support/raw_client.ts";
 import { refusedPort, ScriptedBackend } from "./support/scripted_backend.ts";
 import { SluiceProcess } from "./support/sluice_process.ts";
 import { Gate } from "./support/waiting.ts";
+import { ENGINES } from "./gateway_stage.ts";
 import { accessOf, listenerToml, PATIENCE_MS, step, upstreamToml, within } from "./proxy_stage.ts";
 
 const NAMES = ["a", "b", "c"] as const;
@@ -256,7 +257,11 @@ class Primary implements AsyncDisposable {
   }
 }
 
-function configuration(urls: readonly string[], leaving: string, outs: { refused: string; primary: string }): string {
+function configuration(
+  urls: readonly string[],
+  leaving: string,
+  outs: { engine: string; refused: string; primary: string },
+): string {
   const [a, b, c] = urls;
   const strategy = (name: string) => ({ keys: `strategy = "${name}"` });
   const weighted = (weights: readonly number[]) =>
@@ -266,8 +271,8 @@ function configuration(urls: readonly string[], leaving: string, outs: { refused
       ...strategy("hash"),
       sections: `[upstreams.${name}.hash]\nkey = "${key}"\nfallback = "round_robin"\n`,
     });
-  return `[server]\ntrusted_proxies = ["127.0.0.0/8"]\n` + listenerToml("web") +
-    listenerToml("tls", `tls = { cert = "site.pem", key = "site.key" }`) +
+  return `[server]\ntrusted_proxies = ["127.0.0.0/8"]\n` + listenerToml("web", `engine = "${outs.engine}"`) +
+    listenerToml("tls", `engine = "${outs.engine}"\ntls = { cert = "site.pem", key = "site.key" }`) +
     upstreamToml("turns", urls, strategy("round_robin")) +
     upstreamToml("weights", weighted([5, 1, 1]), strategy("weighted_round_robin")) +
     upstreamToml("none", weighted([1, 0, 2]), strategy("weighted_round_robin")) +
@@ -295,48 +300,51 @@ function backedToml(name: string, primary: string, backup: string, open: string)
   });
 }
 
-Deno.test("Strategies choose on the wire as they promise", async (t) => {
-  const { localhost } = await testCertificates();
-  using refused = await refusedPort();
-  await using primary = new Primary();
-  await using a = ScriptedBackend.start(echo(), { name: "a" });
-  await using b = ScriptedBackend.start(echo(), { name: "b" });
-  await using c = ScriptedBackend.start(echo(), { name: "c" });
-  await using leaving = ScriptedBackend.start(echo(), { name: "leaving" });
-  await using sluice = await SluiceProcess.start(
-    configuration([a.url, b.url, c.url], leaving.url, {
-      refused: refused.url,
-      primary: primary.backend.url,
-    }),
-    {
-      deadlineMs: PATIENCE_MS,
-      files: { "site.pem": localhost.cert, "site.key": localhost.key },
-    },
-  );
-  const stage = { sluice, backends: [a, b, c], web: sluice.address("web") };
-  await step(t, "round_robin takes exact turns", async () => {
-    assertEquals(await turns(stage, "turns", 9), "abcabcabc");
+for (const engine of ENGINES) {
+  Deno.test(`${engine}: strategies choose on the wire as they promise`, async (t) => {
+    const { localhost } = await testCertificates();
+    using refused = await refusedPort();
+    await using primary = new Primary();
+    await using a = ScriptedBackend.start(echo(), { name: "a" });
+    await using b = ScriptedBackend.start(echo(), { name: "b" });
+    await using c = ScriptedBackend.start(echo(), { name: "c" });
+    await using leaving = ScriptedBackend.start(echo(), { name: "leaving" });
+    await using sluice = await SluiceProcess.start(
+      configuration([a.url, b.url, c.url], leaving.url, {
+        engine,
+        refused: refused.url,
+        primary: primary.backend.url,
+      }),
+      {
+        deadlineMs: PATIENCE_MS,
+        files: { "site.pem": localhost.cert, "site.key": localhost.key },
+      },
+    );
+    const stage = { sluice, backends: [a, b, c], web: sluice.address("web") };
+    await step(t, "round_robin takes exact turns", async () => {
+      assertEquals(await turns(stage, "turns", 9), "abcabcabc");
+    });
+    await step(t, "weighted_round_robin with 5:1:1 gives a a b a c a a", async () => {
+      assertEquals(await turns(stage, "weights", 14), "aabacaaaabacaa");
+    });
+    await step(t, "weight 0 gets nothing", async () => {
+      assertEquals(counted(await turns(stage, "none", 12)), { a: 4, b: 0, c: 8 });
+    });
+    await step(t, "random reaches everybody", async () => {
+      const { a, b, c } = counted(await turns(stage, "random", 60));
+      assert(a > 0 && b > 0 && c > 0, `${a}, ${b}, ${c}`);
+    });
+    await step(t, "least_connections avoids who holds requests", () => leastConnections(stage));
+    await step(t, "power_of_two avoids who holds requests", () => powerOfTwo(stage));
+    await step(t, "peak_ewma prefers the fast one", () => peakEwma(stage));
+    await step(t, "hash keeps a key at its backend and spreads keys", () => hash(stage));
+    await step(t, "sticky keeps a client, hides its cookie, survives a reload", () => sticky(stage));
+    await step(t, "sticky takes no cookie that it did not make", () => forgedCookies(stage));
+    await step(t, "sticky writes the cookie that the configuration asks for", () => cookieAttributes(stage));
+    await step(t, "sticky gives a new cookie when the backend is gone", () => stickyGone(stage, leaving));
+    await step(t, "backups serve only while the others are out", () => backups(stage));
+    await step(t, "backups hand back to who is well again", () => backupHandsBack(stage, primary));
+    for (const backend of stage.backends) assertEquals(backend.violations, []);
+    assertEquals(await sluice.stop(), 0);
   });
-  await step(t, "weighted_round_robin with 5:1:1 gives a a b a c a a", async () => {
-    assertEquals(await turns(stage, "weights", 14), "aabacaaaabacaa");
-  });
-  await step(t, "weight 0 gets nothing", async () => {
-    assertEquals(counted(await turns(stage, "none", 12)), { a: 4, b: 0, c: 8 });
-  });
-  await step(t, "random reaches everybody", async () => {
-    const { a, b, c } = counted(await turns(stage, "random", 60));
-    assert(a > 0 && b > 0 && c > 0, `${a}, ${b}, ${c}`);
-  });
-  await step(t, "least_connections avoids who holds requests", () => leastConnections(stage));
-  await step(t, "power_of_two avoids who holds requests", () => powerOfTwo(stage));
-  await step(t, "peak_ewma prefers the fast one", () => peakEwma(stage));
-  await step(t, "hash keeps a key at its backend and spreads keys", () => hash(stage));
-  await step(t, "sticky keeps a client, hides its cookie, survives a reload", () => sticky(stage));
-  await step(t, "sticky takes no cookie that it did not make", () => forgedCookies(stage));
-  await step(t, "sticky writes the cookie that the configuration asks for", () => cookieAttributes(stage));
-  await step(t, "sticky gives a new cookie when the backend is gone", () => stickyGone(stage, leaving));
-  await step(t, "backups serve only while the others are out", () => backups(stage));
-  await step(t, "backups hand back to who is well again", () => backupHandsBack(stage, primary));
-  for (const backend of stage.backends) assertEquals(backend.violations, []);
-  assertEquals(await sluice.stop(), 0);
-});
+}
