@@ -165,7 +165,7 @@ export class WireListener implements EngineListener {
     const isOver = (connectionsMax > 0 && this.#connections.size >= connectionsMax) ||
       (connectionsPerIpMax > 0 && peerIp !== "" && ofIp >= connectionsPerIpMax);
     if (isOver || this.#isClosed) return closeQuietly(conn);
-    if ("setNoDelay" in conn) (conn as Deno.TcpConn).setNoDelay(true);
+    sendAtOnce(conn);
     const connection = new WireConnection(this.#core, conn, this.#facts, peerIp);
     this.#perIp.set(peerIp, ofIp + 1);
     this.#connections.set(
@@ -177,6 +177,16 @@ export class WireListener implements EngineListener {
         else this.#perIp.set(peerIp, left);
       }),
     );
+  }
+}
+
+/** Deno has no such call for TLS. */
+function sendAtOnce(conn: Deno.Conn): void {
+  if (!("setNoDelay" in conn)) return;
+  try {
+    (conn as Deno.TcpConn).setNoDelay(true);
+  } catch {
+    // A client that has reset already (macOS says EINVAL): the first read will tell.
   }
 }
 
