@@ -9,13 +9,14 @@
 import type { ByteWriter } from "../base/byte_writer.ts";
 import { ProxyError } from "../base/errors.ts";
 import { FieldId } from "../base/field_names.ts";
+import { type FieldEdits, NO_EDITS } from "../fields/edits.ts";
 import { parseConnection } from "../fields/hop_by_hop.ts";
 import { chunkHead, LAST_CHUNK, statusLine } from "../http1/encode.ts";
 import { BodyKind } from "../http1/framing.ts";
 import type { Head } from "../http1/head.ts";
 import { copyFields } from "../proxy/copy_fields.ts";
 import type { Exchange } from "../proxy/exchange.ts";
-import { FieldFilter, NOTHING_EDITED, RESPONSE_DROPS, TRAILER_DROPS } from "../proxy/field_filter.ts";
+import { FieldFilter, RESPONSE_DROPS, TRAILER_DROPS } from "../proxy/field_filter.ts";
 import { contentLengthOf, nextBody, ownFields, takeBody } from "../proxy/response.ts";
 import { httpDate } from "./http_date.ts";
 import type { WireRequest } from "./wire_request.ts";
@@ -89,7 +90,7 @@ export function writeSwitchingProtocols(out: ByteWriter, exchange: Exchange): vo
 /** A 1xx as the backend sent it, less what concerns only its connection. */
 export function writeInformational(out: ByteWriter, head: Head): void {
   statusLine(out, head.status);
-  copyFields(out, head, NOTHING_EDITED);
+  copyFields(out, head, passing(head, NO_EDITS));
   out.ascii("\r\n");
 }
 
@@ -138,12 +139,17 @@ function frameOf(exchange: Exchange, isHttp10: boolean): number {
 
 function writeFields(out: ByteWriter, exchange: Exchange): void {
   const head = exchange.connection!.head;
-  const filter = new FieldFilter(RESPONSE_DROPS, exchange.route!.responseEdits);
-  const connection = head.get(FieldId.connection);
-  if (connection !== null) filter.nominated = parseConnection(connection).nominated;
-  copyFields(out, head, filter);
+  copyFields(out, head, passing(head, exchange.route!.responseEdits));
   ownFields(exchange, (name, value) => out.field(name, value));
   if (!head.has(FieldId.date) && exchange.status >= 200) out.field("date", httpDate(exchange.core.clock.epochMs()));
+}
+
+/** Everything but what concerns the backend's connection alone. */
+function passing(head: Head, edits: FieldEdits): FieldFilter {
+  const filter = new FieldFilter(RESPONSE_DROPS, edits);
+  const connection = head.get(FieldId.connection);
+  if (connection !== null) filter.nominated = parseConnection(connection).nominated;
+  return filter;
 }
 
 function writeLocal(

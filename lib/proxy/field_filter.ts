@@ -8,7 +8,7 @@
 
 import { invariant } from "../base/errors.ts";
 import { fieldIdOfName } from "../base/field_names.ts";
-import { type FieldEdits, NO_EDITS } from "../fields/edits.ts";
+import type { FieldEdits } from "../fields/edits.ts";
 import { FORWARDED_NAMES, ForwardedFields, type ForwardedMode } from "../fields/forwarded.ts";
 import { HOP_BY_HOP_NAMES } from "../fields/hop_by_hop.ts";
 
@@ -66,7 +66,6 @@ export const TRAILER_DROPS: Uint8Array = dropTable([
   "cache-control",
   "expect",
 ]);
-export const NOTHING_EDITED: FieldFilter = new FieldFilter(RESPONSE_DROPS, NO_EDITS);
 
 /**
  * @param isTrusted Whether the request came from a trusted proxy, whose word about the client may pass.
