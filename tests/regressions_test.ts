@@ -89,10 +89,23 @@ const halfAnswer: Script = async (exchange) => {
 
 /** The last answer of a backend that dies: an end instead of the second one, and nobody there from then on. */
 function dieAtSecond(backend: () => ScriptedBackend): Script[] {
-  return [answer(response(200, "ok")), (exchange) => {
+  return [answer(response(200, "ok")), async (exchange) => {
+    const { port } = backend();
     backend().stopListening();
+    await untilRefused(port);
     exchange.close();
   }];
+}
+
+/** The system may complete a connection while the socket closes: that would be a reset, and not nobody there. */
+async function untilRefused(port: number): Promise<void> {
+  for (;;) {
+    try {
+      (await Deno.connect({ hostname: "127.0.0.1", port })).close();
+    } catch (error) {
+      if (error instanceof Deno.errors.ConnectionRefused) return;
+    }
+  }
 }
 
 const RETRY_ON_503 = `retry = { on = [503], budget = 1.0, backoff = { initial = "1ms", max = "1ms" } }`;
