@@ -166,3 +166,27 @@ async function runOn(toml: string, args: readonly string[], byVariable: boolean)
     config.remove();
   }
 }
+
+Deno.test("sluice demo says in one line that a port of its example backends is taken, and exits with 1", async () => {
+  const taken = listenIfFree(9002);
+  try {
+    const { code, stderr } = await runSluice(["demo"], { deadlineMs: PATIENCE_MS });
+    assertEquals(code, 1);
+    assertMatch(
+      stderr,
+      /^sluice: Cannot start example backend b\d on 127\.0\.0\.1:900\d: the address is in use\n$/,
+    );
+  } finally {
+    taken?.close();
+  }
+});
+
+/** Taken by somebody else is as good. */
+function listenIfFree(port: number): Deno.Listener | null {
+  try {
+    return Deno.listen({ hostname: "127.0.0.1", port });
+  } catch (error) {
+    if (error instanceof Deno.errors.AddrInUse) return null;
+    throw error;
+  }
+}

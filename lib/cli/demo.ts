@@ -1,5 +1,6 @@
 /** `sluice demo`: three example backends and the proxy in front of them, on config.toml. */
 
+import { ListenError } from "../runtime/listener_set.ts";
 import { type Command, defaultConfigPath } from "./command.ts";
 import { parseArguments, UsageError } from "./options.ts";
 import { runProxy } from "./run.ts";
@@ -19,8 +20,9 @@ Starts three example backends on 127.0.0.1 (ports ${DEMO_PORTS.join(", ")}) and 
     const { operands, values } = parseArguments(args, { "--config": { kind: "value" }, "-c": { kind: "value" } });
     if (operands.length > 0) throw new UsageError(`unexpected argument "${operands[0]}"`);
     const path = values.get("--config")?.[0] ?? values.get("-c")?.[0] ?? defaultConfigPath();
-    const backends = DEMO_PORTS.map((port, index) => startBackend(`b${index + 1}`, port));
+    const backends: Deno.HttpServer<Deno.NetAddr>[] = [];
     try {
+      for (const [index, port] of DEMO_PORTS.entries()) backends.push(startBackend(`b${index + 1}`, port));
       return await runProxy(path, (sluice) => {
         const [first] = sluice.listeners;
         console.error(welcome(first.address, path));
@@ -31,7 +33,17 @@ Starts three example backends on 127.0.0.1 (ports ${DEMO_PORTS.join(", ")}) and 
   },
 };
 
+/** @throws {ListenError} when the port is taken: by another demo, most likely. */
 function startBackend(name: string, port: number): Deno.HttpServer<Deno.NetAddr> {
+  try {
+    return serveExample(name, port);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.AddrInUse)) throw error;
+    throw new ListenError(`Cannot start example backend ${name} on 127.0.0.1:${port}: the address is in use`);
+  }
+}
+
+function serveExample(name: string, port: number): Deno.HttpServer<Deno.NetAddr> {
   return Deno.serve({ hostname: "127.0.0.1", port, onListen: () => {} }, (request) => {
     const { pathname } = new URL(request.url);
     if (pathname === "/slow") return ticks(name);
