@@ -1,5 +1,6 @@
 /** What the runtime needs of a listener, whichever engine it has. */
 
+import { normalizeIp } from "../base/ip.ts";
 import type { ListenerConfig } from "../config/types.ts";
 import type { ProxyCore } from "../proxy/core.ts";
 
@@ -32,4 +33,33 @@ export interface EngineListener {
   replaceCertificate(certificate: Certificate): Promise<void>;
   /** Accepts no more; resolves when the last response is out. */
   shutdown(): Promise<void>;
+}
+
+/** With `SO_REUSEPORT` a second sluice would silently share the port; listening once without it finds that out. */
+export function assertPortFree({ address }: ListenerConfig): void {
+  if (address.kind === "tcp" && address.port !== 0) {
+    Deno.listen({ hostname: address.hostname, port: address.port }).close();
+  }
+}
+
+/** `EngineListener.address` of a socket. */
+export function addressOf(addr: Deno.Addr, config: ListenerConfig): string {
+  if (addr.transport !== "tcp") return config.addressText;
+  return addr.hostname.includes(":") ? `[${addr.hostname}]:${addr.port}` : `${addr.hostname}:${addr.port}`;
+}
+
+/** To be called while the socket is still ours: once it is closed, another process may have put its own there. */
+export function removeSocketFile({ address }: ListenerConfig): void {
+  if (address.kind !== "unix") return;
+  try {
+    Deno.removeSync(address.path);
+  } catch {
+    // Somebody else has removed it: there is nothing left to do.
+  }
+}
+
+/** The kernel writes addresses in one form only; what needs a look is an IPv4 address on an IPv6 socket. */
+export function peerIpOf(addr: Deno.Addr): string {
+  if (addr.transport !== "tcp") return "";
+  return addr.hostname.includes(":") ? normalizeIp(addr.hostname) : addr.hostname;
 }

@@ -13,7 +13,14 @@ import { ProxyError } from "../base/errors.ts";
 import type { ListenerConfig } from "../config/types.ts";
 import type { ProxyCore } from "../proxy/core.ts";
 import { handle, refuse } from "../proxy/handler.ts";
-import type { Certificate, EngineListener, ListenerOptions } from "./listener.ts";
+import {
+  addressOf,
+  assertPortFree,
+  type Certificate,
+  type EngineListener,
+  type ListenerOptions,
+  removeSocketFile,
+} from "./listener.ts";
 import { type ServeListenerFacts, ServeRequest } from "./serve_request.ts";
 import { serveResponse } from "./serve_response.ts";
 import { Revival } from "./serve_revival.ts";
@@ -76,9 +83,7 @@ export class ServeListener implements EngineListener {
 
   /** "127.0.0.1:8080", "[::1]:8080" or "unix:/path": with the port that was found free where 0 was asked for. */
   get address(): string {
-    const addr = this.#server.addr;
-    if (addr.transport !== "tcp") return this.#config.addressText;
-    return addr.hostname.includes(":") ? `[${addr.hostname}]:${addr.port}` : `${addr.hostname}:${addr.port}`;
+    return addressOf(this.#server.addr, this.#config);
   }
 
   /** Takes over what may change on an open socket: limits, name. */
@@ -108,7 +113,7 @@ export class ServeListener implements EngineListener {
   async shutdown(): Promise<void> {
     this.#isClosed = true;
     this.#revival.close();
-    this.#removeSocketFile();
+    removeSocketFile(this.#config);
     this.#retireFailed(0);
     this.#retire(this.#server);
     for (const server of this.#leaving) this.#retire(server);
@@ -135,7 +140,7 @@ export class ServeListener implements EngineListener {
   #reopen(): void {
     if (!this.#isDown) return; // a new certificate has opened it meanwhile
     const { addr } = this.#server;
-    this.#removeSocketFile();
+    removeSocketFile(this.#config);
     const isTcp = addr.transport === "tcp";
     const place = isTcp ? { kind: "tcp" as const, hostname: addr.hostname, port: addr.port } : this.#config.address;
     this.#server = this.#listen(place);
@@ -145,17 +150,6 @@ export class ServeListener implements EngineListener {
   #retireFailed(kept: number): void {
     const leaving = this.#failed.splice(0, Math.max(0, this.#failed.length - kept));
     for (const server of leaving) this.#retire(server);
-  }
-
-  /** While it is still ours: once closed, another process may have put its own there. */
-  #removeSocketFile(): void {
-    const { address } = this.#config;
-    if (address.kind !== "unix") return;
-    try {
-      Deno.removeSync(address.path);
-    } catch {
-      // Somebody else has removed it: there is nothing left to do.
-    }
   }
 
   #updateFacts(): void {
@@ -225,11 +219,4 @@ function serveOn(
       },
     } as Deno.ServeTcpOptions & { handler: Deno.ServeHandler },
   ) as Deno.HttpServer<Deno.Addr>;
-}
-
-/** With `SO_REUSEPORT` a second sluice would silently share the port; listening once without it finds that out. */
-function assertPortFree({ address }: ListenerConfig): void {
-  if (address.kind === "tcp" && address.port !== 0) {
-    Deno.listen({ hostname: address.hostname, port: address.port }).close();
-  }
 }

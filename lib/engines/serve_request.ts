@@ -7,12 +7,12 @@
 
 import type { ByteWriter } from "../base/byte_writer.ts";
 import { type ErrorCode, ProxyError } from "../base/errors.ts";
-import { normalizeIp } from "../base/ip.ts";
 import type { ListenerLimits } from "../config/types.ts";
 import { parseConnection } from "../fields/hop_by_hop.ts";
 import type { FieldFilter } from "../proxy/field_filter.ts";
 import { NO_BODY, type ProxyRequest, UNKNOWN_LENGTH } from "../proxy/request.ts";
 import { validKey } from "../websocket/handshake.ts";
+import { peerIpOf } from "./listener.ts";
 import { serveTarget } from "./serve_target.ts";
 
 export interface ServeListenerFacts {
@@ -68,8 +68,7 @@ export class ServeRequest implements ProxyRequest {
     this.isSecure = facts.isSecure;
     this.protocol = this.field("host") === null ? "HTTP/2.0" : "HTTP/1.1";
     this.bodyTimeoutMs = facts.limits.bodyTimeoutMs;
-    const addr = info.remoteAddr;
-    this.peerIp = addr.transport === "tcp" ? plainIp(addr.hostname) : "";
+    this.peerIp = peerIpOf(info.remoteAddr);
     const url = request.url;
     const { authority, target, problem } = serveTarget(this.method, url, this.field("host"), facts.fallback);
     this.authority = authority;
@@ -216,9 +215,4 @@ export class ServeRequest implements ProxyRequest {
     if (bytes > limits.headBytesMax) return "request_head_too_large";
     return limits.bodyBytesMax > 0 && this.bodyLength > limits.bodyBytesMax ? "request_body_too_large" : "";
   }
-}
-
-/** The kernel writes addresses in one form only; what needs a look is an IPv4 address on an IPv6 socket. */
-function plainIp(hostname: string): string {
-  return hostname.includes(":") ? normalizeIp(hostname) : hostname;
 }

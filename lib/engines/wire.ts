@@ -5,11 +5,18 @@
  * left) a pause instead of an end.
  */
 
-import { normalizeIp } from "../base/ip.ts";
 import type { ListenerConfig } from "../config/types.ts";
 import type { ProxyCore } from "../proxy/core.ts";
 import { closeQuietly } from "../transport/dial.ts";
-import type { Certificate, EngineListener, ListenerOptions } from "./listener.ts";
+import {
+  addressOf,
+  assertPortFree,
+  type Certificate,
+  type EngineListener,
+  type ListenerOptions,
+  peerIpOf,
+  removeSocketFile,
+} from "./listener.ts";
 import { WireConnection } from "./wire_connection.ts";
 import type { WireListenerFacts } from "./wire_listener_facts.ts";
 
@@ -31,6 +38,8 @@ export class WireListener implements EngineListener {
   #certificate: Certificate | null;
   #facts: WireListenerFacts;
   #listener: Deno.Listener;
+  /** Were replaced, and accept a little longer. */
+  readonly #leaving: Set<Deno.Listener> = new Set();
   #isClosed = false;
   /** Of the spell under way; 0 for none. */
   #failures = 0;
@@ -45,12 +54,8 @@ export class WireListener implements EngineListener {
     this.#config = config;
     this.#certificate = certificate;
     this.#facts = this.#factsOf(config);
-    const { address } = config;
-    if (certificate !== null && address.kind === "tcp" && address.port !== 0) {
-      // With SO_REUSEPORT a second sluice would silently share the port; listening without it finds that out.
-      Deno.listen({ hostname: address.hostname, port: address.port }).close();
-    }
-    this.#listener = this.#listen(address, certificate);
+    if (certificate !== null) assertPortFree(config);
+    this.#listener = this.#listen(config.address, certificate);
     this.#accept(this.#listener);
   }
 
@@ -63,9 +68,7 @@ export class WireListener implements EngineListener {
   }
 
   get address(): string {
-    const addr = this.#listener.addr;
-    if (addr.transport !== "tcp") return this.#config.addressText;
-    return addr.hostname.includes(":") ? `[${addr.hostname}]:${addr.port}` : `${addr.hostname}:${addr.port}`;
+    return addressOf(this.#listener.addr, this.#config);
   }
 
   get connectionCount(): number {
@@ -83,14 +86,17 @@ export class WireListener implements EngineListener {
     this.#listener = this.#listen({ kind: "tcp", hostname, port }, certificate);
     this.#certificate = certificate;
     this.#accept(this.#listener);
+    this.#leaving.add(old);
     await new Promise((resolve) => setTimeout(resolve, HANDOVER_MS));
-    closeQuietly(old);
+    if (this.#leaving.delete(old)) closeQuietly(old);
   }
 
   async shutdown(): Promise<void> {
     this.#isClosed = true;
     closeQuietly(this.#listener);
-    this.#removeSocketFile();
+    for (const old of this.#leaving) closeQuietly(old);
+    this.#leaving.clear();
+    removeSocketFile(this.#config);
     for (const connection of this.#connections.keys()) connection.drain();
     await Promise.all(this.#connections.values());
   }
@@ -146,21 +152,9 @@ export class WireListener implements EngineListener {
     this.#failures = 0;
   }
 
-  /** While it is still ours: once the process has ended, another one may have put its own there. */
-  #removeSocketFile(): void {
-    const { address } = this.#config;
-    if (address.kind !== "unix") return;
-    try {
-      Deno.removeSync(address.path);
-    } catch {
-      // Somebody else has removed it: there is nothing left to do.
-    }
-  }
-
   #take(conn: Deno.Conn): void {
     const { connectionsMax, connectionsPerIpMax } = this.#facts.limits;
-    const addr = conn.remoteAddr;
-    const peerIp = addr.transport === "tcp" ? plainIp(addr.hostname) : "";
+    const peerIp = peerIpOf(conn.remoteAddr);
     const ofIp = this.#perIp.get(peerIp) ?? 0;
     const isOver = (connectionsMax > 0 && this.#connections.size >= connectionsMax) ||
       (connectionsPerIpMax > 0 && peerIp !== "" && ofIp >= connectionsPerIpMax);
@@ -188,9 +182,4 @@ function sendAtOnce(conn: Deno.Conn): void {
   } catch {
     // A client that has reset already (macOS says EINVAL): the first read will tell.
   }
-}
-
-/** The kernel writes addresses in one form only; what needs a look is an IPv4 address on an IPv6 socket. */
-function plainIp(hostname: string): string {
-  return hostname.includes(":") ? normalizeIp(hostname) : hostname;
 }
