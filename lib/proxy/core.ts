@@ -3,7 +3,7 @@
  */
 
 import type { Clock } from "../base/clock.ts";
-import { ProxyError } from "../base/errors.ts";
+import { type ErrorCode, ProxyError } from "../base/errors.ts";
 import { saneRequestId } from "../observe/request_id.ts";
 import type { PlanHolder } from "../plan/holder.ts";
 import type { Plan } from "../plan/types.ts";
@@ -12,8 +12,15 @@ import { existingForwarded } from "./client_identity.ts";
 import type { Exchange } from "./exchange.ts";
 import type { ProxyRequest } from "./request.ts";
 
-/** Told about every exchange once, when it has ended. Must not throw. */
+/** Told of what exchanges do, as it happens. Reads the exchange, keeps nothing of it, must not throw. */
 export interface Recorder {
+  /** A backend was chosen: `exchange.backend`. No connection yet. */
+  attemptBegan(exchange: Exchange): void;
+  /** @param code Why it failed; "" when the response came to its end, or was given up for its status. */
+  attemptEnded(exchange: Exchange, code: ErrorCode | ""): void;
+  /** Another attempt follows. @param reason An error code, or "status_503". */
+  retried(exchange: Exchange, reason: string): void;
+  /** The exchange has ended. Once each. */
   record(exchange: Exchange): void;
 }
 

@@ -52,6 +52,12 @@ export class Exchange implements Timed, PickInput {
   status = 0;
   bytesOut = 0;
   errorCode: ErrorCode | "" = "";
+  /** Of the attempt under way or the last one: when it began, had its connection, had its response head; -1: not yet. */
+  attemptAtMs = -1;
+  sentAtMs = -1;
+  headAtMs = -1;
+  /** What the attempt failed with, for those who hear of its end. */
+  attemptCode: ErrorCode | "" = "";
 
   // What a selector reads.
   nowMs: number;
@@ -215,9 +221,14 @@ export class Exchange implements Timed, PickInput {
     this.isReported = false;
     this.isAnswered = false;
     this.framing = NO_FRAMING;
+    this.attemptAtMs = this.nowMs;
+    this.sentAtMs = -1;
+    this.headAtMs = -1;
+    this.attemptCode = "";
     upstream.table.inFlight[backend.slot]++;
     upstream.table.recent[backend.slot]++;
     this.#isHolding = true;
+    this.core.recorder.attemptBegan(this);
   }
 
   /**
@@ -239,6 +250,7 @@ export class Exchange implements Timed, PickInput {
     upstream.table.inFlight[this.backend!.slot]--;
     if (this.admission !== 0) this.#reportEnd(code, nowMs);
     this.admission = 0;
+    this.core.recorder.attemptEnded(this, code === "" ? this.attemptCode : code);
     this.#uploadAtMs = NEVER;
     this.#downloadAtMs = NEVER;
     this.#schedule();

@@ -50,6 +50,7 @@ export async function forward(exchange: Exchange, matched: Matched<RoutePlan>, a
     } catch (error) {
       failure = lastFailure = toProxyError(error);
       code = failure.code;
+      exchange.attemptCode = code;
       report(exchange, backend, code);
     }
     const wasStale = isStale(exchange, code);
@@ -63,6 +64,7 @@ export async function forward(exchange: Exchange, matched: Matched<RoutePlan>, a
     // again be read on.
     if (failure !== null || !isDiscarded(exchange)) exchange.connection?.close();
     exchange.endAttempt();
+    exchange.core.recorder.retried(exchange, code === "" ? `status_${exchange.status}` : code);
     exchange.retries++;
     course.freshAt = null;
     if (verdict === RETRY_VERDICTS.yes_uncounted) {
@@ -157,7 +159,7 @@ async function attempt(exchange: Exchange, backend: BackendPlan, course: Course)
   connection.beginExchange();
   const host = backend.host || request.authority || backend.ownHost;
   encodeRequestHead(connection.out, exchange, { target: course.target, host, filter: course.filter });
-  const sentMs = core.clock.nowMs();
+  const sentMs = exchange.sentAtMs = core.clock.nowMs();
   exchange.expectDownload(exchange.body === null ? timeouts.responseMs : 0, "response_timeout");
   if (exchange.body === null) {
     await connection.write(connection.out.view());
@@ -172,7 +174,7 @@ async function attempt(exchange: Exchange, backend: BackendPlan, course: Course)
   }
   const framing = await connection.readHead(request.method, (head) => request.passInformational(head));
   exchange.expectDownload(0, "response_idle_timeout");
-  const nowMs = core.clock.nowMs();
+  const nowMs = exchange.headAtMs = core.clock.nowMs();
   observeLatency(upstream.table, backend.slot, nowMs - sentMs, nowMs, LATENCY_DECAY_MS);
   exchange.status = connection.head.status;
   exchange.framing = framing;

@@ -9,7 +9,6 @@ import type { Clock } from "../base/clock.ts";
 import { ACCESS_LOG_BUFFER_BYTES_MAX } from "../config/bounds.ts";
 import type { LogConfig } from "../config/types.ts";
 import { type AccessEntry, combinedLine, jsonLine } from "../observe/access_line.ts";
-import type { Recorder } from "../proxy/core.ts";
 import type { Exchange } from "../proxy/exchange.ts";
 import { LineQueue, type LineSink } from "./line_queue.ts";
 import type { EventLog } from "./log.ts";
@@ -27,7 +26,7 @@ export interface AccessLogChange {
   undo(): void;
 }
 
-export class AccessLog implements Recorder {
+export class AccessLog {
   readonly #clock: Clock;
   readonly #log: EventLog;
   #format: (entry: AccessEntry) => string = jsonLine;

@@ -25,6 +25,7 @@ import { type ListenerChange, ListenError, ListenerSet } from "./listener_set.ts
 import { type FileContents, loadFromDisk } from "./load.ts";
 import type { EventLog } from "./log.ts";
 import { missingPermissions, PermissionError } from "./permissions.ts";
+import { Recorders } from "./recorders.ts";
 import { restartNeeded } from "./restart_needed.ts";
 
 /** How often waits and ramps of the health machines are looked at. */
@@ -114,7 +115,7 @@ export class Sluice {
       clock,
       plans: new PlanHolder(parts.plan, (plan) => dispose(plan, this.resources)),
       deadlines: parts.deadlines,
-      recorder: this.#accessLog,
+      recorder: new Recorders({ accessLog: this.#accessLog }),
       nextRequestId: createRequestIds(parts.random),
       random: parts.random,
     });
