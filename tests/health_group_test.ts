@@ -1,5 +1,7 @@
 import { assertEquals } from "@std/assert";
-import { HealthMachine, REFUSED } from "../lib/backend/health.ts";
+import { HealthMachine } from "../lib/backend/health.ts";
+import { createPlanMemory, groupMemories, Standing } from "../lib/backend/group_memory.ts";
+import { REFUSED } from "../lib/backend/health_gate.ts";
 import { HealthGroup, type HealthGroupMember, type HealthGroupSettings } from "../lib/backend/health_group.ts";
 import type { FailureCode } from "../lib/backend/health_reason.ts";
 import type { HealthSettings } from "../lib/backend/health_settings.ts";
@@ -190,12 +192,13 @@ Deno.test("HealthGroup.close() leaves machines to the other groups", () => {
   assertEquals([bits(one.eligible, 2), bits(other.eligible, 2)], ["01", "00"]);
 });
 
-Deno.test("HealthGroup.eligible may be given, and shared", () => {
-  const mask = new Int32Array(new SharedArrayBuffer(4));
+Deno.test("HealthGroup writes to the memory that it is given", () => {
+  const [first, memory] = groupMemories(createPlanMemory([33, 1]), [33, 1]);
   const machine = new HealthMachine(SETTINGS, { nowMs: 0, state: "healthy" });
   const settings = { circuit: { maxEjectedPercent: 100 }, panicThresholdPercent: 0 };
-  const made = new HealthGroup([{ machine, weight: 1, backup: false }], settings, mask);
-  assertEquals([mask[0], made.eligible === mask], [1, true]);
+  const made = new HealthGroup([{ machine, weight: 1, backup: false }], settings, memory);
+  assertEquals([memory.eligible[0], memory.steady[0], memory.standings[0]], [1, 1, Standing.proven]);
+  assertEquals([made.eligible === memory.eligible, first.eligible], [true, new Int32Array(2)]);
 });
 
 Deno.test("HealthGroup.snapshot() says why each is in or out", () => {

@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
-import { HealthMachine, REFUSED } from "../lib/backend/health.ts";
+import { HealthMachine } from "../lib/backend/health.ts";
+import { REFUSED } from "../lib/backend/health_gate.ts";
 import type { HealthState } from "../lib/backend/health_reason.ts";
 import { CIRCUIT, PROBE_OPEN, RAMPING, SETTINGS, Stage, START_MS, TRAFFIC_OPEN } from "./health_stage.ts";
 

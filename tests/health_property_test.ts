@@ -5,7 +5,8 @@
  */
 
 import { assertEquals } from "@std/assert";
-import { HealthMachine, REFUSED } from "../lib/backend/health.ts";
+import { HealthMachine } from "../lib/backend/health.ts";
+import { REFUSED } from "../lib/backend/health_gate.ts";
 import { HealthGroup, type HealthGroupMember } from "../lib/backend/health_group.ts";
 import type { FailureCode, HealthChange } from "../lib/backend/health_reason.ts";
 import type { HealthSettings } from "../lib/backend/health_settings.ts";

@@ -1,6 +1,7 @@
 /** Drives one health machine by words, for tables of what it must do. Time stands still but for `wait`. */
 
-import { HealthMachine, REFUSED } from "../lib/backend/health.ts";
+import { HealthMachine } from "../lib/backend/health.ts";
+import { REFUSED } from "../lib/backend/health_gate.ts";
 import type { FailureCode, HealthChange } from "../lib/backend/health_reason.ts";
 import type { HealthSettings } from "../lib/backend/health_settings.ts";
 

@@ -37,37 +37,20 @@ import {
   isUnreachable,
 } from "./health_reason.ts";
 import type { HealthInitial, HealthSettings } from "./health_settings.ts";
+import type { HealthSnapshot } from "./health_snapshot.ts";
+import { type BackendHealth, REFUSED } from "./health_gate.ts";
 import { OutcomeWindow } from "./outcome_window.ts";
+import { rampFraction } from "./ramp.ts";
 
 /** Told after every change of state and whenever the trial is taken or given back. Must not report to the machine. */
 export interface HealthListener {
   healthChanged(machine: HealthMachine): void;
 }
 
-export interface HealthSnapshot {
-  readonly state: HealthState;
-  readonly reason: HealthReason;
-  readonly sinceMs: number;
-  readonly untilMs: number;
-  /** The last wait, whether running or served; 0 before the first opening. */
-  readonly waitMs: number;
-  /** In a row without a calm spell between them. */
-  readonly openings: number;
-  readonly consecutiveFailures: number;
-  readonly windowRequests: number;
-  readonly windowFailures: number;
-  readonly probePasses: number;
-  readonly probeFailures: number;
-}
-
-/** A backend that ramps up starts with this share, or it would never meet the traffic that proves it. */
-const RAMP_FLOOR = 0.1;
 const NEVER = Number.POSITIVE_INFINITY;
 const NO_TRIAL = -1;
-/** What `tryAdmit` returns when the request must go elsewhere. */
-export const REFUSED = 0;
 
-export class HealthMachine {
+export class HealthMachine implements BackendHealth {
   readonly #settings: HealthSettings;
   readonly #rise: number;
   readonly #fall: number;
@@ -172,6 +155,26 @@ export class HealthMachine {
     return this.#mayBeSpared;
   }
 
+  /** What a request in service is admitted with. */
+  get ticket(): number {
+    return this.#ticket;
+  }
+
+  /** Reports with a ticket below it change nothing. */
+  get termTicket(): number {
+    return this.#termTicket;
+  }
+
+  /** The ticket that a trial would get now; 0 when none is to be had. Never the same number for two trials. */
+  get offer(): number {
+    return this.#state === "probation" && this.#trial === NO_TRIAL ? this.#ticket + 3 : 0;
+  }
+
+  /** Another thread has taken the offer. A number that is not on offer any more changes nothing. */
+  takeOffered(ticket: number, nowMs: number): void {
+    if (ticket === this.offer) this.#takeTrial(nowMs);
+  }
+
   subscribe(listener: HealthListener): void {
     this.#listeners.add(listener);
   }
@@ -215,6 +218,13 @@ export class HealthMachine {
     } else if (this.#state === "probation") {
       this.#enterService(nowMs, { cause: "traffic", code: "trial_passed", count: 1 });
     }
+  }
+
+  /** So many requests in service ended well, told together; for threads that count by themselves. */
+  onTrafficSuccesses(count: number, nowMs: number): void {
+    if (!this.isInService) return;
+    this.#failures = 0;
+    this.#window.recordSuccess(nowMs, count);
   }
 
   /** @param code One that is not the backend's fault only gives the ticket back. */
@@ -289,7 +299,7 @@ export class HealthMachine {
   /** Share of its usual traffic that the backend should get: 1, or less while it ramps up. */
   rampFraction(nowMs: number): number {
     if (this.#state !== "slow_start") return 1;
-    return Math.min(1, Math.max(RAMP_FLOOR, (nowMs - this.#sinceMs) / this.#settings.slowStartMs));
+    return rampFraction(nowMs, this.#sinceMs, this.#settings.slowStartMs);
   }
 
   /** Allocates: for the admin side. */
@@ -339,7 +349,7 @@ export class HealthMachine {
     this.#mayBeSpared = mayBeSpared;
     this.#isVouched = false;
     this.#probePasses = 0;
-    this.#ticket += 2;
+    this.#ticket += 4; // beyond an offer that somebody may have taken and not told yet
     this.#termTicket = this.#ticket;
     this.#change("open", nowMs, nowMs + this.#waitMs, reason);
   }

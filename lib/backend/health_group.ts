@@ -20,7 +20,11 @@
  * the `admit()` of one turn it stays as it was. O(members) per change; a sort only when `max_ejected` binds.
  */
 
-import { type HealthListener, type HealthMachine, type HealthSnapshot, REFUSED } from "./health.ts";
+import type { HealthListener, HealthMachine } from "./health.ts";
+import type { HealthSnapshot } from "./health_snapshot.ts";
+import { type GroupMemory, privateGroupMemory, Standing } from "./group_memory.ts";
+import { type GroupHealth, REFUSED } from "./health_gate.ts";
+import { Ramp } from "./ramp.ts";
 
 export interface HealthGroupMember {
   readonly machine: HealthMachine;
@@ -42,14 +46,10 @@ export interface HealthMemberSnapshot extends HealthSnapshot {
   readonly isEligible: boolean;
 }
 
-const OUT = 0;
-const PROVEN = 1;
-const EJECTED = 2;
-const SPARED = 3;
-const PANIC = 4;
+const { out: OUT, proven: PROVEN, ejected: EJECTED, spared: SPARED, panic: PANIC } = Standing;
 const STANDING_NAMES: readonly MemberStanding[] = ["out", "proven", "ejected", "spared", "panic"];
 
-export class HealthGroup implements HealthListener {
+export class HealthGroup implements GroupHealth, HealthListener {
   /** Position p is bit `p & 31` of word `p >>> 5`. Selectors read it; nobody else writes it. */
   readonly eligible: Int32Array;
   readonly #machines: readonly HealthMachine[];
@@ -59,27 +59,26 @@ export class HealthGroup implements HealthListener {
   readonly #standings: Uint8Array;
   /** Eligible primaries that do not ramp up. */
   readonly #steady: Int32Array;
-  /** Requests owed to a member that ramps up, 0 to 1. */
-  readonly #credits: Float64Array;
+  readonly #ramp: Ramp;
   #isPanicking: boolean;
 
   /**
    * @param members One per position. A machine may be in several groups, and twice in one.
-   * @param eligible The mask to write, a bit per member: by default an own one.
+   * @param memory What to write; by default private.
    */
   constructor(
     members: readonly HealthGroupMember[],
     settings: HealthGroupSettings,
-    eligible: Int32Array = new Int32Array((members.length + 31) >>> 5),
+    memory: GroupMemory = privateGroupMemory(members.length),
   ) {
-    this.eligible = eligible;
+    this.eligible = memory.eligible;
     this.#machines = members.map((member) => member.machine);
     this.#isWeighted = members.map((member) => member.weight > 0);
     this.#isBackup = members.map((member) => member.backup);
     this.#settings = settings;
-    this.#standings = new Uint8Array(members.length);
-    this.#steady = new Int32Array(eligible.length);
-    this.#credits = new Float64Array(members.length);
+    this.#standings = memory.standings;
+    this.#steady = memory.steady;
+    this.#ramp = new Ramp(members.length, memory.steady);
     this.#isPanicking = false;
     for (const machine of this.#machines) machine.subscribe(this);
     this.#refresh();
@@ -103,18 +102,12 @@ export class HealthGroup implements HealthListener {
     for (const machine of this.#machines) machine.tick(nowMs);
   }
 
-  /**
-   * The word of health on a pick. A member that ramps up takes only its fraction of what is offered, evenly spread, but
-   * everything when the exchange has no steady member left to go to.
-   *
-   * @param tried Positions the exchange will not go to again, as mask words. After a refusal add this one, pick again.
-   * @returns A ticket to bring back to the machine, or `REFUSED` (0).
-   */
   admit(position: number, nowMs: number, tried: Int32Array): number {
     const machine = this.#machines[position];
     const standing = this.#standings[position];
     if (standing === SPARED || standing === PANIC) return machine.admitSpared(nowMs);
-    if (machine.state === "slow_start" && !this.#rampAllows(position, nowMs, tried)) return REFUSED;
+    const ramps = machine.state === "slow_start";
+    if (ramps && !this.#ramp.allows(position, machine.rampFraction(nowMs), tried)) return REFUSED;
     return machine.tryAdmit(nowMs);
   }
 
@@ -137,20 +130,6 @@ export class HealthGroup implements HealthListener {
       standing: STANDING_NAMES[this.#standings[position]],
       isEligible: (this.eligible[position >>> 5] >>> (position & 31) & 1) === 1,
     }));
-  }
-
-  #rampAllows(position: number, nowMs: number, tried: Int32Array): boolean {
-    if (!this.#hasSteady(tried)) return true;
-    const credit = this.#credits[position] + this.#machines[position].rampFraction(nowMs);
-    this.#credits[position] = credit >= 1 ? credit - 1 : credit;
-    return credit >= 1;
-  }
-
-  #hasSteady(tried: Int32Array): boolean {
-    for (let word = 0; word < this.#steady.length; word++) {
-      if ((this.#steady[word] & ~tried[word]) !== 0) return true;
-    }
-    return false;
   }
 
   #refresh(): void {

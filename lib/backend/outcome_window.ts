@@ -40,10 +40,10 @@ export class OutcomeWindow {
     return this.#failureTotal;
   }
 
-  recordSuccess(nowMs: number): void {
+  recordSuccess(nowMs: number, count: number = 1): void {
     this.advance(nowMs);
-    this.#requests[this.#newest % BUCKETS]++;
-    this.#requestTotal++;
+    this.#requests[this.#newest % BUCKETS] += count;
+    this.#requestTotal += count;
   }
 
   recordFailure(nowMs: number): void {
