@@ -60,7 +60,7 @@ const CASES: readonly Case[] = [
       /api/,
       /beta.*x-beta/,
       /strategy weighted_round_robin/,
-      /b1 \(.*\): eligible, weight 2/,
+      /b1 eligible, weight 2 \(http:/,
       /skipped: weight 0/,
     ],
   },

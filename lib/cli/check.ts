@@ -4,7 +4,9 @@ import { formatIssue } from "../config/issue.ts";
 import { dryCompile } from "../runtime/dry_compile.ts";
 import { loadFromDisk } from "../runtime/load.ts";
 import { type Command, defaultConfigPath } from "./command.ts";
-import { parseArguments, UsageError } from "./options.ts";
+import { type OptionSpecs, parseArguments, refuseMoreThan } from "./options.ts";
+
+const OPTIONS: OptionSpecs = { "--effective": { kind: "flag", doc: "every value with where it came from" } };
 
 export const check: Command = {
   name: "check",
@@ -16,9 +18,12 @@ Reports every problem of FILE (default: $SLUICE_CONFIG, else config.toml) with i
 none, else 2. Warnings are printed and do not count.
 
   --effective   print every value with where it came from: the file's line, an environment variable, or the default`,
+  options: OPTIONS,
+  operands: ["file"],
   async execute(args) {
-    const { operands, flags } = parseArguments(args, { "--effective": { kind: "flag" } });
-    if (operands.length > 1) throw new UsageError(`unexpected argument "${operands[1]}"`);
+    const parsed = parseArguments(args, OPTIONS);
+    refuseMoreThan(1, parsed);
+    const { operands, flags } = parsed;
     const path = operands[0] ?? defaultConfigPath();
     const loaded = await loadFromDisk(path);
     await dryCompile(loaded.config);

@@ -1,8 +1,8 @@
 /** `sluice demo`: three example backends and the proxy in front of them, on config.toml. */
 
 import { ListenError } from "../runtime/listener_set.ts";
-import { type Command, defaultConfigPath } from "./command.ts";
-import { parseArguments, UsageError } from "./options.ts";
+import { type Command, CONFIG_OPTIONS, configPathOf } from "./command.ts";
+import { parseArguments, refuseMoreThan } from "./options.ts";
 import { runProxy } from "./run.ts";
 
 /** Where config.toml expects the example backends. */
@@ -16,10 +16,12 @@ export const demo: Command = {
 
 Starts three example backends on 127.0.0.1 (ports ${DEMO_PORTS.join(", ")}) and the proxy in front of them, on FILE
 (default: config.toml). Try curl, edit the file, save it, and try again. Ctrl-C ends all.`,
+  options: CONFIG_OPTIONS,
+  operands: [],
   async execute(args) {
-    const { operands, values } = parseArguments(args, { "--config": { kind: "value" }, "-c": { kind: "value" } });
-    if (operands.length > 0) throw new UsageError(`unexpected argument "${operands[0]}"`);
-    const path = values.get("--config")?.[0] ?? values.get("-c")?.[0] ?? defaultConfigPath();
+    const parsed = parseArguments(args, CONFIG_OPTIONS);
+    refuseMoreThan(0, parsed);
+    const path = configPathOf(parsed);
     const backends: Deno.HttpServer<Deno.NetAddr>[] = [];
     try {
       for (const [index, port] of DEMO_PORTS.entries()) backends.push(startBackend(`b${index + 1}`, port));

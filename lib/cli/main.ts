@@ -2,7 +2,7 @@
  * The command line: picks the command, and turns what goes wrong into one clear line and an exit status.
  *
  * 0: done. 1: could not be done (a port in use, a file that can't be written). 2: what the user wrote is wrong
- * (arguments, configuration).
+ * (arguments, configuration). 3 and 4: what `--exit-code` asks for (see `status` and `plan`). 130: interrupted.
  */
 
 import { nearestName } from "../base/nearest.ts";
@@ -10,20 +10,21 @@ import { ConfigError } from "../config/issue.ts";
 import { AccessLogError } from "../runtime/access_log.ts";
 import { ListenError } from "../runtime/listener_set.ts";
 import { PermissionError } from "../runtime/permissions.ts";
+import { AdminError } from "./admin_target.ts";
 import { check } from "./check.ts";
 import type { Command } from "./command.ts";
 import { demo } from "./demo.ts";
 import { explainCommand } from "./explain.ts";
 import { UsageError } from "./options.ts";
 import { permissions } from "./permissions.ts";
+import { plan } from "./plan.ts";
 import { run } from "./run.ts";
 import { schema } from "./schema.ts";
 import { VERSION } from "./version.ts";
 
-const COMMANDS: readonly Command[] = [run, check, explainCommand, permissions, schema, demo];
-
-/** Promised, not built: named so that nobody looks for a typing error. */
-const NOT_YET: ReadonlySet<string> = new Set(["plan", "status", "drain", "enable"]);
+const COMMANDS: readonly Command[] = [
+  ...[run, check, plan, explainCommand, permissions, schema, demo],
+];
 
 /** @returns The exit status. */
 export async function main(args: readonly string[]): Promise<number> {
@@ -38,7 +39,10 @@ export async function main(args: readonly string[]): Promise<number> {
       console.error(error.message);
       return 2;
     }
-    if (error instanceof ListenError || error instanceof PermissionError || error instanceof AccessLogError) {
+    if (
+      error instanceof ListenError || error instanceof PermissionError || error instanceof AccessLogError ||
+      error instanceof AdminError
+    ) {
       console.error(`sluice: ${error.message}`);
       return 1;
     }
@@ -62,7 +66,6 @@ function dispatch(args: readonly string[]): Promise<number> | number {
 }
 
 function unknownCommand(name: string): string {
-  if (NOT_YET.has(name)) return `command "${name}" is not supported yet`;
   const close = nearestName(name, COMMANDS.map((known) => known.name));
   return `unknown command "${name}"${close === "" ? "" : `; did you mean "${close}"?`}`;
 }

@@ -2,10 +2,20 @@
 
 import { nearestName } from "../base/nearest.ts";
 
+/** What an operand or the value of an option can be, for completion in a shell. */
+export type Completes = "nothing" | "file" | "backend" | "upstream" | "shell" | "method" | "url";
+
 export interface OptionSpec {
   /** Whether it takes a value. A repeatable one collects all of them. */
   readonly kind: "flag" | "value" | "repeatable";
+  /** A few words, for completion. */
+  readonly doc: string;
+  /** Default: nothing. */
+  readonly completes?: Completes;
 }
+
+/** By name as written: "--config", "-H". */
+export type OptionSpecs = Readonly<Record<string, OptionSpec>>;
 
 export interface ParsedArguments {
   readonly operands: readonly string[];
@@ -18,11 +28,8 @@ export class UsageError extends Error {
   override readonly name = "UsageError";
 }
 
-/**
- * @param specs By name as written: "--config", "-H".
- * @throws {UsageError}
- */
-export function parseArguments(args: readonly string[], specs: Readonly<Record<string, OptionSpec>>): ParsedArguments {
+/** @throws {UsageError} */
+export function parseArguments(args: readonly string[], specs: OptionSpecs): ParsedArguments {
   const operands: string[] = [];
   const flags = new Set<string>();
   const values = new Map<string, string[]>();
@@ -37,6 +44,7 @@ export function parseArguments(args: readonly string[], specs: Readonly<Record<s
     const spec = specs[name];
     if (spec === undefined) throw new UsageError(unknownOption(name, Object.keys(specs)));
     if (spec.kind === "flag") {
+      if (equals >= 0) throw new UsageError(`option ${name} takes no value`);
       flags.add(name);
       continue;
     }
@@ -51,4 +59,14 @@ export function parseArguments(args: readonly string[], specs: Readonly<Record<s
 function unknownOption(name: string, known: readonly string[]): string {
   const close = nearestName(name, known);
   return `unknown option ${name}${close === "" ? "" : `; did you mean ${close}?`}`;
+}
+
+/** The value of an option that has several names; the first of them that is given counts. */
+export function valueOf({ values }: ParsedArguments, ...names: readonly string[]): string | undefined {
+  return names.map((name) => values.get(name)?.[0]).find((value) => value !== undefined);
+}
+
+/** @throws {UsageError} */
+export function refuseMoreThan(count: number, { operands }: ParsedArguments): void {
+  if (operands.length > count) throw new UsageError(`unexpected argument "${operands[count]}"`);
 }

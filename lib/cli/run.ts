@@ -3,8 +3,8 @@
 import { SYSTEM_CLOCK } from "../base/clock.ts";
 import { EventLog } from "../runtime/log.ts";
 import { Sluice } from "../runtime/sluice.ts";
-import { type Command, defaultConfigPath } from "./command.ts";
-import { parseArguments, UsageError } from "./options.ts";
+import { type Command, CONFIG_OPTIONS, configPathOf } from "./command.ts";
+import { parseArguments, refuseMoreThan } from "./options.ts";
 
 const STICKY_SECRET_BYTES = 32;
 
@@ -19,10 +19,12 @@ so does SIGHUP. A second SIGTERM or SIGINT ends it at once.
 
 Events go to stderr, the access log to stdout. Exit status: 0 after a drained stop, 1 when it could not start
 (a port in use, a permission missing), 2 when the configuration is wrong.`,
+  options: CONFIG_OPTIONS,
+  operands: [],
   execute(args) {
-    const { operands, values } = parseArguments(args, { "--config": { kind: "value" }, "-c": { kind: "value" } });
-    if (operands.length > 0) throw new UsageError(`unexpected argument "${operands[0]}"`);
-    return runProxy(values.get("--config")?.[0] ?? values.get("-c")?.[0] ?? defaultConfigPath());
+    const parsed = parseArguments(args, CONFIG_OPTIONS);
+    refuseMoreThan(0, parsed);
+    return runProxy(configPathOf(parsed));
   },
 };
 

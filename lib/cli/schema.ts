@@ -3,7 +3,9 @@
 import { renderReference } from "../config/reference.ts";
 import { jsonSchema } from "../config/schema_json.ts";
 import type { Command } from "./command.ts";
-import { parseArguments } from "./options.ts";
+import { type OptionSpecs, parseArguments } from "./options.ts";
+
+const OPTIONS: OptionSpecs = { "--markdown": { kind: "flag", doc: "the reference for people" } };
 
 export const schema: Command = {
   name: "schema",
@@ -15,8 +17,10 @@ Prints the JSON schema (2020-12) of config.toml. Save it as sluice.schema.json a
 "#:schema ./sluice.schema.json": editors with a TOML language server then complete and check it.
 
   --markdown   print the reference for people instead (docs/configuration.md)`,
+  options: OPTIONS,
+  operands: [],
   execute(args) {
-    const { flags } = parseArguments(args, { "--markdown": { kind: "flag" } });
+    const { flags } = parseArguments(args, OPTIONS);
     console.log(flags.has("--markdown") ? renderReference().trimEnd() : JSON.stringify(jsonSchema(), null, 2));
     return 0;
   },

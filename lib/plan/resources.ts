@@ -57,8 +57,7 @@ export class Resources {
 
   acquireBackend(upstream: UpstreamConfig, backend: BackendConfig): RegistryEntry<BackendState> {
     const settings = poolSettings(upstream, backend);
-    const identity = connectionIdentity(upstream, backend) + JSON.stringify(settings);
-    return this.backends.acquire(identity, () => {
+    return this.backends.acquire(poolIdentity(upstream, backend), () => {
       const { clock, deadlines } = this.#parts;
       const options = { address: backend.address, tls: upstream.tls, timeoutMs: upstream.timeouts.connectMs };
       const pool = new Pool(`${upstream.name}/${backend.name}`, settings, {
@@ -73,8 +72,7 @@ export class Resources {
   /** @param isJoining The upstream is running already: a backend that is new in it may ramp up. */
   acquireMachine(upstream: UpstreamConfig, backend: BackendConfig, isJoining: boolean): RegistryEntry<HealthMachine> {
     const { health, circuit, slowStartMs } = upstream;
-    const identity = connectionIdentity(upstream, backend) + JSON.stringify([health, circuit, slowStartMs]);
-    return this.machines.acquire(identity, () => {
+    return this.machines.acquire(healthIdentity(upstream, backend), () => {
       const state = isJoining && slowStartMs > 0 ? "slow_start" : "healthy";
       const nowMs = this.#parts.clock.nowMs();
       const name = `${upstream.name}/${backend.name}`;
@@ -103,7 +101,18 @@ export class Resources {
   }
 }
 
-function connectionIdentity(upstream: UpstreamConfig, backend: BackendConfig): string {
+/** What a reload keeps a pool and its connections by: two backends of the same text share one. */
+export function poolIdentity(upstream: UpstreamConfig, backend: BackendConfig): string {
+  return connectionIdentity(upstream, backend) + JSON.stringify(poolSettings(upstream, backend));
+}
+
+/** What a reload keeps a verdict by. */
+export function healthIdentity(upstream: UpstreamConfig, backend: BackendConfig): string {
+  const { health, circuit, slowStartMs } = upstream;
+  return connectionIdentity(upstream, backend) + JSON.stringify([health, circuit, slowStartMs]);
+}
+
+export function connectionIdentity(upstream: UpstreamConfig, backend: BackendConfig): string {
   const { address } = backend;
   const isTls = address.kind === "tcp" && address.tls;
   return JSON.stringify([address, isTls ? upstream.tls : null, upstream.timeouts.connectMs]);

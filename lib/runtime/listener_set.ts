@@ -9,6 +9,7 @@ import { ProxyError } from "../base/errors.ts";
 import type { ListenerConfig } from "../config/types.ts";
 import type { Certificate, EngineListener } from "../engines/listener.ts";
 import { openListener } from "../engines/open.ts";
+import { listenerPlace } from "../plan/listener_place.ts";
 import type { ProxyCore } from "../proxy/core.ts";
 import { probeSocket } from "../transport/dial.ts";
 import type { EventLog } from "./log.ts";
@@ -26,7 +27,7 @@ export interface ListenerChange {
 export class ListenerSet {
   readonly #core: ProxyCore;
   readonly #log: EventLog;
-  /** By `placeOf`. */
+  /** By `listenerPlace`. */
   readonly #open: Map<string, EngineListener> = new Map();
   readonly #closing: Set<Promise<void>> = new Set();
 
@@ -49,7 +50,7 @@ export class ListenerSet {
     try {
       for (const [index, config] of configs.entries()) {
         const certificate = certificates[index];
-        const current = this.#open.get(placeOf(config));
+        const current = this.#open.get(listenerPlace(config));
         const isSameKind = current?.config.engine === config.engine &&
           (current.certificate === null) === (certificate === null);
         if (current !== undefined && isSameKind) kept.push(() => this.#update(current, config, certificate));
@@ -62,7 +63,7 @@ export class ListenerSet {
     return {
       undo,
       commit: () => {
-        const wanted = new Set(configs.map(placeOf));
+        const wanted = new Set(configs.map(listenerPlace));
         for (const [place, listener] of this.#open) {
           if (wanted.has(place)) continue;
           this.#open.delete(place);
@@ -70,7 +71,7 @@ export class ListenerSet {
           this.#close(listener);
         }
         for (const listener of opened) {
-          this.#open.set(placeOf(listener.config), listener);
+          this.#open.set(listenerPlace(listener.config), listener);
           this.#log.info("listening", { listener: listener.config.name, address: listener.address });
         }
         for (const update of kept) update();
@@ -141,11 +142,6 @@ async function readCertificate(config: ListenerConfig): Promise<Certificate | nu
   } catch (error) {
     throw new ListenError(`Cannot read the certificate of listener ${config.name}: ${(error as Error).message}`);
   }
-}
-
-/** Where a listener is: its address, and its name too when the system chooses the port. */
-function placeOf({ address, addressText, name }: ListenerConfig): string {
-  return address.kind === "tcp" && address.port === 0 ? `${addressText} ${name}` : addressText;
 }
 
 /** A socket file that nobody listens on is left over from a process that died. Anything else is not ours to remove. */

@@ -1,6 +1,7 @@
 /** `loadConfig` on the real file system and environment. */
 
 import { loadConfig, type LoadedConfig } from "../config/load.ts";
+import { resolvePath } from "../config/paths.ts";
 
 /** What was read, by path; null where that failed. */
 export type FileContents = ReadonlyMap<string, string | null>;
@@ -10,21 +11,35 @@ export type FileContents = ReadonlyMap<string, string | null>;
  * @throws {ConfigError}
  */
 export function loadFromDisk(path: string, contents: Map<string, string | null> = new Map()): Promise<LoadedConfig> {
+  return load(path, async (file) => {
+    contents.set(file, null);
+    const text = await Deno.readTextFile(file);
+    contents.set(file, text);
+    return text;
+  });
+}
+
+/**
+ * As if `text` were in the file `path`: what it names is read relative to that.
+ *
+ * @throws {ConfigError}
+ */
+export function loadText(text: string, path: string): Promise<LoadedConfig> {
+  const absolute = resolvePath(Deno.cwd(), path);
+  return load(path, (file) => file === absolute ? Promise.resolve(text) : Deno.readTextFile(file));
+}
+
+function load(path: string, readTextFile: (file: string) => Promise<string>): Promise<LoadedConfig> {
   return loadConfig(path, {
     env: readEnv,
-    readTextFile: async (file) => {
-      contents.set(file, null);
-      const text = await Deno.readTextFile(file);
-      contents.set(file, text);
-      return text;
-    },
+    readTextFile,
     cwd: Deno.cwd(),
     cores: navigator.hardwareConcurrency,
   });
 }
 
 /** A variable that we may not read counts as unset; whoever needs it is told by `missingPermissions`. */
-function readEnv(name: string): string | undefined {
+export function readEnv(name: string): string | undefined {
   try {
     return Deno.env.get(name);
   } catch {

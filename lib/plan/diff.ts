@@ -1,0 +1,126 @@
+/**
+ * What a reload from one configuration to another changes, before it happens: for `sluice plan`. Pure.
+ *
+ * It compares what the reload compares (identities of pools and health, places of listeners), so that what it says is
+ * what the reload then does. What only the system knows is not in it: whether a port is free, whether a file is there.
+ */
+
+import type { Config, ListenerConfig, RouteConfig } from "../config/types.ts";
+import { compareValues, type ValueChange, valuesOf } from "./config_values.ts";
+import { upstreamChanges } from "./diff_upstreams.ts";
+import { listenerPlace } from "./listener_place.ts";
+import { planWarnings } from "./plan_warnings.ts";
+
+export interface PlanChange {
+  readonly kind: "added" | "removed" | "changed";
+  readonly area: "setting" | "listener" | "upstream" | "backend" | "route";
+  /** "api/b1", "public", "server.drain". */
+  readonly name: string;
+  /** For people, one line. */
+  readonly detail: string;
+  /** Exchanges that a removed backend still has, which end on the old plan; 0 elsewhere. */
+  readonly inFlight: number;
+}
+
+/** What the configurations do not say. */
+export interface PlanFacts {
+  /** Exchanges that a backend of the running plan has now; 0 when nothing runs. */
+  inFlight(upstream: string, backend: string): number;
+}
+
+export interface PlanDiff {
+  readonly changes: readonly PlanChange[];
+  /** What is valid and probably not meant, beside the warnings of the validation. */
+  readonly warnings: readonly string[];
+  /** Why the reload would be refused although the file is valid. */
+  readonly refusals: readonly string[];
+}
+
+export function planDiff(running: Config, next: Config, facts: PlanFacts): PlanDiff {
+  const { changes: listeners, refusals } = listenerChanges(running.listeners, next.listeners);
+  const upstreams = upstreamChanges(running.upstreams, next.upstreams, facts);
+  const routes = routeChanges(running.routes, next.routes);
+  return {
+    changes: [...settingChanges(running, next), ...listeners, ...upstreams, ...routes],
+    warnings: planWarnings(running, next, upstreams),
+    refusals,
+  };
+}
+
+/** Everything that is no list of named things: server, admin, log and whatever else `Config` has. */
+function settingChanges(running: Config, next: Config): PlanChange[] {
+  return compareValues(valuesOf(settingsOf(running)), valuesOf(settingsOf(next)))
+    .map(({ key, kind, detail }) => ({ kind, area: "setting", name: key, detail, inFlight: 0 }));
+}
+
+function settingsOf(config: Config): object {
+  const { path: _path, listeners: _listeners, upstreams: _upstreams, routes: _routes, ...settings } = config;
+  return settings;
+}
+
+function listenerChanges(
+  running: readonly ListenerConfig[],
+  next: readonly ListenerConfig[],
+): { changes: PlanChange[]; refusals: string[] } {
+  const changes: PlanChange[] = [];
+  const refusals: string[] = [];
+  const open = new Map(running.map((listener) => [listenerPlace(listener), listener]));
+  const report = (kind: PlanChange["kind"], name: string, detail: string) =>
+    changes.push({ kind, area: "listener", name, detail, inFlight: 0 });
+  for (const listener of next) {
+    const { name, addressText, engine, tls } = listener;
+    const current = open.get(listenerPlace(listener));
+    open.delete(listenerPlace(listener));
+    if (current === undefined) {
+      report("added", name, `opens ${addressText}, engine ${engine}${tls === null ? "" : ", TLS"}`);
+      continue;
+    }
+    const differences = compareValues(valuesOf(current), valuesOf(listener));
+    const isRefused = current.engine !== engine || (current.tls === null) !== (tls === null);
+    const fate = isRefused ? "" : "; the socket stays open";
+    if (differences.length > 0) report("changed", name, `${listed(differences)}${fate}`);
+    if (!isRefused) continue;
+    refusals.push(
+      `listener ${name}: engine and TLS cannot change at ${addressText} while it is open: ` +
+        "restart, or use another address",
+    );
+  }
+  for (const { name, addressText } of open.values()) {
+    report("removed", name, `closes ${addressText}: no new connections, what is in flight there ends`);
+  }
+  return { changes, refusals };
+}
+
+/** A route without a name of its own is called by what it matches: another match is another route. */
+function routeChanges(running: readonly RouteConfig[], next: readonly RouteConfig[]): PlanChange[] {
+  const changes: PlanChange[] = [];
+  const gone = new Map(running.map((route) => [route.name, route]));
+  for (const route of next) {
+    const current = gone.get(route.name);
+    gone.delete(route.name);
+    if (current === undefined) {
+      changes.push({ kind: "added", area: "route", name: route.name, detail: routeText(route), inFlight: 0 });
+      continue;
+    }
+    const differences = compareValues(valuesOf(current), valuesOf(route));
+    if (differences.length === 0) continue;
+    changes.push({ kind: "changed", area: "route", name: route.name, detail: listed(differences), inFlight: 0 });
+  }
+  for (const route of gone.values()) {
+    changes.push({ kind: "removed", area: "route", name: route.name, detail: routeText(route), inFlight: 0 });
+  }
+  return changes;
+}
+
+function routeText({ match, action }: RouteConfig): string {
+  const methods = match.methods.length === 0 ? "" : `${match.methods.join(",")} `;
+  const place = `${methods}${match.hosts.join(",")}${match.path}`;
+  if (action.kind === "upstream") return `${place} to upstream ${action.upstream}`;
+  return `${place}: ${action.kind} ${"status" in action ? action.status : ""}`.trimEnd();
+}
+
+function listed(differences: readonly ValueChange[]): string {
+  return differences.map(({ key, kind, detail }) => `${key} ${kind === "changed" ? "" : `${kind}: `}${detail}`).join(
+    "; ",
+  );
+}
