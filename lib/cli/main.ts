@@ -11,6 +11,7 @@ import { AccessLogError } from "../runtime/access_log.ts";
 import { ListenError } from "../runtime/listener_set.ts";
 import { PermissionError } from "../runtime/permissions.ts";
 import { AdminError } from "./admin_target.ts";
+import { disable, drain, enable, weight } from "./backend_commands.ts";
 import { check } from "./check.ts";
 import type { Command } from "./command.ts";
 import { demo } from "./demo.ts";
@@ -18,12 +19,15 @@ import { explainCommand } from "./explain.ts";
 import { UsageError } from "./options.ts";
 import { permissions } from "./permissions.ts";
 import { plan } from "./plan.ts";
+import { reload } from "./reload.ts";
 import { run } from "./run.ts";
 import { schema } from "./schema.ts";
+import { status } from "./status.ts";
 import { VERSION } from "./version.ts";
 
 const COMMANDS: readonly Command[] = [
   ...[run, check, plan, explainCommand, permissions, schema, demo],
+  ...[status, drain, enable, disable, weight, reload],
 ];
 
 /** @returns The exit status. */
