@@ -14,6 +14,7 @@ import { AdminError } from "./admin_target.ts";
 import { disable, drain, enable, weight } from "./backend_commands.ts";
 import { check } from "./check.ts";
 import type { Command } from "./command.ts";
+import { completionCommand } from "./completion.ts";
 import { demo } from "./demo.ts";
 import { explainCommand } from "./explain.ts";
 import { UsageError } from "./options.ts";
@@ -28,6 +29,7 @@ import { VERSION } from "./version.ts";
 const COMMANDS: readonly Command[] = [
   ...[run, check, plan, explainCommand, permissions, schema, demo],
   ...[status, drain, enable, disable, weight, reload],
+  completionCommand(() => COMMANDS),
 ];
 
 /** @returns The exit status. */
