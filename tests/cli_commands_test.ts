@@ -136,7 +136,9 @@ for (const { name, args, toml = GOOD, byVariable, code, stdout = [], stderr = []
   });
 }
 
-for (const command of ["run", "check", "explain", "permissions", "schema", "demo"]) {
+const COMMANDS = "run check plan explain permissions schema demo status drain enable disable weight reload completion";
+
+for (const command of COMMANDS.split(" ")) {
   Deno.test(`sluice ${command} knows --help and --version`, async () => {
     const [help, version] = await Promise.all([runSluice([command, "--help"]), runSluice([command, "--version"])]);
     assertEquals([help.code, version.code], [0, 0]);

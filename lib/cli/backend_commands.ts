@@ -181,11 +181,12 @@ async function untilEmpty(
     last = inFlight;
     if (inFlight === 0) return 0;
     if (signal.aborted) return INTERRUPTED;
-    if (performance.now() >= deadlineMs) {
+    const restMs = deadlineMs - performance.now();
+    if (restMs <= 0) {
       console.error(`sluice: ${label} still has ${inFlight} in flight after ${timeoutMs / 1000} s; it stays drained`);
       return 1;
     }
-    await pause(POLL_MS, signal);
+    await pause(Math.min(POLL_MS, restMs), signal);
   }
 }
 

@@ -77,7 +77,7 @@ function bashScript(commands: readonly Command[]): string {
       `      files=" ${files.join(" ")} "`,
       `      values=" ${others.join(" ")} "`,
       `      operand=${operand}`,
-      operand === "file" || wordsFor(operand) === "" ? "" : `      words() { echo "${wordsFor(operand)}"; }`,
+      operand === "file" || wordsFor(operand) === "" ? "" : `      _sluice_words() { echo "${wordsFor(operand)}"; }`,
       `      ;;`,
     ].filter(Boolean).join("\n");
   });
@@ -85,7 +85,7 @@ function bashScript(commands: readonly Command[]): string {
 _sluice() {
   local program="\${COMP_WORDS[0]}" current="\${COMP_WORDS[COMP_CWORD]}" previous="\${COMP_WORDS[COMP_CWORD-1]}"
   local options="" files=" " values=" " operand=nothing
-  words() { :; }
+  _sluice_words() { :; }
   COMPREPLY=()
   if [ "$COMP_CWORD" -eq 1 ]; then
     COMPREPLY=($(compgen -W "${[...commands.map(({ name }) => name), ...GLOBAL_OPTIONS].join(" ")}" -- "$current"))
@@ -114,7 +114,7 @@ ${cases.join("\n")}
       done
       [[ "$whole" == *:* ]] && before="\${whole%"\${whole##*:}"}"
     fi
-    COMPREPLY=($(compgen -W "$(words)" -- "$whole"))
+    COMPREPLY=($(compgen -W "$(_sluice_words)" -- "$whole"))
     COMPREPLY=("\${COMPREPLY[@]#"$before"}")
   fi
 }
@@ -140,11 +140,12 @@ function zshScript(commands: readonly Command[]): string {
     ]
       .join("\n");
   });
-  const helpers = (["backend", "upstream", "shell", "method"] as const).map((completes) =>
-    `_sluice_${completes}() {\n  local program="\${_sluice_program:-sluice}"\n` +
-    `  local -a names=(\${=:-"${wordsFor(completes).replaceAll('"$program"', "$program")}"})\n` +
-    `  compadd -a names\n}`
-  );
+  const helpers = (["backend", "upstream", "shell", "method"] as const).map((completes) => {
+    const words = wordsFor(completes);
+    // A list by lines, not by words: (f) splits what a command prints.
+    const list = words.startsWith("$(") ? `\${(f)"${words}"}` : words;
+    return `_sluice_${completes}() {\n  local program="\${_sluice_program:-sluice}"\n  compadd -- ${list}\n}`;
+  });
   return `#compdef sluice
 # Completion of sluice for zsh, made by "sluice completion zsh".
 

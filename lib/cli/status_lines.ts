@@ -15,7 +15,7 @@ export interface StatusOptions {
 const COLUMNS: readonly Column[] = [
   { title: "UPSTREAM", cutTo: 8 },
   { title: "BACKEND", cutTo: 8 },
-  { title: "STATE", cutTo: 14 },
+  { title: "STATE", cutTo: 20 },
   { title: "FOR", isNumber: true, expendable: 4 },
   { title: "WEIGHT", isNumber: true, expendable: 5 },
   { title: "IN FLIGHT", isNumber: true },
@@ -107,9 +107,9 @@ function stateCell({ state, standing, reason, until, isEligible, weight }: Backe
     case "probation":
       return { text: `probation: ${reason}`, style: "yellow" };
     case "open": {
-      const wait = until === null ? "" : ` for ${spanText(Math.max(0, (Date.parse(until) - nowMs) / 1000))} more`;
-      const used = isEligible && standing !== "proven" ? ` (${standing}: still used)` : "";
-      return { text: `open${wait}: ${reason}${used}`, style: "red" };
+      const wait = until === null ? "" : `, ${spanText((Date.parse(until) - nowMs) / 1000)} more`;
+      const used = isEligible ? `, used all the same (${standing})` : "";
+      return { text: `open: ${reason}${wait}${used}`, style: "red" };
     }
   }
 }

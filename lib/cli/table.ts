@@ -6,9 +6,9 @@ export interface Column {
   readonly title: string;
   /** Numbers are set right. */
   readonly isNumber?: boolean;
-  /** The highest goes first when there is no room; 0 always stays. */
+  /** The highest goes first when there is no room, from 3 on before any text is cut; 0 always stays. */
   readonly expendable?: number;
-  /** May be cut to so many characters, once no column is left to leave out. */
+  /** May be cut to so many characters. */
   readonly cutTo?: number;
 }
 
@@ -18,6 +18,8 @@ export interface Cell {
 }
 
 const GAP = 2;
+/** Of `expendable`. */
+const EASILY_MISSED = 3;
 
 /**
  * @param rows A cell a column.
@@ -49,21 +51,36 @@ export function cutTo(text: string, length: number): string {
   return lengthOf(text) <= length ? text : `${[...text].slice(0, Math.max(0, length - 1)).join("")}…`;
 }
 
-/** Leaves out columns, then makes `widths` smaller. @returns Indexes of the columns that stay. */
+/**
+ * Leaves out what is easily missed, then cuts texts (making `widths` smaller), then leaves out the rest.
+ *
+ * @returns Indexes of the columns that stay.
+ */
 function fitted(columns: readonly Column[], widths: number[], width: number): readonly number[] {
-  let shown = columns.map((_, at) => at);
-  const total = () => shown.reduce((sum, at) => sum + widths[at] + GAP, -GAP);
-  while (total() > width) {
-    const least = shown.reduce((worst, at) => rank(columns[at]) > rank(columns[worst]) ? at : worst, shown[0]);
-    if (rank(columns[least]) === 0) break;
-    shown = shown.filter((at) => at !== least);
+  const all = columns.map((_, at) => at);
+  const few = cutTexts(leaveOut(all, EASILY_MISSED));
+  return leaveOut(few, 1);
+
+  function total(shown: readonly number[]): number {
+    return shown.reduce((sum, at) => sum + widths[at] + GAP, -GAP);
   }
-  for (const at of [...shown].reverse()) {
-    const { cutTo: least } = columns[at];
-    const excess = total() - width;
-    if (least !== undefined && excess > 0) widths[at] = Math.max(Math.min(widths[at], least), widths[at] - excess);
+
+  /** Those of at least that rank, the highest first, as long as there is no room. */
+  function leaveOut(shown: readonly number[], least: number): readonly number[] {
+    const next = shown.reduce((worst, at) => rank(columns[at]) > rank(columns[worst]) ? at : worst, shown[0]);
+    if (total(shown) <= width || rank(columns[next]) < least) return shown;
+    return leaveOut(shown.filter((at) => at !== next), least);
   }
-  return shown;
+
+  function cutTexts(shown: readonly number[]): readonly number[] {
+    for (const at of [...shown].reverse()) {
+      const excess = total(shown) - width;
+      const { cutTo: least } = columns[at];
+      if (least === undefined || excess <= 0) continue;
+      widths[at] = Math.max(Math.min(widths[at], least), widths[at] - excess);
+    }
+    return shown;
+  }
 }
 
 function rank({ expendable = 0 }: Column): number {
