@@ -283,7 +283,7 @@ const CASES: readonly Case[] = [
   {
     name: "plan of a file that is refused",
     args: ["plan", "FILE"],
-    answers: outcome("POST /api/plan", { ...PLAN, ok: false, changes: [], problems: ["x:1: bad"] }, 422),
+    answers: outcome("POST /api/plan", { ...PLAN, ok: false, changes: [], problems: ["x:1: bad"] }),
     code: 2,
     stdout: [/cannot replace .*\n\nA reload would refuse it\n {2}x:1: bad\n/],
   },
@@ -309,6 +309,13 @@ const CASES: readonly Case[] = [
     code: 0,
     stdout: [/^b1 skipped: open until 12:03:07\n$/],
     asked: `POST /api/explain {"method":"GET","url":"/v1","fields":[["X-A","b"]]}`,
+  },
+  {
+    name: "explain --live of what the API refuses",
+    args: ["explain", "GET", "/v1", "--live"],
+    answers: outcome("POST /api/explain", { ok: false, message: "no such method", problems: [] }, 400),
+    code: 1,
+    stderr: [/answered 400: no such method\n$/],
   },
   {
     name: "permissions --admin",

@@ -3,6 +3,7 @@
  * would go through the HTTP_PROXY of the environment, token and all, and knows no Unix sockets.
  */
 
+import type { OutcomeView } from "../admin/views.ts";
 import { ProxyError } from "../base/errors.ts";
 import { requestLine } from "../http1/encode.ts";
 import { Connection, type ResponseBounds } from "../transport/connection.ts";
@@ -41,18 +42,23 @@ export class AdminClient {
   }
 
   /** @throws {AdminError} When there is no answer, or another than 200. */
-  async get<T>(path: string): Promise<T> {
-    const response = await this.send({ method: "GET", path });
+  get<T extends object>(path: string): Promise<T> {
+    return this.ask({ method: "GET", path });
+  }
+
+  /** @throws {AdminError} When there is no answer, or another than 200. */
+  async ask<T extends object>(request: AdminRequest): Promise<T> {
+    const response = await this.send(request);
     if (response.status !== 200) throw this.#refusal(response);
     return this.#json(response) as T;
   }
 
-  /** @returns Whatever it answers: a command that failed says so with `ok` and why. @throws {AdminError} */
-  async command<T extends object>(request: AdminRequest): Promise<T> {
+  /** @returns What came of it, also when nothing did. @throws {AdminError} When there is no answer, or no such one. */
+  async command(request: AdminRequest): Promise<OutcomeView> {
     const response = await this.send(request);
     const isOutcome = response.status !== 401 && /"ok"\s*:/.test(response.text);
     if (response.status !== 200 && !isOutcome) throw this.#refusal(response);
-    return this.#json(response) as T;
+    return this.#json(response) as OutcomeView;
   }
 
   /** @throws {AdminError} When there is no answer. */

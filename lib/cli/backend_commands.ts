@@ -103,7 +103,7 @@ ${EXIT_HELP}`,
     const wanted = weightOf(parsed);
     const { client, name } = await addressed("weight", { ...parsed, operands: parsed.operands.slice(0, 1) });
     return report(
-      await client.command<OutcomeView>({
+      await client.command({
         method: "PUT",
         path: `${pathOf(name)}/weight`,
         body: { type: "application/json", text: JSON.stringify({ weight: wanted }) },
@@ -147,7 +147,7 @@ async function addressed(
 }
 
 async function command(client: AdminClient, name: BackendName, word: "drain" | "disable" | "enable"): Promise<number> {
-  return report(await client.command<OutcomeView>({ method: "POST", path: `${pathOf(name)}/${word}` }));
+  return report(await client.command({ method: "POST", path: `${pathOf(name)}/${word}` }));
 }
 
 /** Prints what came of it. @returns The exit status. */

@@ -48,7 +48,7 @@ configuration are wrong.`,
     if (flags.has("--live")) {
       const client = new AdminClient(await adminTarget(parsed));
       const body = { type: "application/json", text: JSON.stringify({ method, url, fields }) } as const;
-      const { lines } = await client.command<ExplanationView>({ method: "POST", path: "/api/explain", body });
+      const { lines } = await client.ask<ExplanationView>({ method: "POST", path: "/api/explain", body });
       for (const line of lines) console.log(line);
       return 0;
     }

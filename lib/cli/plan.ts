@@ -88,7 +88,7 @@ async function againstRunning(next: string, parsed: ParsedArguments): Promise<An
   const text = await readNext(next);
   try {
     const client = new AdminClient(await adminTarget(parsed));
-    const view = await client.command<PlanView>({
+    const view = await client.ask<PlanView>({
       method: "POST",
       path: "/api/plan",
       body: { type: "application/toml", text },

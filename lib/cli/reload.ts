@@ -1,6 +1,5 @@
 /** `sluice reload`: the running proxy reads its file again, and says what came of it. */
 
-import type { OutcomeView } from "../admin/views.ts";
 import { AdminClient } from "./admin_client.ts";
 import { ADMIN_HELP, ADMIN_OPTIONS, adminTarget } from "./admin_target.ts";
 import { report } from "./backend_commands.ts";
@@ -28,6 +27,6 @@ Exit status: 0 reloaded; 1 refused, or the proxy could not be asked; 2 wrong usa
     const parsed = parseArguments(args, ADMIN_OPTIONS);
     refuseMoreThan(0, parsed);
     const client = new AdminClient(await adminTarget(parsed));
-    return report(await client.command<OutcomeView>({ method: "POST", path: "/api/reload", timeoutMs: TIMEOUT_MS }));
+    return report(await client.command({ method: "POST", path: "/api/reload", timeoutMs: TIMEOUT_MS }));
   },
 };
