@@ -89,7 +89,7 @@ function describeUpstream(upstream: UpstreamPlan): string[] {
     const reason = backend.weight === 0
       ? "skipped: weight 0 takes no new traffic"
       : !isEligible
-      ? `skipped: ${upstream.backends[position].machine.state}`
+      ? `skipped: ${upstream.judged!.machines[position].state}`
       : backend.backup && !isEveryoneBackup
       ? "backup: only when no other is eligible"
       : `eligible, weight ${backend.weight}`;

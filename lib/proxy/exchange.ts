@@ -225,8 +225,7 @@ export class Exchange implements Timed, PickInput {
     this.sentAtMs = -1;
     this.headAtMs = -1;
     this.attemptCode = "";
-    upstream.table.inFlight[backend.slot]++;
-    upstream.table.recent[backend.slot]++;
+    upstream.table.begin(backend.slot);
     this.#isHolding = true;
     this.core.recorder.attemptBegan(this);
   }
@@ -247,7 +246,7 @@ export class Exchange implements Timed, PickInput {
     if (!this.#isHolding) return;
     this.#isHolding = false;
     const upstream = this.upstream!;
-    upstream.table.inFlight[this.backend!.slot]--;
+    upstream.table.end(this.backend!.slot);
     if (this.admission !== 0) this.#reportEnd(code, nowMs);
     this.admission = 0;
     this.core.recorder.attemptEnded(this, code === "" ? this.attemptCode : code);
@@ -291,12 +290,12 @@ export class Exchange implements Timed, PickInput {
 
   /** A response that breaks off counts, even when a trial's good head was reported: the backend can't do it. */
   #reportEnd(code: ErrorCode | "", nowMs: number): void {
-    const { machine } = this.backend!;
+    const { health } = this.backend!;
     if (this.isAnswered && code !== "" && isBackendFault(code)) {
-      machine.onTrafficFailure(code, nowMs, this.admission);
+      health.onTrafficFailure(code, nowMs, this.admission);
     } else if (!this.isReported) {
-      if (this.isAnswered) machine.onTrafficSuccess(nowMs, this.admission);
-      else machine.releaseToken(this.admission);
+      if (this.isAnswered) health.onTrafficSuccess(nowMs, this.admission);
+      else health.releaseToken(this.admission);
     }
   }
 

@@ -184,9 +184,9 @@ async function attempt(exchange: Exchange, backend: BackendPlan, course: Course)
   const isFailure = upstream.failureStatuses[exchange.status] === 1;
   exchange.isAnswered = !isFailure;
   // A success is reported when the body has ended. Not so where others wait for the verdict, or it would take too long.
-  if (!isFailure && exchange.status !== 101 && backend.machine.isInService) return;
-  if (isFailure) backend.machine.onTrafficFailure("bad_status", nowMs, exchange.admission);
-  else backend.machine.onTrafficSuccess(nowMs, exchange.admission);
+  if (!isFailure && exchange.status !== 101 && backend.health.isInService) return;
+  if (isFailure) backend.health.onTrafficFailure("bad_status", nowMs, exchange.admission);
+  else backend.health.onTrafficSuccess(nowMs, exchange.admission);
   exchange.isReported = true;
 }
 
@@ -204,7 +204,7 @@ function report(exchange: Exchange, backend: BackendPlan, code: ErrorCode): void
   // A connection that had gone stale in the pool says nothing about the backend.
   if (isStale(exchange, code)) return;
   const nowMs = exchange.core.clock.nowMs();
-  backend.machine.onTrafficFailure(code, nowMs, exchange.admission);
+  backend.health.onTrafficFailure(code, nowMs, exchange.admission);
   exchange.isReported = true;
 }
 
