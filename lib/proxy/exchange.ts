@@ -10,6 +10,7 @@
 import { isBackendFault } from "../backend/health_reason.ts";
 import type { ErrorCode } from "../base/errors.ts";
 import { ProxyError } from "../base/errors.ts";
+import type { Listed } from "../base/live_list.ts";
 import { BodyKind, type Framing } from "../http1/framing.ts";
 import type { BackendPlan, Plan, RoutePlan, UpstreamPlan } from "../plan/types.ts";
 import type { LivePlan } from "../plan/holder.ts";
@@ -31,7 +32,7 @@ const WATCH_CLIENT_AFTER_MS = 40;
 const NEVER = Infinity;
 const NO_FRAMING: Framing = { kind: BodyKind.none, length: -1, keepAlive: false };
 
-export class Exchange implements Timed, PickInput {
+export class Exchange implements Timed, Listed, PickInput {
   readonly core: ProxyCore;
   readonly request: ProxyRequest;
   readonly plan: Plan;
@@ -88,6 +89,7 @@ export class Exchange implements Timed, PickInput {
 
   deadlineMs: number;
   deadlineIndex = -1;
+  listIndex = -1;
   readonly #live: LivePlan;
   #isHolding = false;
   #ticket: Ticket | null = null;
@@ -280,7 +282,7 @@ export class Exchange implements Timed, PickInput {
     this.isFinished = true;
     this.errorCode = code;
     this.core.deadlines.remove(this);
-    this.core.exchanges.delete(this);
+    this.core.exchanges.remove(this);
     if (code !== "") this.connection?.close();
     this.endAttempt(code);
     if (this.body !== null && !this.body.isEnded) this.request.cancelBody();

@@ -15,6 +15,7 @@
 
 import { ByteWriter } from "../base/byte_writer.ts";
 import { type ErrorCode, ProxyError } from "../base/errors.ts";
+import type { Listed } from "../base/live_list.ts";
 import { type BodyBounds, BodyDecoder } from "../http1/body_decoder.ts";
 import { decodeResponseHead } from "../http1/decode_response.ts";
 import { BodyKind, type Framing, responseFraming } from "../http1/framing.ts";
@@ -35,7 +36,7 @@ export interface ResponseBounds {
   readonly body: BodyBounds;
 }
 
-export class Connection {
+export class Connection implements Listed {
   /** Where the owner of the exchange builds the request head; free to use from `acquire` to `release`. */
   readonly out: ByteWriter = new ByteWriter(2048);
   readonly head: Head = new Head();
@@ -43,6 +44,7 @@ export class Connection {
   /** Exchanges that were begun on it. */
   exchanges = 0;
   idleSinceMs: number;
+  listIndex = -1;
   /** Bytes read since `beginExchange()`; 0 when it dies means that the backend may not have seen the request at all. */
   bytesIn = 0;
   readonly #conn: Deno.Conn;
