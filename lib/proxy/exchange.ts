@@ -14,6 +14,7 @@ import type { Listed } from "../base/live_list.ts";
 import { BodyKind, type Framing } from "../http1/framing.ts";
 import type { BackendPlan, Plan, RoutePlan, UpstreamPlan } from "../plan/types.ts";
 import type { LivePlan } from "../plan/holder.ts";
+import type { RouteInput } from "../routing/types.ts";
 import type { Connection } from "../transport/connection.ts";
 import type { Timed } from "../transport/deadlines.ts";
 import type { Ticket } from "../transport/pool.ts";
@@ -32,7 +33,7 @@ const WATCH_CLIENT_AFTER_MS = 40;
 const NEVER = Infinity;
 const NO_FRAMING: Framing = { kind: BodyKind.none, length: -1, keepAlive: false };
 
-export class Exchange implements Timed, Listed, PickInput {
+export class Exchange implements Timed, Listed, PickInput, RouteInput {
   readonly core: ProxyCore;
   readonly request: ProxyRequest;
   readonly plan: Plan;
@@ -132,6 +133,15 @@ export class Exchange implements Timed, Listed, PickInput {
     return this.#cancelled;
   }
 
+  // With `path`, `query` and `field`, what a route is looked up by.
+  get host(): string {
+    return this.request.authority;
+  }
+
+  get method(): string {
+    return this.request.method;
+  }
+
   field(lowerName: string): string | null {
     return this.request.field(lowerName);
   }
@@ -189,11 +199,12 @@ export class Exchange implements Timed, Listed, PickInput {
     if (this.#cancelled !== null) throw this.#cancelled;
   }
 
-  /** Waits in a pool's line. */
-  async waitFor(ticket: Ticket): Promise<Connection> {
+  /** Waits in a pool's line; then has its connection. */
+  async waitFor(ticket: Ticket): Promise<void> {
     this.#ticket = ticket;
     try {
-      return await ticket.connection;
+      this.connection = await ticket.connection;
+      this.sentAtMs = this.core.clock.nowMs();
     } finally {
       this.#ticket = null;
     }
@@ -238,7 +249,7 @@ export class Exchange implements Timed, Listed, PickInput {
    * @param code Why the response did not come to its end.
    */
   endAttempt(code: ErrorCode | "" = ""): void {
-    const nowMs = this.core.clock.nowMs();
+    const nowMs = code === "" ? this.core.deadlines.recentMs : this.core.clock.nowMs();
     const connection = this.connection;
     if (connection !== null) {
       this.connection = null;
