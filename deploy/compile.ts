@@ -13,8 +13,8 @@ const OUTPUT = `${ROOT}dist/sluice`;
 /** What a configuration can make sluice do; it never runs programs and never loads foreign code. */
 const PERMISSIONS: readonly string[] = ["--no-prompt", "--allow-net", "--allow-read", "--allow-write", "--allow-env"];
 
-/** Modules that only a path names (workers, pages): `deno compile` does not find them by itself. None so far. */
-export const INCLUDED: readonly string[] = [];
+/** Modules that only a path names (workers, pages): `deno compile` does not find them by itself. */
+export const INCLUDED: readonly string[] = ["lib/runtime/worker_main.ts"];
 
 export function compileArguments(output: string): string[] {
   const includes = INCLUDED.flatMap((path) => ["--include", path]);

@@ -1,10 +1,12 @@
 /** What `sluice explain` says of backends: by the configuration alone, and with the health of now. */
 
 import { loadConfig } from "../lib/config/load.ts";
+import type { HealthMachine } from "../lib/backend/health.ts";
 import type { FailureCode } from "../lib/backend/health_reason.ts";
 import { type ExplainedHealth, explainRequest, requestToExplain } from "../lib/plan/explain.ts";
 import type { Plan, UpstreamPlan } from "../lib/plan/types.ts";
 import { compile } from "../lib/plan/compile.ts";
+import { JudgedHealth } from "../lib/plan/health_source.ts";
 import { Resources } from "../lib/plan/resources.ts";
 import { Deadlines } from "../lib/transport/deadlines.ts";
 import { assertEquals, assertThrows } from "./support/assert.ts";
@@ -35,12 +37,22 @@ class Stage {
     const clock = { nowMs: () => START_MS, epochMs: () => START_EPOCH_MS };
     const deadlines = new Deadlines(clock.nowMs);
     const resources = new Resources({ clock, deadlines, onHealthChange: () => {} });
-    const context = { resources, generation: 1, running: new Set<string>(), stickySecret: "x", random: () => 0 };
+    const context = {
+      resources,
+      generation: 1,
+      health: new JudgedHealth(resources, new Set()),
+      stickySecret: "x",
+      random: () => 0,
+    };
     return new Stage(await compile(config, context));
   }
 
+  machine(position: number): HealthMachine {
+    return this.upstream.judged!.machines[position];
+  }
+
   fail(position: number, code: FailureCode, times: number): this {
-    const { machine } = this.upstream.backends[position];
+    const machine = this.machine(position);
     const ticket = machine.tryAdmit(this.nowMs);
     for (let i = 0; i < times; i++) machine.onTrafficFailure(code, this.nowMs, ticket);
     return this;
@@ -48,14 +60,14 @@ class Stage {
 
   wait(ms: number): this {
     this.nowMs += ms;
-    this.upstream.health.tick(this.nowMs);
+    this.upstream.judged!.group.tick(this.nowMs);
     return this;
   }
 
   /** The lines about the upstream. */
   lines(): readonly string[] {
     const health: ExplainedHealth = {
-      members: ({ health }) => health.snapshot(),
+      members: ({ judged }) => judged!.group.snapshot(),
       nowMs: this.nowMs,
       epochMs: START_EPOCH_MS + this.nowMs - START_MS,
     };
@@ -84,7 +96,7 @@ const CASES: readonly Case[] = [
     name: "probation, and its trial",
     play: (stage) => {
       stage.fail(0, "connect_refused", 5).fail(1, "connect_refused", 5).wait(5000);
-      stage.upstream.backends[1].machine.tryAdmit(stage.nowMs);
+      stage.machine(1).tryAdmit(stage.nowMs);
     },
     expected: [
       "b1 eligible for one trial request: in probation since 12:03:07",
@@ -94,8 +106,8 @@ const CASES: readonly Case[] = [
   {
     name: "drained and disabled",
     play: (stage) => {
-      stage.upstream.backends[0].machine.admin("drain", stage.nowMs);
-      stage.wait(60_000).upstream.backends[1].machine.admin("disable", stage.nowMs);
+      stage.machine(0).admin("drain", stage.nowMs);
+      stage.wait(60_000).machine(1).admin("disable", stage.nowMs);
     },
     expected: [
       "b1 skipped: draining since 12:03:02, by the operator",
@@ -131,8 +143,8 @@ const CASES: readonly Case[] = [
     name: "a ramp",
     keys: `slow_start = "20s"`,
     play: (stage) => {
-      stage.upstream.backends[0].machine.admin("drain", stage.nowMs);
-      stage.upstream.backends[0].machine.admin("enable", stage.nowMs);
+      stage.machine(0).admin("drain", stage.nowMs);
+      stage.machine(0).admin("enable", stage.nowMs);
       stage.wait(5000);
     },
     expected: ["b1 eligible, weight 1, ramping up since 12:03:02: 25 % of its share", "b2 eligible, weight 1"],

@@ -1,11 +1,13 @@
 /** A process of the bench: started with its output kept, ended for sure. */
 
+import { freePort } from "../../tests/support/scripted_backend.ts";
 import { LineLog } from "../../tests/support/line_log.ts";
 import { Watch } from "../../tests/support/waiting.ts";
+import type { Command, Launch } from "./contender.ts";
 
 const START_DEADLINE_MS = 15_000;
 const STOP_DEADLINE_MS = 5_000;
-const CONNECT_RETRY_MS = 20;
+const CONNECT_RETRY_MS = 5;
 
 /** Root of the repository. */
 export const ROOT = new URL("../../", import.meta.url).pathname;
@@ -21,44 +23,31 @@ export class BenchProcess {
   readonly pid: number;
   readonly #name: string;
   readonly #child: Deno.ChildProcess;
-  readonly #watch: Watch;
   readonly #logs: readonly [LineLog, LineLog];
   #hasExited: boolean;
 
-  constructor(name: string, args: readonly string[]) {
-    this.#name = name;
-    this.#child = new Deno.Command(name, {
+  constructor({ program, args, env = {} }: Command) {
+    this.#name = program;
+    this.#child = new Deno.Command(program, {
       args: [...args],
       cwd: ROOT,
-      env: { NO_COLOR: "1" },
+      env: { NO_COLOR: "1", ...env },
       stdin: "null",
       stdout: "piped",
       stderr: "piped",
     }).spawn();
     this.pid = this.#child.pid;
-    this.#watch = new Watch();
-    this.#logs = [new LineLog(this.#child.stdout, this.#watch), new LineLog(this.#child.stderr, this.#watch)];
+    const watch = new Watch();
+    this.#logs = [new LineLog(this.#child.stdout, watch), new LineLog(this.#child.stderr, watch)];
     this.#hasExited = false;
     running.add(this);
     this.#child.status.then(() => {
       this.#hasExited = true;
       running.delete(this);
-      this.#watch.notify();
     });
   }
 
-  /** @returns The address in the first line of JSON that says `"event": "listening"`. */
-  async waitForListening(): Promise<string> {
-    const find = () => this.#logs.flatMap(({ records }) => records).find(({ event }) => event === "listening")?.address;
-    await this.#watch.until(
-      () => find() !== undefined || this.#failIfExited(),
-      () => `${this.#name} to listen${this.#printed()}`,
-      START_DEADLINE_MS,
-    );
-    return String(find());
-  }
-
-  /** Resolves when `address` accepts connections: for programs that do not say when they do. */
+  /** Resolves when `address` accepts connections. */
   async waitForConnect(address: string): Promise<void> {
     const [hostname, port] = address.split(":");
     const end = Date.now() + START_DEADLINE_MS;
@@ -67,11 +56,15 @@ export class BenchProcess {
         (await Deno.connect({ hostname, port: Number(port) })).close();
         return;
       } catch (error) {
-        this.#failIfExited();
+        if (this.#hasExited) throw new Error(`${this.#name} exited at its start:\n${this.printed}`);
         if (Date.now() > end) throw new Error(`${this.#name} does not accept connections`, { cause: error });
       }
-      await new Promise((resolve) => setTimeout(resolve, CONNECT_RETRY_MS));
+      await delay(CONNECT_RETRY_MS);
     }
+  }
+
+  signal(signal: Deno.Signal): void {
+    this.#child.kill(signal);
   }
 
   /** SIGTERM; SIGKILL when that does not end it in time. */
@@ -83,14 +76,36 @@ export class BenchProcess {
     await Promise.all(this.#logs.map(({ ended }) => ended));
   }
 
-  #failIfExited(): false {
-    if (this.#hasExited) throw new Error(`${this.#name} exited at its start${this.#printed()}`);
-    return false;
+  get printed(): string {
+    return this.#logs.map(({ text }) => text).join("\n").trim();
   }
+}
 
-  #printed(): string {
-    return `:\n${this.#logs.map(({ text }) => text).join("\n")}`;
-  }
+/** Writes the files of a launch, and starts it. */
+export function launchProcess(launch: Launch, folder: string): BenchProcess {
+  writeFiles(launch, folder);
+  return new BenchProcess(launch);
+}
+
+export function writeFiles({ files = {} }: Launch, folder: string): void {
+  for (const [name, text] of Object.entries(files)) Deno.writeTextFileSync(`${folder}/${name}`, text);
+}
+
+/** @param name A file of `scripts/`. */
+export function denoScript(name: string, ...args: string[]): Launch {
+  return {
+    program: Deno.execPath(),
+    args: ["run", "-A", "--no-check", `${ROOT}bench/load/scripts/${name}`, ...args],
+  };
+}
+
+/** @returns Standard output. @throws {Error} When it does not exit with 0. */
+export async function output({ program, args, env = {} }: Command): Promise<string> {
+  const command = new Deno.Command(program, { args: [...args], env, stdout: "piped", stderr: "piped" });
+  const { code, stdout, stderr } = await command.output();
+  const printed = new TextDecoder().decode(stdout);
+  if (code !== 0) throw new Error(`${program} exited with ${code}: ${printed}${new TextDecoder().decode(stderr)}`);
+  return printed;
 }
 
 /** What a program prints about its version, or null when there is no such program. */
@@ -107,6 +122,9 @@ export async function programVersion(name: string, ...args: string[]): Promise<s
 
 /** An address that was free a moment ago, for programs that cannot choose one themselves. */
 export function freeAddress(): string {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return `127.0.0.1:${(listener.addr as Deno.NetAddr).port}`;
+  return `127.0.0.1:${freePort()}`;
+}
+
+export function delay(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
 }

@@ -1,70 +1,48 @@
-/** The load: wrk where it is installed, else a generator of our own, each in a process of its own. */
+/** The load: a program of its own. wrk, else scripts/closed_loop.ts; over TLS h2load. */
 
-import { programVersion, ROOT } from "./bench_process.ts";
+import { denoScript, output, programVersion } from "./bench_process.ts";
+import type { Scheme } from "./contender.ts";
+import { runH2load } from "./h2load.ts";
+import type { LoadResult } from "./load_result.ts";
+import type { Shape } from "./shapes.ts";
+import { runWrk } from "./wrk.ts";
 
 export interface Load {
   /** "127.0.0.1:PORT". */
   readonly address: string;
+  readonly scheme: Scheme;
+  readonly http2: boolean;
+  readonly shape: Shape;
   readonly seconds: number;
+  /** Each sends its next request when its response is whole. With HTTP/2: streams. */
   readonly connections: number;
+  /** A new connection for each request. */
+  readonly isFresh: boolean;
 }
 
-export interface LoadResult {
-  readonly requests: number;
-  readonly requestsPerSecond: number;
-  readonly p50Ms: number;
-  readonly p99Ms: number;
+export type Generator = (load: Load) => Promise<LoadResult>;
+
+export interface Generators {
+  /** Scheme to what makes the load over it; null when nothing installed can. */
+  readonly http: Generator;
+  readonly https: Generator | null;
+  /** Names and versions. */
+  readonly names: readonly string[];
 }
 
-export interface Generator {
-  /** With its version. */
-  readonly name: string;
-  /** @throws {Error} When any request failed or was not answered with 2xx. */
-  run(load: Load): Promise<LoadResult>;
-}
-
-const MS_PER_UNIT: Readonly<Record<string, number>> = { us: 0.001, ms: 1, s: 1000, m: 60_000 };
-
-export async function chooseGenerator(): Promise<Generator> {
-  const version = await programVersion("wrk", "-v");
-  if (version !== null) return { name: version.replace(/ Copyright.*/, ""), run: runWrk };
-  return { name: `bench/load/deno_generator.ts on Deno ${Deno.version.deno}`, run: runOwn };
-}
-
-async function runWrk({ address, seconds, connections }: Load): Promise<LoadResult> {
-  const args = ["-t1", `-c${connections}`, `-d${seconds}s`, "--latency", `http://${address}/`];
-  const printed = await output("wrk", args);
-  // wrk counts statuses from 400 on; that `/` is answered with 200 and not a redirect, the proof has shown.
-  if (/Non-2xx|Socket errors/.test(printed)) throw new Error(`Not every request succeeded:\n${printed}`);
+export async function chooseGenerators(): Promise<Generators> {
+  const wrk = await programVersion("wrk", "-v");
+  const h2load = await programVersion("h2load", "--version");
   return {
-    requests: Number(capture(printed, /(\d+) requests in/)),
-    requestsPerSecond: Number(capture(printed, /Requests\/sec:\s+([\d.]+)/)),
-    p50Ms: milliseconds(capture(printed, /^\s+50%\s+(\S+)/m)),
-    p99Ms: milliseconds(capture(printed, /^\s+99%\s+(\S+)/m)),
+    http: wrk === null ? runOwn : runWrk,
+    https: h2load === null ? null : runH2load,
+    names: [
+      wrk === null ? `scripts/closed_loop.ts on Deno ${Deno.version.deno}` : wrk.replace(/ Copyright.*/, ""),
+      ...(h2load === null ? [] : [h2load]),
+    ],
   };
 }
 
-async function runOwn({ address, seconds, connections }: Load): Promise<LoadResult> {
-  const script = `${ROOT}bench/load/deno_generator.ts`;
-  const args = ["run", "-A", "--no-check", script, address, String(seconds), String(connections)];
-  return JSON.parse(await output(Deno.execPath(), args));
-}
-
-async function output(program: string, args: string[]): Promise<string> {
-  const { code, stdout, stderr } = await new Deno.Command(program, { args, stdout: "piped", stderr: "piped" }).output();
-  const printed = new TextDecoder().decode(stdout);
-  if (code !== 0) throw new Error(`${program} exited with ${code}: ${printed}${new TextDecoder().decode(stderr)}`);
-  return printed;
-}
-
-function capture(text: string, pattern: RegExp): string {
-  const match = pattern.exec(text);
-  if (match === null) throw new Error(`No ${pattern} in the output of wrk:\n${text}`);
-  return match[1];
-}
-
-function milliseconds(text: string): number {
-  const match = /^([\d.]+)(us|ms|s|m)$/.exec(text);
-  if (match === null) throw new Error(`Cannot read the time "${text}"`);
-  return Number(match[1]) * MS_PER_UNIT[match[2]];
+async function runOwn(load: Load): Promise<LoadResult> {
+  return JSON.parse(await output(denoScript("closed_loop.ts", JSON.stringify(load))));
 }

@@ -1,94 +1,109 @@
-/** From samples to a report: medians with the raw values beside them, ratios, and what was not in our hands. */
+/** From results to a report: medians with the raw values beside them, ratios, and what was not in our hands. */
 
-import type { LoadResult } from "./generator.ts";
+import type { Results, Sample, WorkloadResults } from "./results.ts";
+import { median } from "./statistics.ts";
+import type { Column } from "./workload.ts";
 
-export interface Sample extends LoadResult {
-  readonly contender: string;
-  /** From 1. */
-  readonly round: number;
-  /** Of the proxy's processes, for each request. */
-  readonly cpuMicrosPerRequest: number;
-}
-
-export interface Conditions {
-  readonly commit: string;
-  readonly date: string;
-  readonly command: string;
-  readonly machine: string;
-  readonly loadAverage: string;
-  readonly backend: string;
-  readonly generator: string;
-  /** Contender → version. */
-  readonly versions: ReadonlyMap<string, string>;
-  readonly skipped: readonly string[];
-}
-
-/** Contenders that the others are compared with. */
+/** Contenders that the others are compared with, where the first column counts CPU. */
 const BASELINES = ["nginx", "fetch-proxy"];
-
-export function median(values: readonly number[]): number {
-  if (values.length === 0) throw new RangeError("Cannot take the median of nothing");
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
-}
-
-/** The tables, as Markdown. */
-export function resultTables(samples: readonly Sample[]): string {
-  const names = [...new Set(samples.map(({ contender }) => contender))].sort();
-  const baselines = BASELINES.filter((name) => names.includes(name));
-  const cpu = new Map(names.map((name) => [name, median(column(samples, name, "cpuMicrosPerRequest"))]));
-  const header = [
-    "contender",
-    "CPU µs / request",
-    ...baselines.map((name) => `CPU ÷ ${name}`),
-    "requests / s",
-    "p50 ms",
-  ];
-  const rows = names.map((name) => [
-    name,
-    cpu.get(name)!.toFixed(1),
-    ...baselines.map((baseline) => `${(cpu.get(name)! / cpu.get(baseline)!).toFixed(2)}`),
-    median(column(samples, name, "requestsPerSecond")).toFixed(0),
-    median(column(samples, name, "p50Ms")).toFixed(2),
-  ]);
-  const raw = names.map((name) => [
-    name,
-    column(samples, name, "cpuMicrosPerRequest").map((value) => value.toFixed(1)).join(" "),
-    column(samples, name, "requestsPerSecond").map((value) => value.toFixed(0)).join(" "),
-    column(samples, name, "p99Ms").map((value) => value.toFixed(1)).join(" "),
-  ]);
-  return [
-    "Medians; CPU is user and system time of the proxy's processes alone. Less is better.\n",
-    table(header, rows),
-    "\nRaw values, in order of the rounds:\n",
-    table(["contender", "CPU µs / request", "requests / s", "p99 ms"], raw),
-  ].join("\n");
-}
+/** Of what was wrong, characters. */
+const FAULT_SHOWN = 400;
 
 /** The whole file for bench/results. */
-export function reportText(samples: readonly Sample[], conditions: Conditions): string {
-  const { versions, skipped } = conditions;
+export function reportText({ conditions, workloads }: Results): string {
+  const { versions, skipped, generators } = conditions;
   return `# Load bench, ${conditions.date}, ${conditions.commit}
 
     ${conditions.command}
 
 - machine: ${conditions.machine}
 - load average before: ${conditions.loadAverage}
-- backend: ${conditions.backend}, 66-byte body
-- load: ${conditions.generator}
-${[...versions].map(([name, version]) => `- ${name}: ${version}`).join("\n")}
-${skipped.length === 0 ? "" : `- not installed, left out: ${skipped.join(", ")}\n`}
-${resultTables(samples)}
+- backend: ${conditions.backend}
+- load: ${generators.join("; ")}
+${list(versions)}${list(skipped, "left out, ")}
+Medians over the rounds; CPU is user and system time of all processes and threads of the proxy, and of nothing else.
+Contenders are in order of the first column; less is better there. A measurement in which one request failed, was not
+answered with 2xx, or was answered with a short body is void, and so is the contender's row.
 
-Not controlled: load, proxy and backend share the cores and nothing is pinned, so requests per second is a property of
-the three together; CPU frequency; neighbours on the machine. CPU time is counted by the kernel in steps of 10 ms.
-Requests are GET without a body, over loopback, plain HTTP/1.1, all alike.
+${workloads.map(workloadText).join("\n")}
+## What could not be controlled
+
+Load, proxy and backend share the cores and nothing is pinned, so requests per second and latencies are properties of
+the three together; so are CPU frequency and the neighbours on the machine. CPU time is counted in steps of 10 ms.
+Connections are opened within the measured time, over TLS with their handshakes. All is over loopback. Memory of several
+processes is added up, shared pages and all. "backend connections" are those opened during the measurement.
 `;
 }
 
-function column(samples: readonly Sample[], name: string, key: keyof Sample): number[] {
-  return samples.filter(({ contender }) => contender === name).map((sample) => Number(sample[key]));
+/** One section. */
+export function workloadText(results: WorkloadResults): string {
+  const { name, title, missing, columns } = results;
+  const heading = `## ${name}\n\n${title}\n`;
+  if (missing !== "") return `${heading}\nNot measured: ${missing}.\n`;
+  const rows = rowsOf(results);
+  const voided = voids(results);
+  const raw = rows.map(({ contender, samples }) => [contender, ...columns.map((column) => rawText(samples, column))]);
+  return [
+    heading,
+    table(["contender", ...header(rows, columns)], rows.map((row) => [row.contender, ...cells(row, rows, columns)])),
+    "",
+    ...(voided.length === 0 ? [] : [...voided.map((line) => `- void: ${line}`), ""]),
+    "Raw values, in order of the rounds:\n",
+    table(["contender", ...columns.map(({ label }) => label)], raw),
+    "",
+  ].join("\n");
+}
+
+export interface Row {
+  readonly contender: string;
+  readonly samples: readonly Sample[];
+  /** In order of the columns. */
+  readonly medians: readonly number[];
+}
+
+/** Of the contenders none of whose measurements is void, best first. */
+export function rowsOf({ samples, columns }: Pick<WorkloadResults, "samples" | "columns">): Row[] {
+  const names = [...new Set(samples.map(({ contender }) => contender))];
+  return names
+    .map((contender) => ({ contender, samples: samples.filter((sample) => sample.contender === contender) }))
+    .filter((row) => row.samples.every(({ fault }) => fault === ""))
+    .map((row) => ({ ...row, medians: columns.map(({ key }) => median(row.samples.map(({ values }) => values[key]))) }))
+    .sort((a, b) => a.medians[0] - b.medians[0]);
+}
+
+function voids({ samples }: WorkloadResults): string[] {
+  return samples.filter(({ fault }) => fault !== "")
+    .map(({ contender, round, fault }) =>
+      `${contender}, round ${round}: ${fault.replace(/\s+/g, " ").slice(0, FAULT_SHOWN)}`
+    );
+}
+
+function header(rows: readonly Row[], columns: readonly Column[]): string[] {
+  const [first, ...rest] = columns.map(({ label }) => label);
+  return [first, ...baselines(rows, columns).map(({ contender }) => `÷ ${contender}`), ...rest];
+}
+
+function cells({ medians }: Row, rows: readonly Row[], columns: readonly Column[]): string[] {
+  const ratios = baselines(rows, columns).map((row) => (medians[0] / row.medians[0]).toFixed(2));
+  const [first, ...rest] = medians.map((value, at) => valueText(value, columns[at]));
+  return [first, ...ratios, ...rest];
+}
+
+function baselines(rows: readonly Row[], columns: readonly Column[]): Row[] {
+  if (!columns[0].key.startsWith("cpu")) return [];
+  return BASELINES.flatMap((name) => rows.filter(({ contender }) => contender === name));
+}
+
+function rawText(samples: readonly Sample[], column: Column): string {
+  return samples.map(({ values }) => valueText(values[column.key], column)).join(" ");
+}
+
+function valueText(value: number, { digits }: Column): string {
+  return Number.isFinite(value) ? value.toFixed(digits) : "–";
+}
+
+function list(entries: Readonly<Record<string, string>>, prefix = ""): string {
+  return Object.entries(entries).map(([name, text]) => `- ${prefix}${name}: ${text}\n`).join("");
 }
 
 function table(header: readonly string[], rows: readonly (readonly string[])[]): string {

@@ -3,7 +3,9 @@
 import { ERROR_TRAITS, type ErrorCode } from "../base/errors.ts";
 
 /** `draining` and `disabled` are the operator's; neither takes new exchanges, and `disabled` is not probed either. */
-export type HealthState = "healthy" | "slow_start" | "open" | "probation" | "draining" | "disabled";
+export const HEALTH_STATES = ["healthy", "slow_start", "open", "probation", "draining", "disabled"] as const;
+
+export type HealthState = typeof HEALTH_STATES[number];
 
 /** `bad_status`: a response came whose status counts as a failure. */
 export type FailureCode = ErrorCode | "bad_status";

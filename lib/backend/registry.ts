@@ -6,7 +6,7 @@
  * not know what a resource is: pools live in a layer above.
  */
 
-import { type BackendTable, createBackendTable, SLOTS_MAX } from "../base/backend_table.ts";
+import { type BackendTable, SLOTS_MAX } from "../base/backend_table.ts";
 
 export interface RegistryEntry<Resource> {
   readonly identity: string;
@@ -55,13 +55,45 @@ export class Registry<Resource> {
 }
 
 /** Rows of the backend table: taken with a new backend, given back with it. */
-export class Slots {
-  readonly table: BackendTable = createBackendTable();
+export interface SlotSource {
+  readonly table: BackendTable;
+  /** @param identity Of the connection. @throws {RangeError} when all rows are taken. */
+  take(identity: string): number;
+  give(slot: number): void;
+}
+
+/** Rows as another thread has assigned them. */
+export class AssignedSlots implements SlotSource {
+  readonly table: BackendTable;
+  readonly #slots: Map<string, number> = new Map();
+
+  constructor(table: BackendTable) {
+    this.table = table;
+  }
+
+  assign(slots: Iterable<readonly [identity: string, slot: number]>): void {
+    for (const [identity, slot] of slots) this.#slots.set(identity, slot);
+  }
+
+  take(identity: string): number {
+    const slot = this.#slots.get(identity);
+    if (slot === undefined) throw new RangeError("Cannot use a backend that has no row");
+    return slot;
+  }
+
+  give(_slot: number): void {}
+}
+
+export class Slots implements SlotSource {
+  readonly table: BackendTable;
   readonly #free: number[] = [];
   #used = 0;
 
-  /** @throws {RangeError} when all rows are taken. */
-  take(): number {
+  constructor(table: BackendTable) {
+    this.table = table;
+  }
+
+  take(_identity: string): number {
     const slot = this.#free.pop() ?? this.#used++;
     if (slot >= SLOTS_MAX) throw new RangeError(`Cannot hold more than ${SLOTS_MAX} backends at once`);
     this.table.inFlight[slot] = 0;

@@ -17,14 +17,37 @@ export interface BackendTable {
   readonly latencyMs: Float64Array;
   /** When `latencyMs` was last written. */
   readonly latencyAtMs: Float64Array;
+  /** An exchange takes the backend. */
+  begin(slot: number): void;
+  /** It gives the backend back; once for each `begin`. */
+  end(slot: number): void;
 }
 
 /** @param slots 1 to `SLOTS_MAX`. */
 export function createBackendTable(slots: number = SLOTS_MAX): BackendTable {
-  return {
-    inFlight: new Int32Array(slots),
-    recent: new Float64Array(slots),
-    latencyMs: new Float64Array(slots),
-    latencyAtMs: new Float64Array(slots),
-  };
+  return new PrivateTable(slots);
+}
+
+/** For one thread. */
+class PrivateTable implements BackendTable {
+  readonly inFlight: Int32Array;
+  readonly recent: Float64Array;
+  readonly latencyMs: Float64Array;
+  readonly latencyAtMs: Float64Array;
+
+  constructor(slots: number) {
+    this.inFlight = new Int32Array(slots);
+    this.recent = new Float64Array(slots);
+    this.latencyMs = new Float64Array(slots);
+    this.latencyAtMs = new Float64Array(slots);
+  }
+
+  begin(slot: number): void {
+    this.inFlight[slot]++;
+    this.recent[slot]++;
+  }
+
+  end(slot: number): void {
+    this.inFlight[slot]--;
+  }
 }

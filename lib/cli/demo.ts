@@ -26,7 +26,7 @@ Starts three example backends on 127.0.0.1 (ports ${DEMO_PORTS.join(", ")}) and 
     try {
       for (const [index, port] of DEMO_PORTS.entries()) backends.push(startBackend(`b${index + 1}`, port));
       return await runProxy(path, (sluice) => {
-        const [first] = sluice.listeners;
+        const [first] = sluice.plane.listeners;
         console.error(welcome(first.address, path));
       });
     } finally {

@@ -3,6 +3,7 @@
 import { SYSTEM_CLOCK } from "../base/clock.ts";
 import { EventLog } from "../runtime/log.ts";
 import { Sluice } from "../runtime/sluice.ts";
+import { catchStrays } from "../runtime/strays.ts";
 import { type Command, CONFIG_OPTIONS, configPathOf } from "./command.ts";
 import { parseArguments, refuseMoreThan } from "./options.ts";
 
@@ -62,18 +63,4 @@ export async function runProxy(path: string, onStarted: (sluice: Sluice) => void
   } finally {
     for (const [signal, handler] of handlers) Deno.removeSignalListener(signal, handler);
   }
-}
-
-/** A promise that nobody waited for must not end a process that serves others: it is a bug, it is logged, it goes on. */
-function catchStrays(log: EventLog): void {
-  const report = (kind: string, error: unknown) =>
-    log.error("internal_error", { kind, message: String(error), stack: (error as Error | null)?.stack });
-  globalThis.addEventListener("unhandledrejection", (event) => {
-    event.preventDefault();
-    report("unhandled_rejection", event.reason);
-  });
-  globalThis.addEventListener("error", (event) => {
-    event.preventDefault();
-    report("uncaught_exception", event.error);
-  });
 }

@@ -14,6 +14,8 @@ export interface ListenerOptions {
   readonly core: ProxyCore;
   readonly config: ListenerConfig;
   readonly certificate: Certificate | null;
+  /** Other threads of ours listen on the same port (`SO_REUSEPORT`). */
+  readonly sharesPort: boolean;
   /** Told of what must never happen. */
   readonly onBug: (error: unknown) => void;
   /** It could not accept, and tries to listen again. Told once for the same reason. */

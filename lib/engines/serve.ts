@@ -36,6 +36,7 @@ const FAILED_MAX = 32;
 export class ServeListener implements EngineListener {
   readonly #core: ProxyCore;
   readonly #onBug: (error: unknown) => void;
+  readonly #sharesPort: boolean;
   #config: ListenerConfig;
   #certificate: Certificate | null;
   #facts: ServeListenerFacts;
@@ -68,7 +69,8 @@ export class ServeListener implements EngineListener {
       onFailed: options.onFailed,
       onRestored: options.onRestored,
     });
-    if (options.certificate !== null) assertPortFree(options.config);
+    this.#sharesPort = options.sharesPort;
+    if (options.certificate !== null && !options.sharesPort) assertPortFree(options.config);
     this.#server = this.#listen(options.config.address);
     this.#updateFacts();
   }
@@ -162,7 +164,7 @@ export class ServeListener implements EngineListener {
     const place = address.kind === "unix"
       ? { path: address.path }
       : cert === ""
-      ? { hostname: address.hostname, port: address.port }
+      ? { hostname: address.hostname, port: address.port, reusePort: this.#sharesPort }
       : { hostname: address.hostname, port: address.port, cert, key, reusePort: true };
     const server = serveOn(
       place,

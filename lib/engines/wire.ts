@@ -54,7 +54,7 @@ export class WireListener implements EngineListener {
     this.#config = config;
     this.#certificate = certificate;
     this.#facts = this.#factsOf(config);
-    if (certificate !== null) assertPortFree(config);
+    if (certificate !== null && !options.sharesPort) assertPortFree(config);
     this.#listener = this.#listen(config.address, certificate);
     this.#accept(this.#listener);
   }
@@ -115,7 +115,7 @@ export class WireListener implements EngineListener {
   #listen(address: ListenerConfig["address"], certificate: Certificate | null): Deno.Listener {
     if (address.kind === "unix") return Deno.listen({ transport: "unix", path: address.path }) as Deno.Listener;
     const { hostname, port } = address;
-    if (certificate === null) return Deno.listen({ hostname, port });
+    if (certificate === null) return Deno.listen({ hostname, port, reusePort: this.#options.sharesPort });
     const { cert, key } = certificate;
     return Deno.listenTls({ hostname, port, cert, key, alpnProtocols: ["http/1.1"], reusePort: true } as never);
   }

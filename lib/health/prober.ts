@@ -30,10 +30,10 @@ export class Prober {
   /** Begins with backends that are new, ends with those that are gone. */
   follow(plan: Plan): void {
     const wanted = new Set<HealthMachine>();
-    for (const { config, backends } of plan.upstreams.values()) {
+    for (const { config, judged } of plan.upstreams.values()) {
       const { health } = config;
-      if (health === null) continue;
-      for (const { machine, position } of backends) {
+      if (health === null || judged === null) continue;
+      for (const [position, machine] of judged.machines.entries()) {
         wanted.add(machine);
         if (this.#loops.has(machine)) continue;
         const backend = config.backends[position];

@@ -6,7 +6,6 @@
 
 import { CidrSet } from "../base/address.ts";
 import type { HealthMachine } from "../backend/health.ts";
-import { HealthGroup } from "../backend/health_group.ts";
 import type { RegistryEntry } from "../backend/registry.ts";
 import { ConfigError, type ConfigIssue } from "../config/issue.ts";
 import type { BackendConfig, Config, RouteConfig, StatusRange, UpstreamConfig } from "../config/types.ts";
@@ -24,14 +23,14 @@ import { RouteTable } from "../routing/route_table.ts";
 import { createSelector } from "../../strategies/factory.ts";
 import { hostOf } from "./backend_host.ts";
 import { type Affinity, HashAffinity, NoAffinity, StickyAffinity } from "./affinity.ts";
+import type { HealthSource } from "./health_source.ts";
 import type { Resources } from "./resources.ts";
-import type { ActionPlan, BackendPlan, BackendState, Plan, RoutePlan, UpstreamPlan } from "./types.ts";
+import type { ActionPlan, BackendPlan, BackendState, Judged, Plan, RoutePlan, UpstreamPlan } from "./types.ts";
 
 export interface CompileContext {
   readonly resources: Resources;
   readonly generation: number;
-  /** Names of upstreams that serve already: backends that are new in them may ramp up. */
-  readonly running: ReadonlySet<string>;
+  readonly health: HealthSource;
   /** For upstreams without a sticky secret of their own. */
   readonly stickySecret: string;
   /** Uniform in [0, 1). */
@@ -41,14 +40,13 @@ export interface CompileContext {
 /** @throws {ConfigError} for what only shows when it is put together: routes that tie, templates that don't fit. */
 export async function compile(config: Config, context: CompileContext): Promise<Plan> {
   const backends: RegistryEntry<BackendState>[] = [];
-  const machines: RegistryEntry<HealthMachine>[] = [];
-  const groups: HealthGroup[] = [];
+  const judged: Judged[] = [];
   try {
     const upstreams = new Map<string, UpstreamPlan>();
     for (const upstream of config.upstreams) {
       const affinity = await compileAffinity(upstream, context);
-      const plan = compileUpstream(upstream, affinity, { context, backends, machines });
-      groups.push(plan.health);
+      const plan = compileUpstream(upstream, affinity, { context, backends });
+      if (plan.judged !== null) judged.push(plan.judged);
       upstreams.set(upstream.name, plan);
     }
     return {
@@ -60,18 +58,18 @@ export async function compile(config: Config, context: CompileContext): Promise<
       trusted: new CidrSet(config.server.trustedProxies),
       forwarded: new ForwardedFields(config.server.forwarded),
       backends,
-      machines,
+      machines: context.health.machines,
     };
   } catch (error) {
-    for (const group of groups) group.close();
-    releaseAll(context.resources, backends, machines);
+    for (const { group } of judged) group.close();
+    releaseAll(context.resources, backends, context.health.machines);
     throw error;
   }
 }
 
 /** Gives back what a plan holds; for the end of its last exchange. */
 export function dispose(plan: Plan, resources: Resources): void {
-  for (const upstream of plan.upstreams.values()) upstream.health.close();
+  for (const upstream of plan.upstreams.values()) upstream.judged?.group.close();
   releaseAll(resources, plan.backends, plan.machines);
 }
 
@@ -87,34 +85,25 @@ function releaseAll(
 interface UpstreamParts {
   readonly context: CompileContext;
   readonly backends: RegistryEntry<BackendState>[];
-  readonly machines: RegistryEntry<HealthMachine>[];
 }
 
 function compileUpstream(upstream: UpstreamConfig, affinity: Affinity, parts: UpstreamParts): UpstreamPlan {
-  const { resources, running, random } = parts.context;
-  const isJoining = running.has(upstream.name);
+  const { resources, random } = parts.context;
+  const health = parts.context.health.healthOf(upstream);
   const backends = upstream.backends.map((backend, position): BackendPlan => {
     const state = resources.acquireBackend(upstream, backend);
     parts.backends.push(state);
-    const machine = resources.acquireMachine(upstream, backend, isJoining);
-    parts.machines.push(machine);
     const { slot, pool } = state.resource;
     return {
       name: backend.name,
       position,
       slot,
       pool,
-      machine: machine.resource,
+      health: health.backends[position],
       host: hostFor(upstream, backend),
       ownHost: hostOf(backend.address),
     };
   });
-  const members = upstream.backends.map((backend, position) => ({
-    machine: backends[position].machine,
-    weight: backend.weight,
-    backup: backend.backup,
-  }));
-  const health = new HealthGroup(members, upstream);
   const table = resources.slots.table;
   return {
     name: upstream.name,
@@ -126,14 +115,15 @@ function compileUpstream(upstream: UpstreamConfig, affinity: Affinity, parts: Up
       identities: upstream.backends.map((backend) => backend.url),
       slots: Int32Array.from(backends, (backend) => backend.slot),
       table,
-      eligible: health.eligible,
+      eligible: health.group.eligible,
       random,
       fallback: upstream.strategy === "sticky" ? upstream.sticky.fallback : upstream.hash.fallback,
     }),
     backends,
     table,
-    health,
-    maskWords: health.eligible.length,
+    health: health.group,
+    judged: health.judged,
+    maskWords: health.group.eligible.length,
     affinity,
     retry: compileRetry(upstream.retry),
     budget: new RetryBudget(upstream.retry.budget),

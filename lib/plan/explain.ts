@@ -3,6 +3,7 @@
  * `sluice explain` prints, from a plan that runs or from one compiled for the purpose.
  */
 
+import { invariant } from "../base/errors.ts";
 import type { HealthMemberSnapshot } from "../backend/health_group.ts";
 import type { HealthReason } from "../backend/health_reason.ts";
 import { explain, renderExplanation } from "../routing/explanation.ts";
@@ -86,7 +87,7 @@ function describeAction({ action }: RoutePlan, health: ExplainedHealth | null): 
 
 function describeUpstream(upstream: UpstreamPlan, health: ExplainedHealth | null): string[] {
   const { config, name } = upstream;
-  const members = health === null ? upstream.health.snapshot() : health.members(upstream);
+  const members = health === null ? judgedHere(upstream) : health.members(upstream);
   const time = (ms: number) => health === null ? "" : timeOf(ms - health.nowMs + health.epochMs);
   const hasPrimary = config.backends.some(({ backup }, position) => !backup && members[position].isEligible);
   const moment = health === null ? "" : `, health at ${time(health.nowMs)} UTC`;
@@ -101,6 +102,11 @@ function describeUpstream(upstream: UpstreamPlan, health: ExplainedHealth | null
     return `  ${backend.name} ${words} (${backend.url})`;
   });
   return [`upstream ${name}, strategy ${config.strategy}${moment}${panic}:`, ...lines];
+}
+
+function judgedHere({ name, judged }: UpstreamPlan): readonly HealthMemberSnapshot[] {
+  invariant(judged !== null, `health of ${name} is judged where it is explained`);
+  return judged.group.snapshot();
 }
 
 interface Circumstances {

@@ -9,7 +9,8 @@
 import type { Clock } from "../base/clock.ts";
 import { HealthMachine } from "../backend/health.ts";
 import type { HealthChange } from "../backend/health_reason.ts";
-import { Registry, type RegistryEntry, Slots } from "../backend/registry.ts";
+import { Registry, type RegistryEntry, Slots, type SlotSource } from "../backend/registry.ts";
+import { createBackendTable } from "../base/backend_table.ts";
 import type { BackendConfig, UpstreamConfig } from "../config/types.ts";
 import {
   CHUNK_HEAD_BYTES_MAX,
@@ -38,26 +39,32 @@ export interface ResourceParts {
   readonly deadlines: Deadlines;
   /** Told of each change of a backend's health, for the log. */
   readonly onHealthChange: (backend: string, change: HealthChange) => void;
+  /** Default: rows of a table of this thread's own. */
+  readonly slots?: SlotSource;
+  /** Told of each machine before a group is made of it, and when nobody needs it any more. */
+  readonly onMachine?: { made(machine: HealthMachine): void; gone(machine: HealthMachine): void };
 }
 
 export class Resources {
-  readonly slots: Slots = new Slots();
+  readonly slots: SlotSource;
   readonly backends: Registry<BackendState>;
   readonly machines: Registry<HealthMachine>;
   readonly #parts: ResourceParts;
 
   constructor(parts: ResourceParts) {
     this.#parts = parts;
+    this.slots = parts.slots ?? new Slots(createBackendTable());
     this.backends = new Registry((state) => {
       state.pool.close();
       this.slots.give(state.slot);
     });
-    this.machines = new Registry(() => {});
+    this.machines = new Registry((machine) => parts.onMachine?.gone(machine));
   }
 
   acquireBackend(upstream: UpstreamConfig, backend: BackendConfig): RegistryEntry<BackendState> {
     const settings = poolSettings(upstream, backend);
-    return this.backends.acquire(poolIdentity(upstream, backend), () => {
+    const identity = poolIdentity(upstream, backend);
+    return this.backends.acquire(identity, () => {
       const { clock, deadlines } = this.#parts;
       const options = { address: backend.address, tls: upstream.tls, timeoutMs: upstream.timeouts.connectMs };
       const pool = new Pool(`${upstream.name}/${backend.name}`, settings, {
@@ -65,7 +72,7 @@ export class Resources {
         nowMs: () => clock.nowMs(),
         dial: async () => new Connection(await dial(options), RESPONSE_BOUNDS, clock.nowMs()),
       });
-      return { slot: this.slots.take(), pool };
+      return { slot: this.slots.take(identity), pool };
     });
   }
 
@@ -76,11 +83,13 @@ export class Resources {
       const state = isJoining && slowStartMs > 0 ? "slow_start" : "healthy";
       const nowMs = this.#parts.clock.nowMs();
       const name = `${upstream.name}/${backend.name}`;
-      return new HealthMachine(
+      const machine = new HealthMachine(
         { health, circuit, slowStartMs },
         { nowMs, state },
         (change) => this.#parts.onHealthChange(name, change),
       );
+      this.#parts.onMachine?.made(machine);
+      return machine;
     });
   }
 
@@ -106,7 +115,7 @@ export function poolIdentity(upstream: UpstreamConfig, backend: BackendConfig): 
   return connectionIdentity(upstream, backend) + JSON.stringify(poolSettings(upstream, backend));
 }
 
-/** What a reload keeps a verdict by. */
+/** By it health machines are told apart: the connection, and the rules by which it is judged. */
 export function healthIdentity(upstream: UpstreamConfig, backend: BackendConfig): string {
   const { health, circuit, slowStartMs } = upstream;
   return connectionIdentity(upstream, backend) + JSON.stringify([health, circuit, slowStartMs]);

@@ -5,6 +5,7 @@
 import type { CidrSet } from "../base/address.ts";
 import type { BackendTable } from "../base/backend_table.ts";
 import type { HealthMachine } from "../backend/health.ts";
+import type { BackendHealth, GroupHealth } from "../backend/health_gate.ts";
 import type { HealthGroup } from "../backend/health_group.ts";
 import type { RegistryEntry } from "../backend/registry.ts";
 import type { Config, ListenerConfig, TimeoutsConfig, UpstreamConfig } from "../config/types.ts";
@@ -79,7 +80,10 @@ export interface UpstreamPlan {
   readonly selector: Selector;
   readonly backends: readonly BackendPlan[];
   readonly table: BackendTable;
-  readonly health: HealthGroup;
+  /** What exchanges ask. */
+  readonly health: GroupHealth;
+  /** Where health is judged: null in a worker thread, which only reads the verdict. */
+  readonly judged: Judged | null;
   /** Words of a position mask. */
   readonly maskWords: number;
   readonly affinity: Affinity;
@@ -91,12 +95,20 @@ export interface UpstreamPlan {
   readonly failureStatuses: Uint8Array;
 }
 
+/** The judging side of an upstream's health, for probes, waits and the admin side. */
+export interface Judged {
+  readonly group: HealthGroup;
+  /** One per position. */
+  readonly machines: readonly HealthMachine[];
+}
+
 export interface BackendPlan {
   readonly name: string;
   readonly position: number;
   readonly slot: number;
   readonly pool: Pool;
-  readonly machine: HealthMachine;
+  /** What exchanges ask and report to. */
+  readonly health: BackendHealth;
   /** What to send as `Host`; "": the client's. */
   readonly host: string;
   /** Its own name: for a client that sent no `Host`, as HTTP/1.0 may. */

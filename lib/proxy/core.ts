@@ -4,6 +4,7 @@
 
 import type { Clock } from "../base/clock.ts";
 import { type ErrorCode, ProxyError } from "../base/errors.ts";
+import { LiveList } from "../base/live_list.ts";
 import { saneRequestId } from "../observe/request_id.ts";
 import type { PlanHolder } from "../plan/holder.ts";
 import type { Plan } from "../plan/types.ts";
@@ -40,7 +41,7 @@ export class ProxyCore {
   readonly recorder: Recorder;
   readonly random: () => number;
   /** All that are under way. */
-  readonly exchanges: Set<Exchange> = new Set();
+  readonly exchanges: LiveList<Exchange> = new LiveList();
   readonly #nextRequestId: () => string;
 
   constructor(parts: ProxyCoreParts) {
@@ -64,6 +65,6 @@ export class ProxyCore {
 
   /** Ends all that is under way; for a shutdown whose patience is over. */
   cancelAll(): void {
-    for (const exchange of [...this.exchanges]) exchange.cancel(new ProxyError("shutting_down"));
+    for (const exchange of this.exchanges.snapshot()) exchange.cancel(new ProxyError("shutting_down"));
   }
 }

@@ -10,9 +10,11 @@
 import { isBackendFault } from "../backend/health_reason.ts";
 import type { ErrorCode } from "../base/errors.ts";
 import { ProxyError } from "../base/errors.ts";
+import type { Listed } from "../base/live_list.ts";
 import { BodyKind, type Framing } from "../http1/framing.ts";
 import type { BackendPlan, Plan, RoutePlan, UpstreamPlan } from "../plan/types.ts";
 import type { LivePlan } from "../plan/holder.ts";
+import type { RouteInput } from "../routing/types.ts";
 import type { Connection } from "../transport/connection.ts";
 import type { Timed } from "../transport/deadlines.ts";
 import type { Ticket } from "../transport/pool.ts";
@@ -31,7 +33,7 @@ const WATCH_CLIENT_AFTER_MS = 40;
 const NEVER = Infinity;
 const NO_FRAMING: Framing = { kind: BodyKind.none, length: -1, keepAlive: false };
 
-export class Exchange implements Timed, PickInput {
+export class Exchange implements Timed, Listed, PickInput, RouteInput {
   readonly core: ProxyCore;
   readonly request: ProxyRequest;
   readonly plan: Plan;
@@ -88,6 +90,7 @@ export class Exchange implements Timed, PickInput {
 
   deadlineMs: number;
   deadlineIndex = -1;
+  listIndex = -1;
   readonly #live: LivePlan;
   #isHolding = false;
   #ticket: Ticket | null = null;
@@ -128,6 +131,15 @@ export class Exchange implements Timed, PickInput {
 
   get cancelled(): ProxyError | null {
     return this.#cancelled;
+  }
+
+  // With `path`, `query` and `field`, what a route is looked up by.
+  get host(): string {
+    return this.request.authority;
+  }
+
+  get method(): string {
+    return this.request.method;
   }
 
   field(lowerName: string): string | null {
@@ -187,11 +199,12 @@ export class Exchange implements Timed, PickInput {
     if (this.#cancelled !== null) throw this.#cancelled;
   }
 
-  /** Waits in a pool's line. */
-  async waitFor(ticket: Ticket): Promise<Connection> {
+  /** Waits in a pool's line; then has its connection. */
+  async waitFor(ticket: Ticket): Promise<void> {
     this.#ticket = ticket;
     try {
-      return await ticket.connection;
+      this.connection = await ticket.connection;
+      this.sentAtMs = this.core.clock.nowMs();
     } finally {
       this.#ticket = null;
     }
@@ -225,8 +238,7 @@ export class Exchange implements Timed, PickInput {
     this.sentAtMs = -1;
     this.headAtMs = -1;
     this.attemptCode = "";
-    upstream.table.inFlight[backend.slot]++;
-    upstream.table.recent[backend.slot]++;
+    upstream.table.begin(backend.slot);
     this.#isHolding = true;
     this.core.recorder.attemptBegan(this);
   }
@@ -237,7 +249,7 @@ export class Exchange implements Timed, PickInput {
    * @param code Why the response did not come to its end.
    */
   endAttempt(code: ErrorCode | "" = ""): void {
-    const nowMs = this.core.clock.nowMs();
+    const nowMs = code === "" ? this.core.deadlines.recentMs : this.core.clock.nowMs();
     const connection = this.connection;
     if (connection !== null) {
       this.connection = null;
@@ -247,7 +259,7 @@ export class Exchange implements Timed, PickInput {
     if (!this.#isHolding) return;
     this.#isHolding = false;
     const upstream = this.upstream!;
-    upstream.table.inFlight[this.backend!.slot]--;
+    upstream.table.end(this.backend!.slot);
     if (this.admission !== 0) this.#reportEnd(code, nowMs);
     this.admission = 0;
     this.core.recorder.attemptEnded(this, code === "" ? this.attemptCode : code);
@@ -281,7 +293,7 @@ export class Exchange implements Timed, PickInput {
     this.isFinished = true;
     this.errorCode = code;
     this.core.deadlines.remove(this);
-    this.core.exchanges.delete(this);
+    this.core.exchanges.remove(this);
     if (code !== "") this.connection?.close();
     this.endAttempt(code);
     if (this.body !== null && !this.body.isEnded) this.request.cancelBody();
@@ -291,12 +303,12 @@ export class Exchange implements Timed, PickInput {
 
   /** A response that breaks off counts, even when a trial's good head was reported: the backend can't do it. */
   #reportEnd(code: ErrorCode | "", nowMs: number): void {
-    const { machine } = this.backend!;
+    const { health } = this.backend!;
     if (this.isAnswered && code !== "" && isBackendFault(code)) {
-      machine.onTrafficFailure(code, nowMs, this.admission);
+      health.onTrafficFailure(code, nowMs, this.admission);
     } else if (!this.isReported) {
-      if (this.isAnswered) machine.onTrafficSuccess(nowMs, this.admission);
-      else machine.releaseToken(this.admission);
+      if (this.isAnswered) health.onTrafficSuccess(nowMs, this.admission);
+      else health.releaseToken(this.admission);
     }
   }
 

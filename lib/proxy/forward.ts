@@ -7,11 +7,13 @@
 import { type ErrorCode, ProxyError } from "../base/errors.ts";
 import { LATENCY_DECAY_MS, observeLatency } from "../base/ewma.ts";
 import { FieldId } from "../base/field_names.ts";
+import type { Framing } from "../http1/framing.ts";
 import { parseConnection } from "../fields/hop_by_hop.ts";
 import type { BackendPlan, RoutePlan, UpstreamAction, UpstreamPlan } from "../plan/types.ts";
 import { retryAfterMs } from "../resilience/retry_after.ts";
 import { RETRY_VERDICTS, retryVerdict } from "../resilience/retry_policy.ts";
 import { Connection } from "../transport/connection.ts";
+import type { Ticket } from "../transport/pool.ts";
 import type { Matched } from "../routing/types.ts";
 import type { Exchange } from "./exchange.ts";
 import { FieldFilter, requestDrops } from "./field_filter.ts";
@@ -27,6 +29,9 @@ interface Course {
   readonly action: UpstreamAction;
   readonly filter: FieldFilter;
   readonly target: string;
+  lastFailure: ProxyError | null;
+  /** Before the next attempt. */
+  waitMs: number;
   /** Spent: a stale connection is replaced once, outside the count. */
   staleRetried: boolean;
   /** The next attempt goes to this backend, on a new connection. */
@@ -35,49 +40,74 @@ interface Course {
 }
 
 export async function forward(exchange: Exchange, matched: Matched<RoutePlan>, action: UpstreamAction): Promise<void> {
-  const { upstream } = action;
   const course = begin(exchange, matched, action);
-  let lastFailure: ProxyError | null = null;
   for (;;) {
-    exchange.throwIfCancelled();
-    const backend = readmitted(exchange, upstream, course.freshAt) ?? pick(exchange, upstream);
-    if (backend === null) throw lastFailure ?? new ProxyError("backend_unavailable");
-    let code: ErrorCode | "" = "";
+    const backend = nextBackend(exchange, course);
     let failure: ProxyError | null = null;
     try {
-      await attempt(exchange, backend, course);
-      if (upstream.retry.statuses[exchange.status] === 0) return;
+      // One attempt. It is written out here because an async function of its own would cost every request a promise, a
+      // turn of the microtask queue and half a kilobyte.
+      const got = borrow(exchange, backend, course);
+      if (!(got instanceof Connection)) await exchange.waitFor(got);
+      send(exchange, course);
+      const { request, connection } = exchange;
+      receive(exchange, course, await connection!.readHead(request.method, request));
+      if (action.upstream.retry.statuses[exchange.status] === 0) return;
     } catch (error) {
-      failure = lastFailure = toProxyError(error);
-      code = failure.code;
-      exchange.attemptCode = code;
-      report(exchange, backend, code);
+      failure = course.lastFailure = toProxyError(error);
+      exchange.attemptCode = failure.code;
+      report(exchange, backend, failure.code);
     }
-    const wasStale = isStale(exchange, code);
-    const verdict = judge(exchange, course, { code, wasStale });
-    if (verdict <= 0) {
-      if (failure === null) return;
-      throw exchange.cancelled ?? failure;
-    }
-    const waitMs = failure === null ? retryAfter(exchange) : 0;
-    // Without a wait: a bad answer that stops midway must not hold up the next attempt, nor the body that it will send
-    // again be read on.
-    if (failure !== null || !isDiscarded(exchange)) exchange.connection?.close();
-    exchange.endAttempt();
-    exchange.core.recorder.retried(exchange, code === "" ? `status_${exchange.status}` : code);
-    exchange.retries++;
-    course.freshAt = null;
-    if (verdict === RETRY_VERDICTS.yes_uncounted) {
-      course.staleRetried = true;
-      course.uncounted++;
-      course.freshAt = backend;
-      continue;
-    }
-    upstream.budget.tryTake(exchange.core.clock.nowMs());
-    markTried(exchange, upstream, backend.position);
-    const counted = exchange.attempts - course.uncounted;
-    await exchange.sleep(Math.max(waitMs, upstream.backoff.delayMs(counted, exchange.core.random())));
+    if (!turnBack(exchange, course, failure)) return;
+    if (course.waitMs > 0) await exchange.sleep(course.waitMs);
   }
+}
+
+/** @throws {ProxyError} when there is nobody to go to, or no need to any more. */
+function nextBackend(exchange: Exchange, course: Course): BackendPlan {
+  const { upstream } = course.action;
+  exchange.throwIfCancelled();
+  const backend = readmitted(exchange, upstream, course.freshAt) ?? pick(exchange, upstream);
+  if (backend === null) throw course.lastFailure ?? new ProxyError("backend_unavailable");
+  return backend;
+}
+
+/**
+ * Decides what follows an attempt that failed, or whose answer is not wanted, and clears it away for another one.
+ *
+ * @returns Whether there is another one, after `course.waitMs`; if not, the answer that is here stands.
+ * @throws {ProxyError} the failure, when there is no other attempt and no answer.
+ */
+function turnBack(exchange: Exchange, course: Course, failure: ProxyError | null): boolean {
+  const { upstream } = course.action;
+  const backend = exchange.backend!;
+  const code = failure === null ? "" : failure.code;
+  const wasStale = isStale(exchange, code);
+  const verdict = judge(exchange, course, { code, wasStale });
+  if (verdict <= 0) {
+    if (failure === null) return false;
+    throw exchange.cancelled ?? failure;
+  }
+  const waitMs = failure === null ? retryAfter(exchange) : 0;
+  // Without a wait: a bad answer that stops midway must not hold up the next attempt, nor the body that it will send
+  // again be read on.
+  if (failure !== null || !isDiscarded(exchange)) exchange.connection?.close();
+  exchange.endAttempt();
+  exchange.core.recorder.retried(exchange, code === "" ? `status_${exchange.status}` : code);
+  exchange.retries++;
+  course.freshAt = null;
+  course.waitMs = 0;
+  if (verdict === RETRY_VERDICTS.yes_uncounted) {
+    course.staleRetried = true;
+    course.uncounted++;
+    course.freshAt = backend;
+    return true;
+  }
+  upstream.budget.tryTake(exchange.core.clock.nowMs());
+  markTried(exchange, upstream, backend.position);
+  const counted = exchange.attempts - course.uncounted;
+  course.waitMs = Math.max(waitMs, upstream.backoff.delayMs(counted, exchange.core.random()));
+  return true;
 }
 
 function begin(exchange: Exchange, matched: Matched<RoutePlan>, action: UpstreamAction): Course {
@@ -107,13 +137,14 @@ function begin(exchange: Exchange, matched: Matched<RoutePlan>, action: Upstream
   const target = action.rewrite === null || request.target === "*"
     ? request.target
     : action.rewrite.apply(matched, exchange.query);
-  return { action, filter, target, staleRetried: false, freshAt: null, uncounted: 0 };
+  return { action, filter, target, lastFailure: null, waitMs: 0, staleRetried: false, freshAt: null, uncounted: 0 };
 }
 
 /** @returns Null when no backend is eligible. Else the admission is on the exchange. */
 function pick(exchange: Exchange, upstream: UpstreamPlan): BackendPlan | null {
-  exchange.nowMs = exchange.core.clock.nowMs();
-  let mayForget = exchange.attempts > 0;
+  const isAgain = exchange.attempts > 0;
+  if (isAgain) exchange.nowMs = exchange.core.clock.nowMs(); // the first pick comes in the turn of the request
+  let mayForget = isAgain;
   for (;;) {
     const position = upstream.selector.pick(exchange);
     if (position < 0) {
@@ -148,34 +179,46 @@ function markTried(exchange: Exchange, upstream: UpstreamPlan, position: number)
   exchange.tried[position >>> 5] |= 1 << (position & 31);
 }
 
-async function attempt(exchange: Exchange, backend: BackendPlan, course: Course): Promise<void> {
-  const { timeouts, upstream } = course.action;
-  const { request, core } = exchange;
-  exchange.beginAttempt(upstream, backend);
-  const got = backend.pool.acquire(core.clock.nowMs(), course.freshAt !== null);
-  const connection = got instanceof Connection ? got : await exchange.waitFor(got);
-  exchange.connection = connection;
+/** Begins an attempt. @returns The connection, which the exchange then has, or a place in the line for one. */
+function borrow(exchange: Exchange, backend: BackendPlan, course: Course): Connection | Ticket {
+  exchange.beginAttempt(course.action.upstream, backend);
+  const got = backend.pool.acquire(exchange.nowMs, course.freshAt !== null);
+  if (got instanceof Connection) {
+    exchange.connection = got;
+    exchange.sentAtMs = exchange.nowMs;
+  }
+  return got;
+}
+
+function send(exchange: Exchange, { action, target, filter }: Course): void {
+  const { timeouts } = action;
+  const { request, body } = exchange;
+  const backend = exchange.backend!;
+  const connection = exchange.connection!;
   exchange.throwIfCancelled();
   connection.beginExchange();
   const host = backend.host || request.authority || backend.ownHost;
-  encodeRequestHead(connection.out, exchange, { target: course.target, host, filter: course.filter });
-  const sentMs = exchange.sentAtMs = core.clock.nowMs();
-  exchange.expectDownload(exchange.body === null ? timeouts.responseMs : 0, "response_timeout");
-  if (exchange.body === null) {
-    await connection.write(connection.out.view());
-  } else {
-    exchange.isUploadDone = false;
-    exchange.idleMs = timeouts.idleMs;
-    upload(exchange, connection, exchange.body, {
-      clientMs: request.bodyTimeoutMs,
-      backendMs: timeouts.idleMs,
-      responseMs: timeouts.responseMs,
-    });
-  }
-  const framing = await connection.readHead(request.method, (head) => request.passInformational(head));
+  encodeRequestHead(connection.out, exchange, { target, host, filter });
+  exchange.expectDownload(body === null ? timeouts.responseMs : 0, "response_timeout");
+  if (body === null) return connection.send();
+  exchange.isUploadDone = false;
+  exchange.idleMs = timeouts.idleMs;
+  upload(exchange, connection, body, {
+    clientMs: request.bodyTimeoutMs,
+    backendMs: timeouts.idleMs,
+    responseMs: timeouts.responseMs,
+  });
+}
+
+/** The response head is here. @throws {ProxyError} */
+function receive(exchange: Exchange, { action }: Course, framing: Framing): void {
+  const { timeouts, upstream } = action;
+  const { health, slot } = exchange.backend!;
+  const connection = exchange.connection!;
   exchange.expectDownload(0, "response_idle_timeout");
-  const nowMs = exchange.headAtMs = core.clock.nowMs();
-  observeLatency(upstream.table, backend.slot, nowMs - sentMs, nowMs, LATENCY_DECAY_MS);
+  const nowMs = exchange.headAtMs = exchange.core.clock.nowMs();
+  exchange.core.deadlines.observe(nowMs);
+  observeLatency(upstream.table, slot, nowMs - exchange.sentAtMs, nowMs, LATENCY_DECAY_MS);
   exchange.status = connection.head.status;
   exchange.framing = framing;
   exchange.idleMs = timeouts.idleMs;
@@ -184,9 +227,9 @@ async function attempt(exchange: Exchange, backend: BackendPlan, course: Course)
   const isFailure = upstream.failureStatuses[exchange.status] === 1;
   exchange.isAnswered = !isFailure;
   // A success is reported when the body has ended. Not so where others wait for the verdict, or it would take too long.
-  if (!isFailure && exchange.status !== 101 && backend.machine.isInService) return;
-  if (isFailure) backend.machine.onTrafficFailure("bad_status", nowMs, exchange.admission);
-  else backend.machine.onTrafficSuccess(nowMs, exchange.admission);
+  if (!isFailure && exchange.status !== 101 && health.isInService) return;
+  if (isFailure) health.onTrafficFailure("bad_status", nowMs, exchange.admission);
+  else health.onTrafficSuccess(nowMs, exchange.admission);
   exchange.isReported = true;
 }
 
@@ -204,7 +247,7 @@ function report(exchange: Exchange, backend: BackendPlan, code: ErrorCode): void
   // A connection that had gone stale in the pool says nothing about the backend.
   if (isStale(exchange, code)) return;
   const nowMs = exchange.core.clock.nowMs();
-  backend.machine.onTrafficFailure(code, nowMs, exchange.admission);
+  backend.health.onTrafficFailure(code, nowMs, exchange.admission);
   exchange.isReported = true;
 }
 

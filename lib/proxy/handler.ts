@@ -16,7 +16,8 @@ import { redirectResponse } from "./local_response.ts";
 export async function handle(core: ProxyCore, request: ProxyRequest): Promise<Exchange> {
   const exchange = new Exchange(core, request, core.plans.current);
   try {
-    await dispatch(exchange);
+    const forwarded = dispatch(exchange);
+    if (forwarded !== null) await forwarded;
     // Cancelled in the turn in which its response head came: the connection is closed already.
     if (exchange.local === null) exchange.throwIfCancelled();
   } catch (error) {
@@ -33,21 +34,18 @@ export function refuse(core: ProxyCore, request: ProxyRequest, code: ErrorCode):
   return exchange;
 }
 
-async function dispatch(exchange: Exchange): Promise<void> {
-  const { request, plan } = exchange;
-  const matched = plan.routes.match({
-    host: request.authority,
-    path: exchange.path,
-    query: exchange.query,
-    method: request.method,
-    field: (name) => request.field(name),
-  });
-  if (matched === null) return exchange.failWith("route_not_found");
+/** @returns What to wait for; null when the response is there. */
+function dispatch(exchange: Exchange): Promise<void> | null {
+  const matched = exchange.plan.routes.match(exchange);
+  if (matched === null) {
+    exchange.failWith("route_not_found");
+    return null;
+  }
   const route = exchange.route = matched.route.value;
   const action = route.action;
   switch (action.kind) {
     case "upstream":
-      return await forward(exchange, matched, action);
+      return forward(exchange, matched, action);
     case "redirect":
       exchange.local = redirectResponse(action.status, action.to.apply(matched, exchange.query));
       break;
@@ -58,4 +56,5 @@ async function dispatch(exchange: Exchange): Promise<void> {
   const { status, fields, body } = exchange.local;
   exchange.local = { status, fields: route.responseEdits.apply(fields), body };
   exchange.finishLocal("");
+  return null;
 }

@@ -29,14 +29,17 @@ export interface AccessLogChange {
 export class AccessLog {
   readonly #clock: Clock;
   readonly #log: EventLog;
+  readonly #stdout: LineSink;
   #format: (entry: AccessEntry) => string = jsonLine;
   #queue: LineQueue | null = null;
   /** As configured; what `#queue` writes to. */
   #access = "off";
 
-  constructor({ clock, log }: { clock: Clock; log: EventLog }) {
+  /** @param stdout Where lines for stdout go: not every thread may write to it. */
+  constructor({ clock, log, stdout }: { clock: Clock; log: EventLog; stdout: LineSink }) {
     this.#clock = clock;
     this.#log = log;
+    this.#stdout = stdout;
   }
 
   /** @throws {AccessLogError} Nothing has changed then. */
@@ -76,7 +79,7 @@ export class AccessLog {
   }
 
   #open(access: string): LineQueue | null {
-    const sink = openSink(access);
+    const sink = openSink(access, this.#stdout);
     if (sink === null) return null;
     return new LineQueue(sink, {
       waitingMax: ACCESS_LOG_BUFFER_BYTES_MAX,
@@ -112,9 +115,11 @@ export class AccessLog {
   }
 }
 
-function openSink(access: string): LineSink | null {
+export const STDOUT: LineSink = { write: (bytes) => writeAll(Deno.stdout, bytes), close: () => {} };
+
+function openSink(access: string, stdout: LineSink): LineSink | null {
   if (access === "off") return null;
-  if (access === "stdout") return { write: (bytes) => writeAll(Deno.stdout, bytes), close: () => {} };
+  if (access === "stdout") return stdout;
   let file: Deno.FsFile;
   try {
     file = Deno.openSync(access, { append: true, create: true });

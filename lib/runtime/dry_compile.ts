@@ -4,6 +4,7 @@ import { SYSTEM_CLOCK } from "../base/clock.ts";
 import { createRandom } from "../base/random.ts";
 import type { Config } from "../config/types.ts";
 import { compile } from "../plan/compile.ts";
+import { JudgedHealth } from "../plan/health_source.ts";
 import { Resources } from "../plan/resources.ts";
 import type { Plan } from "../plan/types.ts";
 import { Deadlines } from "../transport/deadlines.ts";
@@ -15,7 +16,7 @@ export function dryCompile(config: Config): Promise<Plan> {
   return compile(config, {
     resources,
     generation: 1,
-    running: new Set(),
+    health: new JudgedHealth(resources, new Set()),
     stickySecret: "none: no cookie is made",
     random: createRandom(1),
   });

@@ -13,6 +13,7 @@ import { listenerPlace } from "../plan/listener_place.ts";
 import type { ProxyCore } from "../proxy/core.ts";
 import { probeSocket } from "../transport/dial.ts";
 import type { EventLog } from "./log.ts";
+import type { BoundListener } from "./plane.ts";
 
 /** A listener could not be opened; the message says which and why, for people. */
 export class ListenError extends Error {
@@ -20,31 +21,47 @@ export class ListenError extends Error {
 }
 
 export interface ListenerChange {
+  /** As they will be. */
+  readonly bound: readonly BoundListener[];
   commit(): void;
   undo(): void;
 }
 
+export interface ListenerSetOptions {
+  /** Other threads listen on the same ports. */
+  readonly sharesPorts: boolean;
+  /** Unix sockets can't be shared: whether this thread has them, and speaks of listeners for all. */
+  readonly isFirst: boolean;
+  /** Ports that were found for listeners on port 0, by `listenerPlace`. */
+  readonly ports: ReadonlyMap<string, number>;
+}
+
+const ALONE: ListenerSetOptions = { sharesPorts: false, isFirst: true, ports: new Map() };
+
 export class ListenerSet {
   readonly #core: ProxyCore;
   readonly #log: EventLog;
+  readonly #options: ListenerSetOptions;
   /** By `listenerPlace`. */
   readonly #open: Map<string, EngineListener> = new Map();
   readonly #closing: Set<Promise<void>> = new Set();
 
-  constructor(core: ProxyCore, log: EventLog) {
+  constructor(core: ProxyCore, log: EventLog, options: ListenerSetOptions = ALONE) {
     this.#core = core;
     this.#log = log;
+    this.#options = options;
   }
 
   /** In the order they were opened. */
-  *[Symbol.iterator](): IterableIterator<EngineListener> {
-    yield* this.#open.values();
+  get bound(): BoundListener[] {
+    return bindings(this.#open);
   }
 
   /** @throws {ListenError} Nothing has changed then. */
-  async prepare(configs: readonly ListenerConfig[]): Promise<ListenerChange> {
+  async prepare(all: readonly ListenerConfig[]): Promise<ListenerChange> {
+    const configs = this.#options.isFirst ? all : all.filter(({ address }) => address.kind === "tcp");
     const certificates = await Promise.all(configs.map(readCertificate));
-    const opened: EngineListener[] = [];
+    const opened = new Map<string, EngineListener>();
     const undo = () => opened.forEach((listener) => this.#close(listener));
     const kept: (() => Promise<void>)[] = [];
     try {
@@ -54,25 +71,27 @@ export class ListenerSet {
         const isSameKind = current?.config.engine === config.engine &&
           (current.certificate === null) === (certificate === null);
         if (current !== undefined && isSameKind) kept.push(() => this.#update(current, config, certificate));
-        else opened.push(await this.#openListener(config, certificate, current));
+        else opened.set(listenerPlace(config), await this.#openListener(config, certificate, current));
       }
     } catch (error) {
       undo();
       throw error;
     }
+    const wanted = new Set(configs.map(listenerPlace));
+    const staying = [...this.#open].filter(([place]) => wanted.has(place));
     return {
+      bound: bindings([...staying, ...opened]),
       undo,
       commit: () => {
-        const wanted = new Set(configs.map(listenerPlace));
         for (const [place, listener] of this.#open) {
           if (wanted.has(place)) continue;
           this.#open.delete(place);
-          this.#log.info("listener_closing", { listener: listener.config.name, address: listener.address });
+          this.#say("listener_closing", listener);
           this.#close(listener);
         }
-        for (const listener of opened) {
-          this.#open.set(listenerPlace(listener.config), listener);
-          this.#log.info("listening", { listener: listener.config.name, address: listener.address });
+        for (const [place, listener] of opened) {
+          this.#open.set(place, listener);
+          this.#say("listening", listener);
         }
         for (const update of kept) update();
       },
@@ -84,6 +103,10 @@ export class ListenerSet {
     for (const listener of this.#open.values()) this.#close(listener);
     this.#open.clear();
     await Promise.all(this.#closing);
+  }
+
+  #say(event: string, { config, address }: EngineListener): void {
+    if (this.#options.isFirst) this.#log.info(event, { listener: config.name, address });
   }
 
   #close(listener: EngineListener): void {
@@ -117,8 +140,9 @@ export class ListenerSet {
     try {
       return openListener({
         core: this.#core,
-        config,
+        config: withPort(config, this.#options.ports.get(listenerPlace(config))),
         certificate,
+        sharesPort: this.#options.sharesPorts,
         onBug: (error) => this.#log.error("internal_error", { message: String(error), stack: (error as Error)?.stack }),
         onFailed: (error) =>
           this.#log.error("listener_failed", { listener: config.name, message: (error as Error)?.message }),
@@ -129,6 +153,16 @@ export class ListenerSet {
       throw new ListenError(`Cannot listen on ${config.addressText}: ${reasonOf(error)}`, { cause: error });
     }
   }
+}
+
+function bindings(open: Iterable<readonly [string, EngineListener]>): BoundListener[] {
+  return [...open].map(([place, { config, address }]) => ({ place, name: config.name, address }));
+}
+
+/** Threads that share a port have to know which one the first of them was given. */
+function withPort(config: ListenerConfig, port: number | undefined): ListenerConfig {
+  if (config.address.kind !== "tcp" || port === undefined) return config;
+  return { ...config, address: { ...config.address, port } };
 }
 
 async function readCertificate(config: ListenerConfig): Promise<Certificate | null> {
@@ -163,7 +197,8 @@ async function removeDeadSocket(path: string): Promise<void> {
   }
 }
 
-function reasonOf(error: unknown): string {
+/** For people. */
+export function reasonOf(error: unknown): string {
   if (error instanceof Deno.errors.AddrInUse) return "the address is in use";
   if (error instanceof Deno.errors.PermissionDenied) return "permission denied (ports below 1024 need a privilege)";
   if (error instanceof Deno.errors.AddrNotAvailable) return "this machine does not have the address";

@@ -13,13 +13,14 @@ const encoder = new TextEncoder();
 
 export class EventLog {
   level: LogLevel;
-  readonly #write: (line: string) => void;
+  readonly #common: Readonly<Record<string, unknown>>;
   readonly #epochMs: () => number;
 
-  constructor(level: LogLevel, epochMs: () => number, write: (line: string) => void = writeToStderr) {
+  /** @param common Details of every line. */
+  constructor(level: LogLevel, epochMs: () => number, common: Readonly<Record<string, unknown>> = {}) {
     this.level = level;
+    this.#common = common;
     this.#epochMs = epochMs;
-    this.#write = write;
   }
 
   debug(event: string, details: Readonly<Record<string, unknown>> = {}): void {
@@ -40,7 +41,8 @@ export class EventLog {
 
   #log(level: LogLevel, event: string, details: Readonly<Record<string, unknown>>): void {
     if (RANK[level] < RANK[this.level]) return;
-    this.#write(JSON.stringify({ time: new Date(this.#epochMs()).toISOString(), level, event, ...details }) + "\n");
+    const time = new Date(this.#epochMs()).toISOString();
+    writeToStderr(JSON.stringify({ time, level, event, ...this.#common, ...details }) + "\n");
   }
 }
 

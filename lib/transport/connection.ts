@@ -1,7 +1,7 @@
 /**
  * One connection to a backend, as a byte pump with an HTTP/1.1 response decoder.
  *
- * One exchange at a time. The order of calls is: `write()` the request head, `readHead()`, then `readBody()` until null;
+ * One exchange at a time. The order of calls is: `send()` the request head, `readHead()`, then `readBody()` until null;
  * request bytes may go on being written meanwhile. When the response is complete `canReuse` says whether the pool may
  * keep it.
  *
@@ -15,6 +15,7 @@
 
 import { ByteWriter } from "../base/byte_writer.ts";
 import { type ErrorCode, ProxyError } from "../base/errors.ts";
+import type { Listed } from "../base/live_list.ts";
 import { type BodyBounds, BodyDecoder } from "../http1/body_decoder.ts";
 import { decodeResponseHead } from "../http1/decode_response.ts";
 import { BodyKind, type Framing, responseFraming } from "../http1/framing.ts";
@@ -30,12 +31,17 @@ const DETACH_BYTES_MIN = 16 * 1024;
 /** A backend may send early hints and progress, but not for ever. */
 const INFORMATIONAL_MAX = 16;
 
+/** Hears of the 1xx before a response. The head is valid during the call. */
+export interface InterimListener {
+  passInformational(head: Head): void;
+}
+
 export interface ResponseBounds {
   readonly head: HeadBounds;
   readonly body: BodyBounds;
 }
 
-export class Connection {
+export class Connection implements Listed {
   /** Where the owner of the exchange builds the request head; free to use from `acquire` to `release`. */
   readonly out: ByteWriter = new ByteWriter(2048);
   readonly head: Head = new Head();
@@ -43,12 +49,15 @@ export class Connection {
   /** Exchanges that were begun on it. */
   exchanges = 0;
   idleSinceMs: number;
+  listIndex = -1;
   /** Bytes read since `beginExchange()`; 0 when it dies means that the backend may not have seen the request at all. */
   bytesIn = 0;
   readonly #conn: Deno.Conn;
   readonly #bounds: ResponseBounds;
   readonly #decoder: BodyDecoder = new BodyDecoder("response");
   readonly #onParkedRead: () => void;
+  readonly #onSent: (written: number) => void;
+  readonly #onSendFailed: (error: unknown) => void;
   #onDead: ((connection: Connection) => void) | null = null;
   #buffer: Uint8Array<ArrayBuffer> = new Uint8Array(SMALL_BUFFER_BYTES);
   #start = 0;
@@ -56,6 +65,7 @@ export class Connection {
   #pending: Promise<number | null> | null = null;
   #abortError: ProxyError | null = null;
   #isClosed = false;
+  #isSending = false;
   #keepAlive = false;
 
   constructor(conn: Deno.Conn, bounds: ResponseBounds, nowMs: number) {
@@ -64,6 +74,8 @@ export class Connection {
     this.createdMs = nowMs;
     this.idleSinceMs = nowMs;
     this.#onParkedRead = () => this.#onDead?.(this);
+    this.#onSent = (written) => this.#sent(written);
+    this.#onSendFailed = (error) => this.abort(new ProxyError("connection_reset", "", error));
   }
 
   get isClosed(): boolean {
@@ -72,7 +84,7 @@ export class Connection {
 
   /** The response was read to its end, and nothing forbids another exchange. */
   get canReuse(): boolean {
-    return !this.#isClosed && this.#keepAlive && this.#decoder.done && this.#start === this.#end;
+    return !this.#isClosed && !this.#isSending && this.#keepAlive && this.#decoder.done && this.#start === this.#end;
   }
 
   get isBodyDone(): boolean {
@@ -109,6 +121,15 @@ export class Connection {
     this.#onDead = null;
   }
 
+  /**
+   * Writes what is in `out`, and is not waited for: the response is what tells how it went, so the one await of an
+   * exchange is the one for its head. `out` must stay as it is until then.
+   */
+  send(): void {
+    this.#isSending = true;
+    this.#conn.write(this.out.view()).then(this.#onSent, this.#onSendFailed);
+  }
+
   /** @throws {ProxyError} `connection_reset`, or the error given to `abort()`. */
   async write(bytes: Uint8Array): Promise<void> {
     try {
@@ -125,18 +146,24 @@ export class Connection {
    * @param method Of the request: a response to HEAD has no body.
    * @throws {ProxyError} `connection_reset` when the connection ends first, `response_*` when the head is bad.
    */
-  async readHead(method: string, onInformational: ((head: Head) => void) | null = null): Promise<Framing> {
+  async readHead(method: string, interim: InterimListener | null = null): Promise<Framing> {
     let informational = 0;
     for (;;) {
-      const used = decodeResponseHead(this.head, this.#buffer, this.#start, this.#end, this.#bounds.head);
+      const used = this.#start === this.#end ? 0 : this.#decodeHead();
       if (used === 0) {
-        if (await this.#fill() === 0) throw this.#failure("connection_reset");
+        let count: number | null;
+        try {
+          count = await this.#nextRead(); // and not `#fill()`: every exchange comes here, and a promise has its price
+        } catch (error) {
+          throw this.#failure("connection_reset", error);
+        }
+        if (this.#took(count) === 0) throw this.#failure("connection_reset");
         continue;
       }
       this.#start += used;
       if (this.head.status >= 200 || this.head.status === 101) break;
       if (++informational > INFORMATIONAL_MAX) throw new ProxyError("response_invalid", "Too many interim responses");
-      onInformational?.(this.head);
+      interim?.passInformational(this.head);
       this.head.reset();
     }
     const framing = responseFraming(method, this.head);
@@ -217,18 +244,24 @@ export class Connection {
 
   /** @returns Bytes read, 0 at the end. */
   async #fill(): Promise<number> {
-    let reading = this.#pending;
-    if (reading === null) {
-      this.#makeRoom();
-      reading = this.#conn.read(this.#buffer.subarray(this.#end));
-    }
-    this.#pending = null;
-    let count: number | null;
     try {
-      count = await reading;
+      return this.#took(await this.#nextRead());
     } catch (error) {
       throw this.#failure("connection_reset", error);
     }
+  }
+
+  /** The read that was left pending while the connection was parked, or a new one. */
+  #nextRead(): Promise<number | null> {
+    const pending = this.#pending;
+    this.#pending = null;
+    if (pending !== null) return pending;
+    this.#makeRoom();
+    return this.#conn.read(this.#end === 0 ? this.#buffer : this.#buffer.subarray(this.#end));
+  }
+
+  /** @returns Bytes that a read has brought, 0 at the end. */
+  #took(count: number | null): number {
     if (count === null) {
       if (this.#abortError !== null) throw this.#abortError;
       return 0;
@@ -236,6 +269,24 @@ export class Connection {
     this.#end += count;
     this.bytesIn += count;
     return count;
+  }
+
+  #decodeHead(): number {
+    return decodeResponseHead(this.head, this.#buffer, this.#start, this.#end, this.#bounds.head);
+  }
+
+  #sent(written: number): void {
+    if (written === this.out.length) this.#isSending = false;
+    else this.#sendRest(written);
+  }
+
+  async #sendRest(written: number): Promise<void> {
+    try {
+      await this.write(this.out.view().subarray(written));
+      this.#isSending = false;
+    } catch (error) {
+      this.#onSendFailed(error);
+    }
   }
 
   #makeRoom(): void {

@@ -43,6 +43,11 @@ export class Deadlines {
     this.#tickedMs = nowMs;
   }
 
+  /** A time that was read a moment ago, at most a tick: for what needs it no better. */
+  get recentMs(): number {
+    return this.#tickedMs;
+  }
+
   get size(): number {
     return this.#entries.length;
   }

@@ -14,6 +14,7 @@
  */
 
 import { ProxyError } from "../base/errors.ts";
+import { LiveList } from "../base/live_list.ts";
 import type { Connection } from "./connection.ts";
 import type { Deadlines, Timed } from "./deadlines.ts";
 
@@ -77,7 +78,7 @@ export class Pool {
   readonly #context: PoolContext;
   readonly #idle: Connection[] = [];
   readonly #tickets: Ticket[] = [];
-  readonly #active: Set<Connection> = new Set();
+  readonly #active: LiveList<Connection> = new LiveList();
   readonly #onDead: (connection: Connection) => void;
   #dialling = 0;
   #prewarmAfterMs = 0;
@@ -136,7 +137,7 @@ export class Pool {
 
   /** Takes a connection back, for the next in line, to be kept, or to be closed. Once per acquired connection. */
   release(connection: Connection, nowMs: number): void {
-    if (!this.#active.delete(connection)) return;
+    if (!this.#active.remove(connection)) return;
     if (this.#mayKeep(connection, nowMs)) {
       this.#offer(connection, nowMs);
     } else {
@@ -194,7 +195,7 @@ export class Pool {
   abort(error: ProxyError): void {
     this.close();
     this.#failAll(error);
-    for (const connection of [...this.#active]) connection.abort(error);
+    for (const connection of this.#active.snapshot()) connection.abort(error);
   }
 
   toString(): string {

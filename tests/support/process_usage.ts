@@ -13,9 +13,18 @@ export function cpuMicros(pid: number): number {
 
 /** Resident memory. */
 export function rssBytes(pid: number): number {
+  return memoryBytes(pid, "VmRSS");
+}
+
+/** The most resident memory that it has had. */
+export function peakRssBytes(pid: number): number {
+  return memoryBytes(pid, "VmHWM");
+}
+
+function memoryBytes(pid: number, name: "VmRSS" | "VmHWM"): number {
   const status = Deno.readTextFileSync(`/proc/${pid}/status`);
-  const match = /^VmRSS:\s+(\d+) kB$/m.exec(status);
-  if (match === null) throw new Error(`No VmRSS for process ${pid}`);
+  const match = new RegExp(`^${name}:\\s+(\\d+) kB$`, "m").exec(status);
+  if (match === null) throw new Error(`No ${name} for process ${pid}`);
   return Number(match[1]) * 1024;
 }
 

@@ -1,54 +1,96 @@
-/** sluice itself, once for each engine, as a user runs it; access log off, as for the others. */
+/** sluice itself, as a user runs it, access log off as for the others: both engines, pipelining, and feature switches. */
 
-import { cpuMicros } from "../../../tests/support/process_usage.ts";
-import { BenchProcess, ROOT } from "../bench_process.ts";
-import type { Contender, RunningContender, Setup } from "../contender.ts";
+import { ROOT } from "../bench_process.ts";
+import type { Contender, Launch, Setup } from "../contender.ts";
 
-export const sluiceServe: Contender = sluice("serve");
-export const sluiceWire: Contender = sluice("wire");
+export interface Variant {
+  readonly engine: "serve" | "wire";
+  /** Requests on one connection to the backend; 1: the default. */
+  readonly pipelining?: number;
+  /** Connections opened beforehand; 0: the default. */
+  readonly minIdle?: number;
+  /** Of `[features]`; absent: the default. */
+  readonly features?: Readonly<Record<string, boolean>>;
+}
 
-function sluice(engine: "serve" | "wire"): Contender {
+export const sluiceServe: Contender = sluice("sluice-serve", { engine: "serve" });
+export const sluiceWire: Contender = sluice("sluice-wire", { engine: "wire" });
+export const sluiceWire8: Contender = sluice("sluice-wire-8", { engine: "wire", pipelining: 8 });
+
+/** A configuration that this commit refuses makes it missing, with what the refusal says. */
+export function sluice(name: string, variant: Variant): Contender {
   return {
-    name: `sluice-${engine}`,
-    version() {
-      const isThere = [...Deno.readDirSync(ROOT)].some(({ name }) => name === "main.ts");
-      return Promise.resolve(isThere ? `sluice of this commit, engine "${engine}"` : null);
+    name,
+    http2: variant.engine === "serve",
+    reloads: true,
+    async availability() {
+      const refusal = await check(configuration(variant, PLAIN_SETUP));
+      if (refusal !== "") return { missing: `not supported by this commit: ${refusal}` };
+      return { version: `sluice of this commit, ${JSON.stringify(variant)}` };
     },
-    start: (setup) => start(engine, setup),
+    launch: (setup): Launch => ({
+      program: Deno.execPath(),
+      args: ["run", "-A", "--no-check", `${ROOT}main.ts`, "run", "--config", `${setup.folder}/config.toml`],
+      files: { "config.toml": configuration(variant, setup) },
+      reload: "by itself",
+    }),
   };
 }
 
-async function start(engine: string, { backend, folder, connections }: Setup): Promise<RunningContender> {
-  Deno.writeTextFileSync(
-    `${folder}/config.toml`,
-    `
-[[listeners]]
-name = "bench"
-address = "127.0.0.1:0"
-engine = "${engine}"
+/** Enough to have it checked. */
+const PLAIN_SETUP: Omit<Setup, "certificates" | "folder"> = {
+  address: "127.0.0.1:1",
+  downstream: "http",
+  upstream: "http",
+  backend: "127.0.0.1:2",
+  connections: 64,
+  generation: 0,
+};
 
-[upstreams.backend]
-backends = [{ url = "http://${backend}" }]
+function configuration(variant: Variant, setup: Omit<Setup, "folder" | "certificates"> & Partial<Setup>): string {
+  const { engine, pipelining = 1, minIdle = 0, features = {} } = variant;
+  const { address, downstream, upstream, backend, certificates, connections, generation } = setup;
+  return [
+    "[[listeners]]",
+    `address = "${address}"`,
+    `engine = "${engine}"`,
+    ...(downstream === "https" ? [`tls = { cert = "${certificates?.cert}", key = "${certificates?.key}" }`] : []),
+    "[upstreams.all]",
+    `backends = [{ url = "${upstream}://${backend}" }]`,
+    ...(upstream === "https" ? [`tls = { ca = "${certificates?.authority}", server_name = "localhost" }`] : []),
+    "[upstreams.all.pool]",
+    `max_connections = ${Math.max(256, connections)}`,
+    `max_idle = ${connections}`,
+    ...(pipelining === 1 ? [] : [`pipelining = ${pipelining}`]),
+    ...(minIdle === 0 ? [] : [`min_idle = ${minIdle}`]),
+    "[[routes]]",
+    'upstream = "all"',
+    ...(generation === 0 ? [] : [`response_headers = { set = { x-generation = "${generation}" } }`]),
+    "[log]",
+    'access = "off"',
+    ...(Object.keys(features).length === 0 ? [] : ["[features]"]),
+    ...Object.entries(features).map(([key, value]) => `${key} = ${value}`),
+    "",
+  ].join("\n");
+}
 
-[upstreams.backend.pool]
-max_connections = ${Math.max(256, connections)}
-max_idle = ${Math.max(64, connections)}
-
-[[routes]]
-name = "all"
-upstream = "backend"
-
-[log]
-access = "off"
-`,
-  );
-  const args = ["run", "-A", "--no-check", `${ROOT}main.ts`, "run", "--config", `${folder}/config.toml`];
-  const process = new BenchProcess(Deno.execPath(), args);
+/** @returns "", or the first problem that `sluice check` has with it. */
+async function check(text: string): Promise<string> {
+  const path = Deno.makeTempFileSync({ prefix: "sluice_bench_", suffix: ".toml" });
   try {
-    const address = await process.waitForListening();
-    return { address, cpuMicros: () => cpuMicros(process.pid), stop: () => process.stop() };
-  } catch (error) {
-    await process.stop();
-    throw error;
+    Deno.writeTextFileSync(path, text);
+    const args = ["run", "-A", "--no-check", `${ROOT}main.ts`, "check", path];
+    const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+      args,
+      env: { NO_COLOR: "1" },
+      stdout: "piped",
+      stderr: "piped",
+    }).output();
+    if (success) return "";
+    const decoder = new TextDecoder();
+    const printed = (decoder.decode(stderr) + decoder.decode(stdout)).trim().split("\n")[0];
+    return printed.replace(/^\S+\.toml:\d+: /, "");
+  } finally {
+    Deno.removeSync(path);
   }
 }

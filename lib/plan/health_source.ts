@@ -1,0 +1,100 @@
+/**
+ * Where a plan's health comes from: judged in this thread, or read from what another thread has judged.
+ */
+
+import type { HealthMachine } from "../backend/health.ts";
+import type { BackendHealth, GroupHealth } from "../backend/health_gate.ts";
+import { HealthGroup } from "../backend/health_group.ts";
+import type { GroupMemory } from "../backend/group_memory.ts";
+import type { ReportWriter } from "../backend/health_report.ts";
+import type { RegistryEntry } from "../backend/registry.ts";
+import { SharedGroup, SharedMachine } from "../backend/shared_health.ts";
+import type { SharedState } from "../backend/shared_state.ts";
+import type { UpstreamConfig } from "../config/types.ts";
+import { healthIdentity, type Resources } from "./resources.ts";
+import type { Judged } from "./types.ts";
+
+/** The health of one upstream. */
+export interface UpstreamHealth {
+  readonly group: GroupHealth;
+  /** One per position. */
+  readonly backends: readonly BackendHealth[];
+  readonly judged: Judged | null;
+}
+
+/** For one plan. */
+export interface HealthSource {
+  /** What has been acquired so far, to be given back with the plan. */
+  readonly machines: readonly RegistryEntry<HealthMachine>[];
+  /** To be called for each upstream, in their order. */
+  healthOf(upstream: UpstreamConfig): UpstreamHealth;
+}
+
+/** Machines and groups of this thread. */
+export class JudgedHealth implements HealthSource {
+  readonly machines: RegistryEntry<HealthMachine>[] = [];
+  readonly #resources: Resources;
+  readonly #running: ReadonlySet<string>;
+  readonly #memories: readonly GroupMemory[] | null;
+  #upstreams = 0;
+
+  /**
+   * @param running Upstreams that serve already: backends that are new in them may ramp up.
+   * @param memories Where groups write, one an upstream, for other threads to read; null: nobody else does.
+   */
+  constructor(resources: Resources, running: ReadonlySet<string>, memories: readonly GroupMemory[] | null = null) {
+    this.#resources = resources;
+    this.#running = running;
+    this.#memories = memories;
+  }
+
+  healthOf(upstream: UpstreamConfig): UpstreamHealth {
+    const isJoining = this.#running.has(upstream.name);
+    const machines = upstream.backends.map((backend) => {
+      const entry = this.#resources.acquireMachine(upstream, backend, isJoining);
+      this.machines.push(entry);
+      return entry.resource;
+    });
+    const members = upstream.backends.map(({ weight, backup }, position) => {
+      return { machine: machines[position], weight, backup };
+    });
+    const group = new HealthGroup(members, upstream, this.#memories?.[this.#upstreams++]);
+    return { group, backends: machines, judged: { group, machines } };
+  }
+}
+
+/** In a worker thread: rows by health identity and memories as the control thread gave them. */
+export class SharedHealth implements HealthSource {
+  readonly machines: readonly RegistryEntry<HealthMachine>[] = [];
+  readonly #state: SharedState;
+  readonly #writer: ReportWriter;
+  readonly #rows: ReadonlyMap<string, number>;
+  readonly #memories: readonly GroupMemory[];
+  #upstreams = 0;
+
+  constructor(
+    parts: {
+      state: SharedState;
+      writer: ReportWriter;
+      rows: ReadonlyMap<string, number>;
+      memories: readonly GroupMemory[];
+    },
+  ) {
+    this.#state = parts.state;
+    this.#writer = parts.writer;
+    this.#rows = parts.rows;
+    this.#memories = parts.memories;
+  }
+
+  healthOf(upstream: UpstreamConfig): UpstreamHealth {
+    const backends = upstream.backends.map((backend) =>
+      new SharedMachine({
+        columns: this.#state.health,
+        row: this.#rows.get(healthIdentity(upstream, backend))!,
+        writer: this.#writer,
+        slowStartMs: upstream.slowStartMs,
+      })
+    );
+    return { group: new SharedGroup(backends, this.#memories[this.#upstreams++]), backends, judged: null };
+  }
+}

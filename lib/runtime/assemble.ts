@@ -1,0 +1,95 @@
+/**
+ * Puts the running proxy together, with or without worker threads: who owns health, slots and plans, and what serves.
+ */
+
+import { HealthCourt } from "../backend/health_court.ts";
+import { describeReason, type HealthChange } from "../backend/health_reason.ts";
+import { Slots } from "../backend/registry.ts";
+import { createPlanMemory, groupMemories } from "../backend/group_memory.ts";
+import { createSharedState, sharedTable } from "../backend/shared_state.ts";
+import { createRandom } from "../base/random.ts";
+import type { LoadedConfig } from "../config/load.ts";
+import { compile, dispose } from "../plan/compile.ts";
+import { JudgedHealth } from "../plan/health_source.ts";
+import { PlanHolder } from "../plan/holder.ts";
+import { Resources } from "../plan/resources.ts";
+import type { Plan } from "../plan/types.ts";
+import { Deadlines } from "../transport/deadlines.ts";
+import { Fleet } from "./fleet.ts";
+import { LocalPlane } from "./local_plane.ts";
+import type { Plane } from "./plane.ts";
+import type { SluiceOptions } from "./sluice.ts";
+
+export interface Parts {
+  readonly plane: Plane;
+  readonly resources: Resources;
+  readonly random: () => number;
+  /** Where workers' reports are judged; null without workers. */
+  readonly court: HealthCourt | null;
+  /** Compiles beside the running plan. @throws {ConfigError} */
+  compile(loaded: LoadedConfig, running: Plan): Promise<Plan>;
+}
+
+/** @throws {ConfigError} Nothing is open yet when it returns. */
+export function assemble(options: SluiceOptions, loaded: LoadedConfig): Promise<Parts> {
+  return loaded.config.server.workers === 1 ? assembleAlone(options, loaded) : assembleFleet(options, loaded);
+}
+
+async function assembleAlone(options: SluiceOptions, loaded: LoadedConfig): Promise<Parts> {
+  const { clock, log, stickySecret } = options;
+  const random = createRandom(options.seed);
+  const deadlines = new Deadlines(() => clock.nowMs());
+  const onHealthChange = (backend: string, change: HealthChange) => logHealth(options, backend, change);
+  const resources = new Resources({ clock, deadlines, onHealthChange });
+  const compileFrom = ({ config }: LoadedConfig, generation: number, running: ReadonlySet<string>) => {
+    const health = new JudgedHealth(resources, running);
+    return compile(config, { resources, generation, health, stickySecret, random });
+  };
+  const plans = new PlanHolder(await compileFrom(loaded, 1, new Set()), (plan) => dispose(plan, resources));
+  return {
+    plane: new LocalPlane({ clock, log, deadlines, resources, plans, random }),
+    resources,
+    random,
+    court: null,
+    compile: (next, { generation, upstreams }) => compileFrom(next, generation + 1, new Set(upstreams.keys())),
+  };
+}
+
+async function assembleFleet(options: SluiceOptions, loaded: LoadedConfig): Promise<Parts> {
+  const { clock, stickySecret } = options;
+  const random = createRandom(options.seed);
+  const state = createSharedState(loaded.config.server.workers);
+  const court = new HealthCourt(state);
+  const resources = new Resources({
+    clock,
+    deadlines: new Deadlines(() => clock.nowMs()),
+    onHealthChange: (backend, change) => logHealth(options, backend, change),
+    slots: new Slots(sharedTable(state, 0)),
+    onMachine: { made: (machine) => court.admitMachine(machine), gone: (machine) => court.dismissMachine(machine) },
+  });
+  const memories = new WeakMap<Plan, SharedArrayBuffer>();
+  const compileFrom = async ({ config }: LoadedConfig, generation: number, running: ReadonlySet<string>) => {
+    const members = config.upstreams.map(({ backends }) => backends.length);
+    const memory = createPlanMemory(members);
+    const health = new JudgedHealth(resources, running, groupMemories(memory, members));
+    const plan = await compile(config, { resources, generation, health, stickySecret, random });
+    memories.set(plan, memory);
+    return plan;
+  };
+  const plans = new PlanHolder(await compileFrom(loaded, 1, new Set()), (plan) => dispose(plan, resources));
+  const plane = new Fleet({ options, state, court, plans, memoryOf: (plan) => memories.get(plan)! });
+  return {
+    plane,
+    resources,
+    random,
+    court,
+    compile: (next, { generation, upstreams }) => compileFrom(next, generation + 1, new Set(upstreams.keys())),
+  };
+}
+
+function logHealth({ log }: SluiceOptions, backend: string, change: HealthChange): void {
+  const details = { backend, from: change.from, to: change.to, reason: describeReason(change.reason) };
+  if (change.to === "open") {
+    log.warn("backend_health", { ...details, open_ms: Math.round(change.untilMs - change.atMs) });
+  } else log.info("backend_health", details);
+}

@@ -1,0 +1,125 @@
+/**
+ * One thread's serving side: core, listeners, pools and access log. The only one when there are no worker threads; else
+ * each worker has one.
+ */
+
+import type { Clock } from "../base/clock.ts";
+import type { LoadedConfig } from "../config/load.ts";
+import { createRequestIds } from "../observe/request_id.ts";
+import type { PlanHolder } from "../plan/holder.ts";
+import type { Resources } from "../plan/resources.ts";
+import type { Plan } from "../plan/types.ts";
+import { ProxyCore } from "../proxy/core.ts";
+import type { Deadlines } from "../transport/deadlines.ts";
+import { AccessLog, STDOUT } from "./access_log.ts";
+import type { LineSink } from "./line_queue.ts";
+import { ListenerSet, type ListenerSetOptions } from "./listener_set.ts";
+import type { EventLog } from "./log.ts";
+import type { BoundListener, Plane, PlaneChange } from "./plane.ts";
+import { Recorders } from "./recorders.ts";
+import { within } from "./within.ts";
+
+/** How often pools close what is old. */
+const SWEEP_MS = 1000;
+/** For the last answers ("shutting down") to reach their clients, and the access log. */
+const FAREWELL_MS = 500;
+
+export interface LocalPlaneParts {
+  readonly clock: Clock;
+  readonly log: EventLog;
+  readonly deadlines: Deadlines;
+  readonly resources: Resources;
+  readonly plans: PlanHolder;
+  readonly random: () => number;
+  readonly listeners?: ListenerSetOptions;
+  /** Where access lines for stdout go. */
+  readonly stdout?: LineSink;
+}
+
+export class LocalPlane implements Plane {
+  readonly core: ProxyCore;
+  readonly plans: PlanHolder;
+  readonly #log: EventLog;
+  readonly #deadlines: Deadlines;
+  readonly #resources: Resources;
+  readonly #accessLog: AccessLog;
+  readonly #listeners: ListenerSet;
+  readonly #sweeper: ReturnType<typeof setInterval>;
+
+  constructor(parts: LocalPlaneParts) {
+    const { clock, log, random } = parts;
+    this.plans = parts.plans;
+    this.#log = log;
+    this.#deadlines = parts.deadlines;
+    this.#resources = parts.resources;
+    this.#accessLog = new AccessLog({ clock, log, stdout: parts.stdout ?? STDOUT });
+    this.core = new ProxyCore({
+      clock,
+      plans: parts.plans,
+      deadlines: parts.deadlines,
+      recorder: new Recorders({ accessLog: this.#accessLog }),
+      nextRequestId: createRequestIds(random),
+      random,
+    });
+    this.#listeners = new ListenerSet(this.core, log, parts.listeners);
+    parts.deadlines.start();
+    this.#sweeper = setInterval(() => this.#resources.sweep(), SWEEP_MS);
+  }
+
+  get exchanges(): number {
+    return this.core.exchanges.size;
+  }
+
+  get listeners(): readonly BoundListener[] {
+    return this.#listeners.bound;
+  }
+
+  async prepare({ config }: LoadedConfig, plan: Plan): Promise<PlaneChange> {
+    const listeners = await this.#listeners.prepare(config.listeners);
+    let accessLog;
+    try {
+      accessLog = this.#accessLog.prepare(config.log);
+    } catch (error) {
+      listeners.undo();
+      throw error;
+    }
+    return {
+      listeners: listeners.bound,
+      commit: () => {
+        this.setLogLevel(config.log.level);
+        if (this.plans.current.plan !== plan) this.plans.swap(plan);
+        accessLog.commit();
+        listeners.commit();
+        this.#resources.keepIdleOnlyOf(plan);
+        this.#resources.sweep(); // opens what is to be kept warm
+      },
+      undo: () => {
+        accessLog.undo();
+        listeners.undo();
+      },
+    };
+  }
+
+  setLogLevel(level: LoadedConfig["config"]["log"]["level"]): void {
+    this.#log.level = level;
+  }
+
+  async shutdown(drainMs: number): Promise<number> {
+    const ended = Promise.all([this.#listeners.shutdown(), this.#idle()]);
+    await within(ended, drainMs);
+    const cut = this.exchanges;
+    if (cut > 0) {
+      this.core.cancelAll();
+      await within(ended, FAREWELL_MS);
+    }
+    clearInterval(this.#sweeper);
+    this.#deadlines.stop();
+    this.#resources.close();
+    await this.#accessLog.close();
+    return cut;
+  }
+
+  async #idle(): Promise<void> {
+    while (this.core.exchanges.size > 0) await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}

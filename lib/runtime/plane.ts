@@ -1,0 +1,42 @@
+/**
+ * What serves: listeners and everything behind them, in this thread (`LocalPlane`) or in several (`Fleet`). The control
+ * side (`sluice.ts`) loads, compiles, judges health and decides; it never touches an exchange.
+ */
+
+import type { LoadedConfig } from "../config/load.ts";
+import type { PlanHolder } from "../plan/holder.ts";
+import type { Plan } from "../plan/types.ts";
+
+/** One of two follows. `commit` cannot fail. */
+export interface PlaneChange {
+  /** As they will be. */
+  readonly listeners: readonly BoundListener[];
+  /** From now on new exchanges run on the new plan. */
+  commit(): void;
+  undo(): void;
+}
+
+export interface BoundListener {
+  /** What tells it from others; see `listenerPlace`. */
+  readonly place: string;
+  readonly name: string;
+  /** With the port that was found free where 0 was asked for. */
+  readonly address: string;
+}
+
+export interface Plane {
+  readonly plans: PlanHolder;
+  /** Exchanges under way. */
+  readonly exchanges: number;
+  /** In the order they were opened. */
+  readonly listeners: readonly BoundListener[];
+  /** @throws {ListenError} {@link AccessLogError} and the like: nothing has changed then. */
+  prepare(loaded: LoadedConfig, plan: Plan): Promise<PlaneChange>;
+  setLogLevel(level: LoadedConfig["config"]["log"]["level"]): void;
+  /**
+   * Accepts no more, lets what is under way end within `drainMs`, then ends it.
+   *
+   * @returns Exchanges that had to be cut off.
+   */
+  shutdown(drainMs: number): Promise<number>;
+}

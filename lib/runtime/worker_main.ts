@@ -1,0 +1,181 @@
+/**
+ * A worker thread: a `LocalPlane` that is told what to serve. It judges nothing and watches nothing; the control thread
+ * prepares it, commits and ends it.
+ */
+
+import { groupMemories } from "../backend/group_memory.ts";
+import { ReportWriter } from "../backend/health_report.ts";
+import { AssignedSlots } from "../backend/registry.ts";
+import { type SharedState, sharedStateOn, sharedTable, WorkerWord } from "../backend/shared_state.ts";
+import type { Clock } from "../base/clock.ts";
+import { createRandom } from "../base/random.ts";
+import { compile, dispose } from "../plan/compile.ts";
+import { SharedHealth } from "../plan/health_source.ts";
+import { PlanHolder } from "../plan/holder.ts";
+import { Resources } from "../plan/resources.ts";
+import type { Plan } from "../plan/types.ts";
+import { Deadlines } from "../transport/deadlines.ts";
+import type { LineSink } from "./line_queue.ts";
+import { LocalPlane } from "./local_plane.ts";
+import { EventLog } from "./log.ts";
+import type { PlaneChange } from "./plane.ts";
+import { problemsOf } from "./problems.ts";
+import { catchStrays } from "./strays.ts";
+import type { FromWorker, PlanMessage, ToWorker, WorkerSetup } from "./worker_messages.ts";
+
+/** How often the control thread sees that this one is alive, and what it has under way. */
+const HEARTBEAT_MS = 100;
+
+/** What `self` is here; the compiler knows only pages. */
+interface WorkerScope {
+  onmessage: ((event: MessageEvent<ToWorker>) => void) | null;
+  postMessage(message: FromWorker, transfer?: Transferable[]): void;
+}
+const scope = globalThis as unknown as WorkerScope;
+
+class WorkerThread {
+  readonly #setup: WorkerSetup;
+  readonly #state: SharedState;
+  readonly #clock: Clock;
+  readonly #log: EventLog;
+  readonly #random: () => number;
+  readonly #deadlines: Deadlines;
+  readonly #slots: AssignedSlots;
+  readonly #resources: Resources;
+  readonly #writer: ReportWriter;
+  readonly #stdout: MessageSink = new MessageSink();
+  readonly #ports: Map<string, number> = new Map();
+  #plane: LocalPlane | null = null;
+  #prepared: { readonly plan: Plan; readonly change: PlaneChange } | null = null;
+
+  constructor(setup: WorkerSetup) {
+    const offsetMs = performance.timeOrigin - setup.timeOriginMs;
+    this.#setup = setup;
+    this.#clock = { nowMs: () => performance.now() + offsetMs, epochMs: () => Date.now() };
+    this.#log = new EventLog("info", () => Date.now(), { worker: setup.id });
+    this.#random = createRandom(setup.seed);
+    this.#state = sharedStateOn(setup.shared, setup.workers);
+    this.#slots = new AssignedSlots(sharedTable(this.#state, setup.id));
+    this.#deadlines = new Deadlines(() => this.#clock.nowMs());
+    this.#writer = new ReportWriter(this.#state, setup.id, (report) => scope.postMessage({ kind: "report", report }));
+    this.#resources = new Resources({
+      clock: this.#clock,
+      deadlines: this.#deadlines,
+      slots: this.#slots,
+      onHealthChange: () => {}, // judged elsewhere
+    });
+    catchStrays(this.#log);
+    setInterval(() => this.#beat(), HEARTBEAT_MS);
+  }
+
+  async receive(message: Exclude<ToWorker, { kind: "setup" }>): Promise<void> {
+    switch (message.kind) {
+      case "prepare":
+        return await this.#prepare(message.plan);
+      case "commit":
+        return this.#commit();
+      case "undo":
+        return this.#undo();
+      case "log_level":
+        return this.#plane?.setLogLevel(message.level);
+      case "written":
+        return this.#stdout.written();
+      case "shutdown":
+        return scope.postMessage({ kind: "drained", cut: await this.#plane?.shutdown(message.drainMs) ?? 0 });
+    }
+  }
+
+  async #prepare(message: PlanMessage): Promise<void> {
+    const { generation } = message;
+    let plan: Plan | null = null;
+    try {
+      for (const [place, port] of message.ports) this.#ports.set(place, port);
+      plan = await this.#compile(message);
+      this.#plane ??= this.#createPlane(plan);
+      const change = await this.#plane.prepare(message.loaded, plan);
+      this.#prepared = { plan, change };
+      scope.postMessage({ kind: "prepared", generation, listeners: change.listeners });
+    } catch (error) {
+      if (plan !== null) dispose(plan, this.#resources);
+      scope.postMessage({ kind: "refused", generation, problems: problemsOf(error) });
+    }
+  }
+
+  #commit(): void {
+    const prepared = this.#prepared!;
+    this.#prepared = null;
+    prepared.change.commit();
+  }
+
+  #undo(): void {
+    const prepared = this.#prepared;
+    if (prepared === null) return; // it was this worker that refused
+    this.#prepared = null;
+    prepared.change.undo();
+    dispose(prepared.plan, this.#resources);
+  }
+
+  #compile({ loaded, generation, slots, rows, memory }: PlanMessage): Promise<Plan> {
+    const members = loaded.config.upstreams.map(({ backends }) => backends.length);
+    this.#slots.assign(slots);
+    return compile(loaded.config, {
+      resources: this.#resources,
+      generation,
+      health: new SharedHealth({
+        state: this.#state,
+        writer: this.#writer,
+        rows: new Map(rows),
+        memories: groupMemories(memory, members),
+      }),
+      stickySecret: this.#setup.stickySecret,
+      random: this.#random,
+    });
+  }
+
+  #createPlane(plan: Plan): LocalPlane {
+    const plans = new PlanHolder(plan, (freed) => {
+      dispose(freed, this.#resources);
+      scope.postMessage({ kind: "freed", generation: freed.generation });
+    });
+    return new LocalPlane({
+      clock: this.#clock,
+      log: this.#log,
+      deadlines: this.#deadlines,
+      resources: this.#resources,
+      plans,
+      random: this.#random,
+      listeners: { sharesPorts: true, isFirst: this.#setup.id === 1, ports: this.#ports },
+      stdout: this.#stdout,
+    });
+  }
+
+  #beat(): void {
+    const { header } = this.#state.parts[this.#setup.id - 1];
+    header[WorkerWord.exchanges] = this.#plane?.exchanges ?? 0;
+    Atomics.add(header, WorkerWord.heartbeat, 1);
+  }
+}
+
+/** Lines on their way to the control thread, one message at a time. */
+class MessageSink implements LineSink {
+  #written: (() => void) | null = null;
+
+  write(bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+    const written = Promise.withResolvers<void>();
+    this.#written = written.resolve;
+    scope.postMessage({ kind: "lines", bytes }, [bytes.buffer]);
+    return written.promise;
+  }
+
+  written(): void {
+    this.#written?.();
+  }
+
+  close(): void {}
+}
+
+let thread: WorkerThread | null = null;
+scope.onmessage = ({ data }) => {
+  if (data.kind === "setup") thread = new WorkerThread(data.setup);
+  else thread!.receive(data);
+};

@@ -1,0 +1,49 @@
+/** What the control thread and a worker say to each other. Plain data; health and numbers go through shared memory. */
+
+import type { HealthReport } from "../backend/health_report.ts";
+import type { LoadedConfig } from "../config/load.ts";
+import type { BoundListener } from "./plane.ts";
+
+/** A plan as a worker needs it to compile the same one. */
+export interface PlanMessage {
+  readonly loaded: LoadedConfig;
+  readonly generation: number;
+  /** By connection identity. */
+  readonly slots: ReadonlyArray<readonly [identity: string, slot: number]>;
+  /** By health identity. */
+  readonly rows: ReadonlyArray<readonly [identity: string, row: number]>;
+  /** Of the plan's groups. */
+  readonly memory: SharedArrayBuffer;
+  /** Ports that were found for listeners on port 0. */
+  readonly ports: ReadonlyArray<readonly [place: string, port: number]>;
+}
+
+export interface WorkerSetup {
+  readonly id: number;
+  readonly workers: number;
+  readonly shared: SharedArrayBuffer;
+  readonly seed: number;
+  readonly stickySecret: string;
+  /** `performance.timeOrigin` of the control thread, whose clock counts. */
+  readonly timeOriginMs: number;
+}
+
+export type ToWorker =
+  | { readonly kind: "setup"; readonly setup: WorkerSetup }
+  | { readonly kind: "prepare"; readonly plan: PlanMessage }
+  | { readonly kind: "commit"; readonly generation: number }
+  | { readonly kind: "undo"; readonly generation: number }
+  | { readonly kind: "log_level"; readonly level: LoadedConfig["config"]["log"]["level"] }
+  | { readonly kind: "written" }
+  | { readonly kind: "shutdown"; readonly drainMs: number };
+
+export type FromWorker =
+  | { readonly kind: "prepared"; readonly generation: number; readonly listeners: readonly BoundListener[] }
+  | { readonly kind: "refused"; readonly generation: number; readonly problems: readonly string[] }
+  /** The last exchange of an old plan has ended. */
+  | { readonly kind: "freed"; readonly generation: number }
+  /** Lines for stdout, which is the control thread's to write to. Answered by `written`. */
+  | { readonly kind: "lines"; readonly bytes: Uint8Array<ArrayBuffer> }
+  /** One that did not fit into the ring. */
+  | { readonly kind: "report"; readonly report: HealthReport }
+  | { readonly kind: "drained"; readonly cut: number };
