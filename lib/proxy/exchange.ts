@@ -58,6 +58,8 @@ export class Exchange implements Timed, Listed, PickInput, RouteInput {
   attemptAtMs = -1;
   sentAtMs = -1;
   headAtMs = -1;
+  /** When the last attempt, or the exchange, ended; written by the recorder. */
+  endedAtMs = -1;
   /** What the attempt failed with, for those who hear of its end. */
   attemptCode: ErrorCode | "" = "";
 

@@ -93,7 +93,7 @@ function turnBack(exchange: Exchange, course: Course, failure: ProxyError | null
   // again be read on.
   if (failure !== null || !isDiscarded(exchange)) exchange.connection?.close();
   exchange.endAttempt();
-  exchange.core.recorder.retried(exchange, code === "" ? `status_${exchange.status}` : code);
+  exchange.core.recorder.retried(exchange, code);
   exchange.retries++;
   course.freshAt = null;
   course.waitMs = 0;
