@@ -162,13 +162,19 @@ export class WireConnection implements WireBodySource, WireSink, Timed {
   async #serve(): Promise<void> {
     for (;;) {
       this.#beginRequest();
-      let request: WireRequest | null = null;
+      let request: WireRequest | null;
       try {
-        while (request === null) {
+        for (;;) {
           if (!this.#takesRequests()) return;
           request = this.#takeRequest();
           if (request !== null) break;
-          if (await this.#input.fill() === 0) return await this.#endedInHead();
+          let count: number | null;
+          try {
+            count = await this.#input.reading();
+          } catch (error) {
+            throw new ProxyError("client_gone", "", error);
+          }
+          if (this.#input.took(count) === 0) return await this.#endedInHead();
           if (this.#phase === "idle") this.#beginHead();
         }
       } catch (error) {
