@@ -26,6 +26,7 @@ export async function probe(url: string, timeoutMs: number = TIMEOUT_MS): Promis
     port: Number(port || 80),
     signal: timeout,
   });
+  timeout.throwIfAborted(); // between connecting and coming here: no event would follow
   const closing = () => connection[Symbol.dispose]();
   timeout.addEventListener("abort", closing);
   try {

@@ -5,7 +5,7 @@ import { ProxyError } from "../lib/base/errors.ts";
 import { Connection } from "../lib/transport/connection.ts";
 import { chunked, response } from "./support/backend_scripts.ts";
 import { toBytes, toText } from "./support/wire_bytes.ts";
-import { FakeConn, RESPONSE_BOUNDS } from "./transport_fakes.ts";
+import { FakeConn, GET, RESPONSE_BOUNDS } from "./transport_fakes.ts";
 
 interface Row {
   readonly name: string;
@@ -135,10 +135,43 @@ Deno.test("Connection.write() reports a broken connection", async () => {
   assertEquals((await assertRejects(() => connection.write(toBytes("a")), ProxyError)).code, "connection_reset");
 });
 
+Deno.test("Connection.send() goes on until everything is written", async () => {
+  const { conn, connection } = stage();
+  conn.writeMax = 3;
+  connection.beginExchange();
+  connection.out.ascii("0123456789");
+  connection.send();
+  conn.push(`${OK}Content-Length: 0\r\n\r\n`);
+  await connection.readHead(GET);
+  for (let turn = 0; turn < 20; turn++) await undefined;
+  assertEquals([conn.written, connection.canReuse as unknown], ["0123456789", true]);
+});
+
+Deno.test("Connection.send() that fails ends who waits for the head", async () => {
+  const { conn, connection } = stage();
+  conn.writeError = new Deno.errors.BrokenPipe("gone");
+  connection.beginExchange();
+  connection.out.ascii("GET / HTTP/1.1\r\n\r\n");
+  connection.send();
+  const error = await assertRejects(() => connection.readHead(GET), ProxyError);
+  assertEquals([error.code as string, connection.isClosed], ["connection_reset", true]);
+});
+
+Deno.test("Connection.send() that is not done when the response is leaves nothing to be used again", async () => {
+  const { conn, connection } = stage();
+  connection.beginExchange();
+  connection.out.ascii("GET / HTTP/1.1\r\n\r\n");
+  conn.write = () => new Promise(() => {});
+  connection.send();
+  conn.push(`${OK}Content-Length: 0\r\n\r\n`);
+  await connection.readHead(GET);
+  assertEquals([connection.isBodyDone, connection.canReuse], [true, false]);
+});
+
 Deno.test("Connection.abort() gives its error to who reads and who writes, and closes once", async () => {
   const { conn, connection } = stage();
   connection.beginExchange();
-  const reading = connection.readHead("GET");
+  const reading = connection.readHead(GET);
   connection.abort(new ProxyError("total_timeout"));
   connection.abort(new ProxyError("client_gone"));
   connection.close();
@@ -151,7 +184,7 @@ Deno.test("Connection.abort() in the middle of a body is no clean end, also wher
   const { conn, connection } = stage();
   connection.beginExchange();
   conn.push(`${OK}\r\nhe`);
-  await connection.readHead("GET");
+  await connection.readHead(GET);
   assertEquals(toText((await connection.readBody())!), "he");
   const reading = connection.readBody();
   connection.abort(new ProxyError("response_idle_timeout"));
@@ -206,7 +239,7 @@ Deno.test("Connection.own() makes a piece outlive the next read, small or large"
   const { conn, connection } = stage();
   connection.beginExchange();
   conn.push(toText(response(200, body)));
-  await connection.readHead("GET");
+  await connection.readHead(GET);
   const pieces: Uint8Array[] = [];
   for (let piece = await connection.readBody(); piece !== null; piece = await connection.readBody()) {
     pieces.push(connection.own(piece));
@@ -219,7 +252,7 @@ Deno.test("Connection.takeBody() gives what is here and never waits", async () =
   const { conn, connection } = stage();
   connection.beginExchange();
   conn.push(`${OK}Transfer-Encoding: chunked\r\n\r\n`);
-  await connection.readHead("GET");
+  await connection.readHead(GET);
   assertEquals(connection.takeBody(), undefined);
   conn.push(toText(chunked(toBytes("hello"))));
   assertEquals(toText((await connection.readBody())!), "he");
@@ -231,7 +264,7 @@ Deno.test("Connection.readRaw() gives bytes behind a 101 as they come, then null
   const { conn, connection } = stage();
   connection.beginExchange();
   conn.push("HTTP/1.1 101 X\r\nUpgrade: x\r\n\r\nfirst");
-  await connection.readHead("GET");
+  await connection.readHead(GET);
   assertEquals(toText((await connection.readRaw())!), "first");
   conn.push("second");
   assertEquals(toText((await connection.readRaw())!), "second");
@@ -246,7 +279,7 @@ function stage(): { conn: FakeConn; connection: Connection } {
 }
 
 async function readResponse(connection: Connection, method = "GET"): Promise<{ status: number; body: string }> {
-  await connection.readHead(method);
+  await connection.readHead({ ...GET, method });
   const { status } = connection.head;
   let body = "";
   for (let piece = await connection.readBody(); piece !== null; piece = await connection.readBody()) {

@@ -1,12 +1,15 @@
 /** The far side of a connection, under the control of a test. */
 
-import type { ResponseBounds } from "../lib/transport/connection.ts";
+import type { HeadReader, ResponseBounds } from "../lib/transport/connection.ts";
 import { toBytes, toText } from "./support/wire_bytes.ts";
 
 export const RESPONSE_BOUNDS: ResponseBounds = {
   head: { bytesMax: 64 * 1024, fieldsMax: 16, targetBytesMax: 0 },
   body: { chunkHeadBytesMax: 64, trailerBytesMax: 1024, trailerFieldsMax: 8 },
 };
+
+/** Whom a response is for. */
+export const GET: HeadReader = { method: "GET", passInformational() {} };
 
 /** A socket without a network. As with a real one, closing it ends a read that is under way. */
 export class FakeConn {

@@ -5,7 +5,7 @@ import { ProxyError } from "../lib/base/errors.ts";
 import { Connection } from "../lib/transport/connection.ts";
 import { Deadlines } from "../lib/transport/deadlines.ts";
 import { Pool, type PoolSettings, Ticket } from "../lib/transport/pool.ts";
-import { FakeConn, RESPONSE_BOUNDS } from "./transport_fakes.ts";
+import { FakeConn, GET, RESPONSE_BOUNDS } from "./transport_fakes.ts";
 
 const SETTINGS: PoolSettings = {
   connectionsMax: 2,
@@ -86,7 +86,7 @@ class Stage {
   /** Carries an exchange out, so that the connection is at a clean end, and gives it back. */
   async useAndRelease(connection: Connection): Promise<void> {
     connection.beginExchange();
-    const reading = connection.readHead("GET");
+    const reading = connection.readHead(GET);
     this.#connOf.get(connection)!.push("HTTP/1.1 204 No Content\r\n\r\n");
     await reading;
     this.pool.release(connection, this.nowMs);
@@ -367,7 +367,7 @@ Deno.test("Pool.close() fails who waits once nothing is active any more", async 
 Deno.test("Pool.abort() fails who waits and ends what is in use", async () => {
   const stage = new Stage({ connectionsMax: 1 });
   const connection = await stage.open();
-  const reading = connection.readHead("GET");
+  const reading = connection.readHead(GET);
   const ticket = stage.ticket();
   stage.pool.abort(new ProxyError("shutting_down"));
   assertEquals(await codeOf(ticket), "shutting_down");

@@ -106,3 +106,7 @@ export class ProxyError extends Error {
 export function invariant(condition: unknown, claim: string): asserts condition {
   if (!condition) throw new Error(`Broken invariant: ${claim}`);
 }
+
+export function toProxyError(error: unknown): ProxyError {
+  return error instanceof ProxyError ? error : new ProxyError("internal_error", String(error), error);
+}

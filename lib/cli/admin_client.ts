@@ -150,7 +150,7 @@ async function exchange(
   method: string,
 ): Promise<AdminResponse> {
   for (const piece of pieces) await connection.write(piece);
-  await connection.readHead(method);
+  await connection.readHead({ method, passInformational: () => {} });
   const { status } = connection.head;
   const decoder = new TextDecoder();
   let text = "";

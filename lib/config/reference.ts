@@ -9,7 +9,7 @@ import { UNSUPPORTED } from "./unsupported.ts";
 
 const INTRODUCTION = `# Configuration
 
-<!-- Made by \`sluice schema --markdown\` from lib/config/schema.ts and defaults.ts; do not edit. -->
+<!-- Made from lib/config/schema.ts and defaults.ts by \`deno task docs\`; do not edit. -->
 
 One TOML file. \`sluice check\` reports every problem in it at once, with file and line; \`sluice check --effective\` prints
 every value with where it came from; \`sluice schema\` prints a JSON schema for editors. Saving the file reloads it.

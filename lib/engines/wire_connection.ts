@@ -18,8 +18,14 @@ import { closeQuietly } from "../transport/dial.ts";
 import type { Timed } from "../transport/deadlines.ts";
 import type { WireListenerFacts } from "./wire_listener_facts.ts";
 import { WireInput } from "./wire_input.ts";
-import { UnreadableRequest, type WireBodySource, WireRequest } from "./wire_request.ts";
-import { type WireSink, writeInformational, writeResponse, writeSwitchingProtocols } from "./wire_response.ts";
+import { UnreadableRequest, type WireBodySource, type WirePeer, WireRequest } from "./wire_request.ts";
+import {
+  beginResponse,
+  type WireSink,
+  writeInformational,
+  writeRest,
+  writeSwitchingProtocols,
+} from "./wire_response.ts";
 import { runTunnel } from "./wire_tunnel.ts";
 
 /** A refused body is read off up to here, so that the refusal is not lost to a reset (RFC 9112 §9.6). */
@@ -40,7 +46,9 @@ export class WireConnection implements WireBodySource, WireSink, Timed {
   readonly #decoder: BodyDecoder = new BodyDecoder("request");
   readonly #input: WireInput;
   #exchange: Exchange | null = null;
-  #informational: Promise<void> = Promise.resolve();
+  /** The writes of 1xx heads; null when there are none. */
+  #informational: Promise<void> | null = null;
+  readonly #peer: WirePeer;
   /** Of the exchange under way, once it wants to know. */
   #onGone: (() => void) | null = null;
   #bodyBytes = 0;
@@ -57,13 +65,16 @@ export class WireConnection implements WireBodySource, WireSink, Timed {
     this.#facts = facts;
     this.#input = new WireInput(conn);
     this.peerIp = peerIp;
+    const { isSecure, limits } = facts;
+    const { bodyTimeoutMs, bodyBytesMax } = limits;
+    this.#peer = { peerIp, isSecure, bodyTimeoutMs, bodyBytesMax };
   }
 
   /** Serves until the connection ends. Never rejects. */
   async run(): Promise<void> {
     this.#core.deadlines.add(this);
     try {
-      while (await this.#serveOne());
+      await this.#serve();
       await this.#refusal;
     } catch (error) {
       if (!(error instanceof ProxyError)) this.#facts.onBug(error);
@@ -96,10 +107,10 @@ export class WireConnection implements WireBodySource, WireSink, Timed {
     this.close();
   }
 
-  async flush(): Promise<void> {
+  flush(): Promise<void> {
     const bytes = this.out.view();
-    await this.write(bytes);
-    this.out.reset();
+    this.out.reset(); // nobody writes to it until this is out
+    return this.write(bytes);
   }
 
   async write(bytes: Uint8Array): Promise<void> {
@@ -134,7 +145,8 @@ export class WireConnection implements WireBodySource, WireSink, Timed {
   passInformational(head: Head): void {
     const out = new ByteWriter(256);
     writeInformational(out, head);
-    this.#informational = this.#informational.then(() => this.write(out.view())).catch(() => {});
+    const before = this.#informational ?? Promise.resolve();
+    this.#informational = before.then(() => this.write(out.view())).catch(() => {});
   }
 
   watchClient(onGone: () => void): void {
@@ -146,66 +158,90 @@ export class WireConnection implements WireBodySource, WireSink, Timed {
     if (this.#onGone !== null && this.#decoder.done) this.#input.watch(this.#head, this.#onGone);
   }
 
-  /** @returns Whether there may be another one. */
-  async #serveOne(): Promise<boolean> {
-    if (!(await this.#readHead())) return false;
-    let request: WireRequest;
-    try {
-      request = new WireRequest(this.#head, this, this.#peer());
-    } catch (error) {
-      return await this.#refuse(error);
-    }
-    const { kind, length } = request.framing;
-    this.#bodyBytes = 0;
-    this.#onGone = null;
-    this.#decoder.begin(kind, length, BODY_BOUNDS);
-    const exchange = await handle(this.#core, request);
-    this.#exchange = exchange.isFinished ? null : exchange;
-    await this.#informational;
-    if (exchange.local === null) exchange.throwIfCancelled(); // meanwhile; there is no response any more
-    if (exchange.local === null && exchange.status === 101) return await this.#tunnel(exchange);
-    // Read over where no attempt has begun to read it: a short one costs the client no connection then.
-    if (exchange.local !== null && exchange.body === null) this.#input.skipBody(this.#decoder);
-    const isBodyRead = this.#decoder.done;
-    const keepAlive = isBodyRead && request.framing.keepAlive && !this.#isDraining && !this.#input.isEnded;
-    try {
-      const persists = await writeResponse(this, exchange, { request, keepAlive });
-      this.#exchange = null;
-      if (persists) return true;
-    } catch (error) {
-      exchange.cancel(error instanceof ProxyError ? error : new ProxyError("internal_error"));
-      this.#exchange = null;
-      throw error;
-    }
-    if (!isBodyRead || !this.#input.isEnded) await this.#linger();
-    return false;
-  }
-
-  /** @returns Whether there is one; false when the client has ended between two requests. */
-  async #readHead(): Promise<boolean> {
-    const { limits } = this.#facts;
-    const head = this.#head;
-    const input = this.#input;
-    head.reset();
-    input.compact();
-    this.#phase = input.isEmpty ? "idle" : "head";
-    this.#expect(this.#phase === "idle" ? limits.idleTimeoutMs : limits.headTimeoutMs);
+  /** One request after the other, until no more may come. One function, because each `async` one has its price. */
+  async #serve(): Promise<void> {
     for (;;) {
-      if (!this.#takesRequests()) return false;
+      this.#beginRequest();
+      let request: WireRequest | null;
       try {
-        if (input.takeHead(head, this.#facts.bounds)) break;
+        for (;;) {
+          if (!this.#takesRequests()) return;
+          request = this.#takeRequest();
+          if (request !== null) break;
+          let count: number | null;
+          try {
+            count = await this.#input.reading();
+          } catch (error) {
+            throw new ProxyError("client_gone", "", error);
+          }
+          if (this.#input.took(count) === 0) return await this.#endedInHead();
+          if (this.#phase === "idle") this.#beginHead();
+        }
       } catch (error) {
         return await this.#refuse(error);
       }
-      if (await input.fill() === 0) return await this.#endedInHead();
-      if (this.#phase === "idle") {
-        this.#phase = "head";
-        this.#expect(limits.headTimeoutMs);
+      const exchange = await handle(this.#core, request);
+      this.#exchange = exchange.isFinished ? null : exchange;
+      if (this.#informational !== null) await this.#informational;
+      if (exchange.local === null) {
+        exchange.throwIfCancelled(); // meanwhile; there is no response any more
+        if (exchange.status === 101) return await this.#tunnel(exchange);
       }
+      const isBodyRead = this.#isBodyRead(exchange);
+      const keepAlive = isBodyRead && request.framing.keepAlive && !this.#isDraining && !this.#input.isEnded;
+      let persists: boolean;
+      try {
+        const response = beginResponse(this.out, exchange, { request, keepAlive });
+        persists = response.persists;
+        if (response.rest === null) await this.flush();
+        else await writeRest(this, exchange, response.rest);
+      } catch (error) {
+        await this.#breakOff(exchange, error);
+        throw error;
+      }
+      this.#exchange = null;
+      if (!persists) return isBodyRead && this.#input.isEnded ? undefined : await this.#linger();
     }
+  }
+
+  /** The response will not come to its end; what was written of it is let go. */
+  async #breakOff(exchange: Exchange, error: unknown): Promise<void> {
+    const failure = error instanceof ProxyError ? error : new ProxyError("internal_error");
+    const isHere = failure.code !== "client_gone";
+    if (isHere && this.out.length > 0) await this.flush().catch(() => {}); // it ends anyway
+    exchange.cancel(failure);
+    this.#exchange = null;
+  }
+
+  #beginRequest(): void {
+    this.#head.reset();
+    this.#input.compact();
+    this.#phase = "idle";
+    if (this.#input.isEmpty) this.#expect(this.#facts.limits.idleTimeoutMs);
+    else this.#beginHead();
+  }
+
+  #beginHead(): void {
+    this.#phase = "head";
+    this.#expect(this.#facts.limits.headTimeoutMs);
+  }
+
+  /** @returns Null when its head is not complete. @throws {ProxyError} for one that is to be refused. */
+  #takeRequest(): WireRequest | null {
+    if (!this.#input.takeHead(this.#head, this.#facts.bounds)) return null;
     this.deadlineMs = Infinity;
     this.#phase = "exchange";
-    return true;
+    const request = new WireRequest(this.#head, this, this.#peer);
+    this.#bodyBytes = 0;
+    this.#onGone = null;
+    this.#decoder.begin(request.framing.kind, request.framing.length, BODY_BOUNDS);
+    return request;
+  }
+
+  /** Reads over the body where no attempt has begun to read it: a short one costs the client no connection then. */
+  #isBodyRead(exchange: Exchange): boolean {
+    if (exchange.local !== null && exchange.body === null) this.#input.skipBody(this.#decoder);
+    return this.#decoder.done;
   }
 
   /** What comes behind a 408 is too late, also when it completes the head. */
@@ -213,23 +249,23 @@ export class WireConnection implements WireBodySource, WireSink, Timed {
     return !this.#isClosed && this.#phase !== "closing" && !(this.#phase === "idle" && this.#isDraining);
   }
 
-  async #endedInHead(): Promise<false> {
+  async #endedInHead(): Promise<void> {
     const isBegun = this.#phase === "head" && this.#head.phase !== HeadPhase.begin;
-    return isBegun ? await this.#refuse(new ProxyError("request_invalid")) : false;
+    if (isBegun) await this.#refuse(new ProxyError("request_invalid"));
   }
 
   /** Answers what can't be served, and closes. */
-  async #refuse(error: unknown): Promise<false> {
-    if (!(error instanceof ProxyError)) throw error;
+  async #refuse(error: unknown): Promise<void> {
+    if (!(error instanceof ProxyError) || error.code === "client_gone") throw error;
     this.#phase = "closing";
-    const exchange = refuse(this.#core, new UnreadableRequest(this.#peer()), error.code);
+    const exchange = refuse(this.#core, new UnreadableRequest(this.#peer), error.code);
     this.out.reset();
-    await writeResponse(this, exchange, { request: null, keepAlive: false });
+    beginResponse(this.out, exchange, { request: null, keepAlive: false });
+    await this.flush();
     await this.#linger();
-    return false;
   }
 
-  async #tunnel(exchange: Exchange): Promise<false> {
+  async #tunnel(exchange: Exchange): Promise<void> {
     writeSwitchingProtocols(this.out, exchange);
     await this.flush();
     const input = this.#input;
@@ -241,7 +277,6 @@ export class WireConnection implements WireBodySource, WireSink, Timed {
       close: () => this.close(),
     });
     this.#exchange = null;
-    return false;
   }
 
   /** Ends our side and reads off what the client still sends, so that it gets to read the answer. */
@@ -259,11 +294,5 @@ export class WireConnection implements WireBodySource, WireSink, Timed {
 
   #expect(ms: number): void {
     this.deadlineMs = ms > 0 ? this.#core.deadlines.after(ms) : Infinity;
-  }
-
-  #peer(): { peerIp: string; isSecure: boolean; bodyTimeoutMs: number; bodyBytesMax: number } {
-    const { isSecure, limits } = this.#facts;
-    const { bodyTimeoutMs, bodyBytesMax } = limits;
-    return { peerIp: this.peerIp, isSecure, bodyTimeoutMs, bodyBytesMax };
   }
 }

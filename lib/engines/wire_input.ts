@@ -63,10 +63,28 @@ export class WireInput {
 
   /** @returns Bytes appended to the buffer; 0 at the end of the client's side. @throws {ProxyError} `client_gone`. */
   async fill(): Promise<number> {
-    if (this.#pending === null && this.#end === this.#buffer.length) this.#makeRoom();
-    const reading = this.#pending ?? this.#conn.read(this.#buffer.subarray(this.#end));
+    try {
+      return this.took(await this.reading());
+    } catch (error) {
+      throw new ProxyError("client_gone", "", error);
+    }
+  }
+
+  /** `fill()` in two steps, for who awaits it once per request: `took(await reading())`. Rejects as the socket does. */
+  reading(): Promise<number | null> {
+    const pending = this.#pending;
     this.#pending = null;
-    const count = await this.#settled(reading);
+    if (pending !== null) return pending;
+    if (this.#end === this.#buffer.length) this.#makeRoom();
+    return this.#conn.read(this.#end === 0 ? this.#buffer : this.#buffer.subarray(this.#end));
+  }
+
+  /** @returns As `fill()`. */
+  took(count: number | null): number {
+    if (count === null) {
+      this.isEnded = true;
+      return 0;
+    }
     this.#end += count;
     return count;
   }
@@ -151,13 +169,9 @@ export class WireInput {
   }
 
   async readInto(bytes: Uint8Array): Promise<number> {
-    return await this.#settled(this.#conn.read(bytes));
-  }
-
-  async #settled(reading: Promise<number | null>): Promise<number> {
     let count: number | null;
     try {
-      count = await reading;
+      count = await this.#conn.read(bytes);
     } catch (error) {
       throw new ProxyError("client_gone", "", error);
     }

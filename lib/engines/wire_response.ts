@@ -4,10 +4,12 @@
  *
  * A piece lies in the backend connection's buffer. It is written or copied before the next one is asked for: the call that
  * finds the end gives that connection to the next exchange.
+ *
+ * What was whole before a response broke off is written all the same: a client that got nothing at all would think that it
+ * may ask again.
  */
 
 import type { ByteWriter } from "../base/byte_writer.ts";
-import { ProxyError } from "../base/errors.ts";
 import { FieldId } from "../base/field_names.ts";
 import { type FieldEdits, NO_EDITS } from "../fields/edits.ts";
 import { parseConnection } from "../fields/hop_by_hop.ts";
@@ -19,6 +21,7 @@ import type { Exchange } from "../proxy/exchange.ts";
 import { FieldFilter, RESPONSE_DROPS, TRAILER_DROPS } from "../proxy/field_filter.ts";
 import { contentLengthOf, nextBody, ownFields, takeBody } from "../proxy/response.ts";
 import { httpDate } from "./http_date.ts";
+import type { Connection } from "../transport/connection.ts";
 import type { WireRequest } from "./wire_request.ts";
 
 /** A piece up to here is copied behind what waits to be written; a larger one gets a write of its own. */
@@ -35,47 +38,68 @@ export interface WireSink {
 /** How the client is to read the body. */
 const Frame = { none: 0, length: 1, chunked: 2, until_close: 3 } as const;
 
+/** A response of which the head and what was at hand of the body are in the output buffer. */
+export interface BegunResponse {
+  /** Whether another request may follow: a body that only the end of the connection ends rules it out. */
+  readonly persists: boolean;
+  /** What is to come of the body; null when all is there. */
+  readonly rest: BodyRest | null;
+}
+
+export interface BodyRest {
+  readonly isChunked: boolean;
+  readonly takesTrailers: boolean;
+  readonly connection: Connection;
+  /** To go out next; undefined when the backend has to send it first. */
+  readonly piece: Uint8Array | undefined;
+}
+
+const LAST: BegunResponse = { persists: false, rest: null };
+const PERSISTENT: BegunResponse = { persists: true, rest: null };
+
 /**
+ * Waits for nothing: the usual small response is complete with it, and takes one write.
+ *
  * @param request Null when its head could not be read.
  * @param keepAlive Whether another request may follow, as far as the request and the engine are concerned.
- * @returns Whether it may still: a body that only the end of the connection ends rules it out.
- * @throws {ProxyError} when the response broke off or the client is gone; the connection must then be closed.
+ * @throws {ProxyError} when the response broke off; what is in `out` is then to be written before the connection is
+ * closed.
  */
-export async function writeResponse(
-  sink: WireSink,
+export function beginResponse(
+  out: ByteWriter,
   exchange: Exchange,
   { request, keepAlive }: { request: WireRequest | null; keepAlive: boolean },
-): Promise<boolean> {
+): BegunResponse {
+  const isHttp10 = request?.isHttp10 ?? false;
   if (exchange.local !== null) {
-    writeLocal(sink.out, exchange, { isHttp10: request?.isHttp10 ?? false, keepAlive });
-    await sink.flush();
-    return keepAlive;
+    writeLocal(out, exchange, { isHttp10, keepAlive });
+    return keepAlive ? PERSISTENT : LAST;
   }
-  const isHttp10 = request!.isHttp10;
   const frame = frameOf(exchange, isHttp10);
   const persists = keepAlive && frame !== Frame.until_close;
-  const { out } = sink;
+  const whole = persists ? PERSISTENT : LAST;
   statusLine(out, exchange.status);
   writeFields(out, exchange);
   const length = contentLengthOf(exchange);
-  if (length >= 0) out.field("content-length", String(length));
-  if (frame === Frame.chunked) out.ascii("transfer-encoding: chunked\r\n");
+  if (length >= 0) {
+    out.ascii("content-length: ");
+    out.decimal(length);
+    out.ascii("\r\n");
+  }
+  const isChunked = frame === Frame.chunked;
+  if (isChunked) out.ascii("transfer-encoding: chunked\r\n");
   writeConnection(out, isHttp10, persists);
   out.ascii("\r\n");
   if (frame === Frame.none) {
     takeBody(exchange);
-    await sink.flush();
-    return persists;
+    return whole;
   }
-  try {
-    await writeBody(sink, exchange, { isChunked: frame === Frame.chunked, request: request! });
-  } catch (error) {
-    // What was whole before the response broke off: a client that got nothing at all would think it may ask again.
-    const isHere = !(error instanceof ProxyError && error.code === "client_gone");
-    if (isHere && out.length > 0) await sink.flush();
-    throw error;
-  }
-  return persists;
+  const { takesTrailers } = request!;
+  const connection = exchange.connection!;
+  const piece = joinPieces(out, exchange, { isChunked, piece: takeBody(exchange) });
+  if (piece !== null) return { persists, rest: { isChunked, takesTrailers, connection, piece } };
+  if (isChunked) writeEnd(out, takesTrailers ? connection.trailers : null);
+  return whole;
 }
 
 /** The head of a 101, after which both sides speak something else. */
@@ -94,32 +118,46 @@ export function writeInformational(out: ByteWriter, head: Head): void {
   out.ascii("\r\n");
 }
 
-async function writeBody(
-  sink: WireSink,
-  exchange: Exchange,
-  { isChunked, request }: { isChunked: boolean; request: WireRequest },
-): Promise<void> {
+/** The rest of a body, as the backend sends it. @throws {ProxyError} when it broke off or the client is gone. */
+export async function writeRest(sink: WireSink, exchange: Exchange, rest: BodyRest): Promise<void> {
   const { out } = sink;
-  const connection = exchange.connection!;
-  for (;;) {
-    let piece = takeBody(exchange);
-    if (piece === undefined) {
+  const { isChunked, connection } = rest;
+  let piece: Uint8Array | null | undefined = rest.piece;
+  while (piece !== null) {
+    if (piece !== undefined && piece.length > JOIN_BYTES_MAX) {
+      if (isChunked) chunkHead(out, piece.length);
       if (out.length > 0) await sink.flush();
-      piece = await nextBody(exchange);
-    }
-    if (piece === null) break;
-    if (isChunked) chunkHead(out, piece.length);
-    if (piece.length <= JOIN_BYTES_MAX) {
-      out.bytes(piece, 0, piece.length);
-    } else {
-      await sink.flush();
       await sink.write(piece);
+      if (isChunked) out.ascii("\r\n");
+      piece = takeBody(exchange);
+    } else {
+      if (out.length > 0) await sink.flush();
+      if (piece === undefined) piece = await nextBody(exchange);
     }
-    if (isChunked) out.ascii("\r\n");
-    if (out.length > JOIN_BYTES_MAX) await sink.flush();
+    piece = joinPieces(out, exchange, { isChunked, piece });
   }
-  if (isChunked) writeEnd(out, request.takesTrailers ? connection.trailers : null);
+  if (isChunked) writeEnd(out, rest.takesTrailers ? connection.trailers : null);
   if (out.length > 0) await sink.flush();
+}
+
+/**
+ * Copies `piece` and those that are at hand behind it to what waits to be written, as long as that is small.
+ *
+ * @returns The piece that was not copied; null at the end of the body, undefined when the backend has to send more.
+ */
+function joinPieces(
+  out: ByteWriter,
+  exchange: Exchange,
+  { isChunked, piece }: { isChunked: boolean; piece: Uint8Array | null | undefined },
+): Uint8Array | null | undefined {
+  let next = piece;
+  while (next && next.length <= JOIN_BYTES_MAX && out.length <= JOIN_BYTES_MAX) {
+    if (isChunked) chunkHead(out, next.length);
+    out.bytes(next, 0, next.length);
+    if (isChunked) out.ascii("\r\n");
+    next = takeBody(exchange);
+  }
+  return next;
 }
 
 function writeEnd(out: ByteWriter, trailers: Head | null): void {

@@ -40,7 +40,7 @@ export async function probe(target: ProbeTarget): Promise<ErrorCode | "bad_statu
     connection.beginExchange();
     encodeProbe(connection, target);
     await connection.write(connection.out.view());
-    await connection.readHead(target.method);
+    await connection.readHead({ method: target.method, passInformational: () => {} });
     return isExpected(connection.head.status, target.expect) ? "" : "bad_status";
   } catch (error) {
     return error instanceof ProxyError ? error.code : "internal_error";

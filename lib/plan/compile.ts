@@ -5,7 +5,6 @@
  */
 
 import { CidrSet } from "../base/address.ts";
-import type { HealthMachine } from "../backend/health.ts";
 import type { RegistryEntry } from "../backend/registry.ts";
 import { ConfigError, type ConfigIssue } from "../config/issue.ts";
 import type { BackendConfig, Config, RouteConfig, StatusRange, UpstreamConfig } from "../config/types.ts";
@@ -13,6 +12,8 @@ import { compileEdits } from "../fields/edits.ts";
 import { ForwardedFields } from "../fields/forwarded.ts";
 import { compileHashKey } from "../fields/hash_key.ts";
 import { stickyValues } from "../fields/cookies.ts";
+import type { RowKind } from "../observe/metrics_layout.ts";
+import type { Labels, MetricsRows } from "../observe/metrics_rows.ts";
 import { createBackoff } from "../resilience/backoff.ts";
 import { RetryBudget } from "../resilience/budget.ts";
 import { compileRetry } from "../resilience/retry_policy.ts";
@@ -25,7 +26,16 @@ import { hostOf } from "./backend_host.ts";
 import { type Affinity, HashAffinity, NoAffinity, StickyAffinity } from "./affinity.ts";
 import type { HealthSource } from "./health_source.ts";
 import type { Resources } from "./resources.ts";
-import type { ActionPlan, BackendPlan, BackendState, Judged, Plan, RoutePlan, UpstreamPlan } from "./types.ts";
+import type {
+  ActionPlan,
+  BackendPlan,
+  BackendState,
+  Judged,
+  MetricsRow,
+  Plan,
+  RoutePlan,
+  UpstreamPlan,
+} from "./types.ts";
 
 export interface CompileContext {
   readonly resources: Resources;
@@ -41,28 +51,30 @@ export interface CompileContext {
 export async function compile(config: Config, context: CompileContext): Promise<Plan> {
   const backends: RegistryEntry<BackendState>[] = [];
   const judged: Judged[] = [];
+  const metricsRows = new PlanRows(context.resources.metricsRows);
   try {
     const upstreams = new Map<string, UpstreamPlan>();
     for (const upstream of config.upstreams) {
       const affinity = await compileAffinity(upstream, context);
-      const plan = compileUpstream(upstream, affinity, { context, backends });
+      const plan = compileUpstream(upstream, affinity, { context, backends, metricsRows });
       if (plan.judged !== null) judged.push(plan.judged);
       upstreams.set(upstream.name, plan);
     }
     return {
       generation: context.generation,
       config,
-      routes: compileRoutes(config, upstreams),
+      routes: compileRoutes(config, upstreams, metricsRows),
       upstreams,
       listeners: config.listeners,
       trusted: new CidrSet(config.server.trustedProxies),
       forwarded: new ForwardedFields(config.server.forwarded),
       backends,
       machines: context.health.machines,
+      metricsRows: metricsRows.held,
     };
   } catch (error) {
     for (const { group } of judged) group.close();
-    releaseAll(context.resources, backends, context.health.machines);
+    releaseAll(context.resources, { backends, machines: context.health.machines, metricsRows: metricsRows.held });
     throw error;
   }
 }
@@ -70,21 +82,35 @@ export async function compile(config: Config, context: CompileContext): Promise<
 /** Gives back what a plan holds; for the end of its last exchange. */
 export function dispose(plan: Plan, resources: Resources): void {
   for (const upstream of plan.upstreams.values()) upstream.judged?.group.close();
-  releaseAll(resources, plan.backends, plan.machines);
+  releaseAll(resources, plan);
 }
 
-function releaseAll(
-  resources: Resources,
-  backends: readonly RegistryEntry<BackendState>[],
-  machines: readonly RegistryEntry<HealthMachine>[],
-): void {
-  for (const entry of backends) resources.backends.release(entry);
-  for (const entry of machines) resources.machines.release(entry);
+function releaseAll(resources: Resources, held: Pick<Plan, "backends" | "machines" | "metricsRows">): void {
+  for (const entry of held.backends) resources.backends.release(entry);
+  for (const entry of held.machines) resources.machines.release(entry);
+  for (const { kind, row } of held.metricsRows) resources.metricsRows.release(kind, row);
+}
+
+/** The rows of metrics that a plan takes, remembered to be given back. */
+class PlanRows {
+  readonly held: MetricsRow[] = [];
+  readonly #rows: MetricsRows;
+
+  constructor(rows: MetricsRows) {
+    this.#rows = rows;
+  }
+
+  acquire(kind: RowKind, labels: Labels): number {
+    const row = this.#rows.acquire(kind, labels);
+    this.held.push({ kind, row });
+    return row;
+  }
 }
 
 interface UpstreamParts {
   readonly context: CompileContext;
   readonly backends: RegistryEntry<BackendState>[];
+  readonly metricsRows: PlanRows;
 }
 
 function compileUpstream(upstream: UpstreamConfig, affinity: Affinity, parts: UpstreamParts): UpstreamPlan {
@@ -98,6 +124,7 @@ function compileUpstream(upstream: UpstreamConfig, affinity: Affinity, parts: Up
       name: backend.name,
       position,
       slot,
+      metricsRow: parts.metricsRows.acquire("backend", [upstream.name, backend.name]),
       pool,
       health: health.backends[position],
       host: hostFor(upstream, backend),
@@ -107,6 +134,7 @@ function compileUpstream(upstream: UpstreamConfig, affinity: Affinity, parts: Up
   const table = resources.slots.table;
   return {
     name: upstream.name,
+    metricsRow: parts.metricsRows.acquire("upstream", [upstream.name]),
     config: upstream,
     selector: createSelector({
       strategy: upstream.strategy,
@@ -150,11 +178,20 @@ async function compileAffinity(upstream: UpstreamConfig, context: CompileContext
   return new StickyAffinity({ cookie, ttlMs, values });
 }
 
-function compileRoutes(config: Config, upstreams: ReadonlyMap<string, UpstreamPlan>): RouteTable<RoutePlan> {
+function compileRoutes(
+  config: Config,
+  upstreams: ReadonlyMap<string, UpstreamPlan>,
+  metricsRows: PlanRows,
+): RouteTable<RoutePlan> {
   const issues: ConfigIssue[] = [];
   const specs = config.routes.map((route, index) => {
     const { name, line, match } = route;
-    return { name, line, match, value: compileRoute(route, { config, upstreams, issues, key: `routes[${index}]` }) };
+    return {
+      name,
+      line,
+      match,
+      value: compileRoute(route, { config, upstreams, issues, metricsRows, key: `routes[${index}]` }),
+    };
   });
   if (issues.length > 0) throw new ConfigError(config.path, issues);
   try {
@@ -176,12 +213,15 @@ interface RouteParts {
   readonly config: Config;
   readonly upstreams: ReadonlyMap<string, UpstreamPlan>;
   readonly issues: ConfigIssue[];
+  readonly metricsRows: PlanRows;
   readonly key: string;
 }
 
 function compileRoute(route: RouteConfig, parts: RouteParts): RoutePlan {
+  const upstream = route.action.kind === "upstream" ? route.action.upstream : "";
   return {
     name: route.name,
+    metricsRow: parts.metricsRows.acquire("route", [route.name, upstream]),
     action: compileAction(route, parts),
     requestEdits: compileEdits(route.requestHeaders),
     responseEdits: compileEdits(route.responseHeaders),

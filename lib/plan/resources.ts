@@ -19,10 +19,13 @@ import {
   TRAILER_BYTES_MAX,
   TRAILER_FIELDS_MAX,
 } from "../config/bounds.ts";
+import { type MetricsRows, RowDirectory } from "../observe/metrics_rows.ts";
+import { type MetricsBlock, NO_BLOCK } from "../observe/metrics_store.ts";
 import { Connection, type ResponseBounds } from "../transport/connection.ts";
 import type { Deadlines } from "../transport/deadlines.ts";
 import { dial } from "../transport/dial.ts";
 import { Pool, type PoolSettings } from "../transport/pool.ts";
+import { PoolMetrics } from "./pool_metrics.ts";
 import type { BackendState, Plan } from "./types.ts";
 
 const RESPONSE_BOUNDS: ResponseBounds = {
@@ -38,25 +41,35 @@ export interface ResourceParts {
   readonly clock: Clock;
   readonly deadlines: Deadlines;
   /** Told of each change of a backend's health, for the log. */
-  readonly onHealthChange: (backend: string, change: HealthChange) => void;
+  readonly onHealthChange: (upstream: string, backend: string, change: HealthChange) => void;
   /** Default: rows of a table of this thread's own. */
   readonly slots?: SlotSource;
+  /** Default: numbers that nobody reads. */
+  readonly metrics?: { readonly rows: MetricsRows; readonly block: MetricsBlock };
   /** Told of each machine before a group is made of it, and when nobody needs it any more. */
   readonly onMachine?: { made(machine: HealthMachine): void; gone(machine: HealthMachine): void };
 }
 
 export class Resources {
   readonly slots: SlotSource;
+  readonly metricsRows: MetricsRows;
   readonly backends: Registry<BackendState>;
   readonly machines: Registry<HealthMachine>;
   readonly #parts: ResourceParts;
+  readonly #block: MetricsBlock;
+  /** Closed, and not heard of for the last time. */
+  readonly #leaving: BackendState[] = [];
 
   constructor(parts: ResourceParts) {
     this.#parts = parts;
+    const { rows, block } = parts.metrics ?? { rows: new RowDirectory(() => {}), block: NO_BLOCK };
+    this.metricsRows = rows;
+    this.#block = block;
     this.slots = parts.slots ?? new Slots(createBackendTable());
     this.backends = new Registry((state) => {
       state.pool.close();
       this.slots.give(state.slot);
+      this.#leaving.push(state);
     });
     this.machines = new Registry((machine) => parts.onMachine?.gone(machine));
   }
@@ -66,13 +79,19 @@ export class Resources {
     const identity = poolIdentity(upstream, backend);
     return this.backends.acquire(identity, () => {
       const { clock, deadlines } = this.#parts;
-      const options = { address: backend.address, tls: upstream.tls, timeoutMs: upstream.timeouts.connectMs };
+      const metrics = new PoolMetrics(this.metricsRows.acquire("backend", [upstream.name, backend.name]), this.#block);
+      const options = {
+        address: backend.address,
+        tls: upstream.tls,
+        timeoutMs: upstream.timeouts.connectMs,
+        onDialled: (connectMs: number, tlsMs: number) => metrics.dialled(connectMs, tlsMs),
+      };
       const pool = new Pool(`${upstream.name}/${backend.name}`, settings, {
         deadlines,
         nowMs: () => clock.nowMs(),
         dial: async () => new Connection(await dial(options), RESPONSE_BOUNDS, clock.nowMs()),
       });
-      return { slot: this.slots.take(identity), pool };
+      return { slot: this.slots.take(identity), pool, metrics };
     });
   }
 
@@ -82,11 +101,10 @@ export class Resources {
     return this.machines.acquire(healthIdentity(upstream, backend), () => {
       const state = isJoining && slowStartMs > 0 ? "slow_start" : "healthy";
       const nowMs = this.#parts.clock.nowMs();
-      const name = `${upstream.name}/${backend.name}`;
       const machine = new HealthMachine(
         { health, circuit, slowStartMs },
         { nowMs, state },
-        (change) => this.#parts.onHealthChange(name, change),
+        (change) => this.#parts.onHealthChange(upstream.name, backend.name, change),
       );
       this.#parts.onMachine?.made(machine);
       return machine;
@@ -103,6 +121,19 @@ export class Resources {
   sweep(): void {
     const nowMs = this.#parts.clock.nowMs();
     for (const state of this.backends.resources()) state.pool.sweep(nowMs);
+  }
+
+  /** Writes what pools know into the block of metrics. To be called some times a second. */
+  publish(): void {
+    for (const { pool, metrics } of this.backends.resources()) metrics.publish(pool);
+    // The last exchanges of what is gone may still hold connections.
+    for (let index = this.#leaving.length - 1; index >= 0; index--) {
+      const { pool, metrics } = this.#leaving[index];
+      metrics.publish(pool);
+      if (pool.total > 0) continue;
+      this.#leaving.splice(index, 1);
+      this.metricsRows.release("backend", metrics.row);
+    }
   }
 
   close(): void {

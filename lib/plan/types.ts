@@ -11,6 +11,7 @@ import type { RegistryEntry } from "../backend/registry.ts";
 import type { Config, ListenerConfig, TimeoutsConfig, UpstreamConfig } from "../config/types.ts";
 import type { FieldEdits } from "../fields/edits.ts";
 import type { ForwardedFields } from "../fields/forwarded.ts";
+import type { RowKind } from "../observe/metrics_layout.ts";
 import type { Backoff } from "../resilience/backoff.ts";
 import type { RetryBudget } from "../resilience/budget.ts";
 import type { RetrySettings } from "../resilience/retry_policy.ts";
@@ -20,6 +21,7 @@ import type { RouteTable } from "../routing/route_table.ts";
 import type { Pool } from "../transport/pool.ts";
 import type { Selector } from "../../strategies/selector.ts";
 import type { Affinity } from "./affinity.ts";
+import type { PoolMetrics } from "./pool_metrics.ts";
 
 export interface Plan {
   /** 1 for the first, +1 a reload. */
@@ -34,16 +36,25 @@ export interface Plan {
   /** What the plan holds, given back when its last exchange ends. */
   readonly backends: readonly RegistryEntry<BackendState>[];
   readonly machines: readonly RegistryEntry<HealthMachine>[];
+  readonly metricsRows: readonly MetricsRow[];
+}
+
+/** A row of the metrics that the plan holds. */
+export interface MetricsRow {
+  readonly kind: RowKind;
+  readonly row: number;
 }
 
 /** What a backend keeps over reloads. */
 export interface BackendState {
   readonly slot: number;
   readonly pool: Pool;
+  readonly metrics: PoolMetrics;
 }
 
 export interface RoutePlan {
   readonly name: string;
+  readonly metricsRow: number;
   readonly action: ActionPlan;
   readonly requestEdits: FieldEdits;
   readonly responseEdits: FieldEdits;
@@ -75,6 +86,7 @@ export interface RespondAction {
 
 export interface UpstreamPlan {
   readonly name: string;
+  readonly metricsRow: number;
   /** What it was made from: for display, never for a request. */
   readonly config: UpstreamConfig;
   readonly selector: Selector;
@@ -106,6 +118,7 @@ export interface BackendPlan {
   readonly name: string;
   readonly position: number;
   readonly slot: number;
+  readonly metricsRow: number;
   readonly pool: Pool;
   /** What exchanges ask and report to. */
   readonly health: BackendHealth;

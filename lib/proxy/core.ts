@@ -19,8 +19,8 @@ export interface Recorder {
   attemptBegan(exchange: Exchange): void;
   /** @param code Why it failed; "" when the response came to its end, or was given up for its status. */
   attemptEnded(exchange: Exchange, code: ErrorCode | ""): void;
-  /** Another attempt follows. @param reason An error code, or "status_503". */
-  retried(exchange: Exchange, reason: string): void;
+  /** Another attempt follows. @param code "" when `exchange.status` was the reason. */
+  retried(exchange: Exchange, code: ErrorCode | ""): void;
   /** The exchange has ended. Once each. */
   record(exchange: Exchange): void;
 }

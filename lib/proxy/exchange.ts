@@ -9,7 +9,7 @@
 
 import { isBackendFault } from "../backend/health_reason.ts";
 import type { ErrorCode } from "../base/errors.ts";
-import { ProxyError } from "../base/errors.ts";
+import { ProxyError, toProxyError } from "../base/errors.ts";
 import type { Listed } from "../base/live_list.ts";
 import { BodyKind, type Framing } from "../http1/framing.ts";
 import type { BackendPlan, Plan, RoutePlan, UpstreamPlan } from "../plan/types.ts";
@@ -58,6 +58,8 @@ export class Exchange implements Timed, Listed, PickInput, RouteInput {
   attemptAtMs = -1;
   sentAtMs = -1;
   headAtMs = -1;
+  /** When the last attempt, or the exchange, ended; written by the recorder. */
+  endedAtMs = -1;
   /** What the attempt failed with, for those who hear of its end. */
   attemptCode: ErrorCode | "" = "";
 
@@ -268,8 +270,15 @@ export class Exchange implements Timed, Listed, PickInput, RouteInput {
     this.#schedule();
   }
 
-  /** The engine has the response now. */
-  handOver(): void {
+  /**
+   * The engine has the response now: the one that is here, or an error of ours.
+   *
+   * @param error What came in its way; null for nothing.
+   */
+  handOver(error: unknown): void {
+    // It may also have been cancelled in the turn in which its response head came: the connection is closed already.
+    const failure = error ?? (this.local === null ? this.#cancelled : null);
+    if (failure !== null) this.failWith(toProxyError(failure).code);
     this.#isHandedOver = true;
     if (this.#cancelled !== null) this.finish(this.#cancelled.code);
   }

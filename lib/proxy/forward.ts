@@ -4,10 +4,9 @@
  * Ends in one of two ways: the response head is here and `exchange.connection` holds its body, or a `ProxyError`.
  */
 
-import { type ErrorCode, ProxyError } from "../base/errors.ts";
+import { type ErrorCode, ProxyError, toProxyError } from "../base/errors.ts";
 import { LATENCY_DECAY_MS, observeLatency } from "../base/ewma.ts";
 import { FieldId } from "../base/field_names.ts";
-import type { Framing } from "../http1/framing.ts";
 import { parseConnection } from "../fields/hop_by_hop.ts";
 import type { BackendPlan, RoutePlan, UpstreamAction, UpstreamPlan } from "../plan/types.ts";
 import { retryAfterMs } from "../resilience/retry_after.ts";
@@ -39,28 +38,45 @@ interface Course {
   uncounted: number;
 }
 
-export async function forward(exchange: Exchange, matched: Matched<RoutePlan>, action: UpstreamAction): Promise<void> {
-  const course = begin(exchange, matched, action);
-  for (;;) {
-    const backend = nextBackend(exchange, course);
-    let failure: ProxyError | null = null;
-    try {
-      // One attempt. It is written out here because an async function of its own would cost every request a promise, a
-      // turn of the microtask queue and half a kilobyte.
-      const got = borrow(exchange, backend, course);
-      if (!(got instanceof Connection)) await exchange.waitFor(got);
-      send(exchange, course);
-      const { request, connection } = exchange;
-      receive(exchange, course, await connection!.readHead(request.method, request));
-      if (action.upstream.retry.statuses[exchange.status] === 0) return;
-    } catch (error) {
-      failure = course.lastFailure = toProxyError(error);
-      exchange.attemptCode = failure.code;
-      report(exchange, backend, failure.code);
+/** @returns The exchange when its response is with the engine. Never rejects. */
+export async function forward(
+  exchange: Exchange,
+  matched: Matched<RoutePlan>,
+  action: UpstreamAction,
+): Promise<Exchange> {
+  try {
+    const course = begin(exchange, matched, action);
+    for (;;) {
+      const backend = nextBackend(exchange, course);
+      let failure: ProxyError | null = null;
+      try {
+        // One attempt. It is written out here because each async function on the way costs every request a promise, a
+        // turn of the microtask queue and half a kilobyte.
+        const got = borrow(exchange, backend, course);
+        if (!(got instanceof Connection)) await exchange.waitFor(got);
+        const connection = send(exchange, course);
+        while (!connection.takeHead(exchange.request)) {
+          try {
+            connection.took(await connection.reading());
+          } catch (error) {
+            throw connection.failure(error);
+          }
+        }
+        receive(exchange, course, connection);
+        if (action.upstream.retry.statuses[exchange.status] === 0) break;
+      } catch (error) {
+        failure = course.lastFailure = toProxyError(error);
+        exchange.attemptCode = failure.code;
+        report(exchange, backend, failure.code);
+      }
+      if (!turnBack(exchange, course, failure)) break;
+      if (course.waitMs > 0) await exchange.sleep(course.waitMs);
     }
-    if (!turnBack(exchange, course, failure)) return;
-    if (course.waitMs > 0) await exchange.sleep(course.waitMs);
+    exchange.handOver(null);
+  } catch (error) {
+    exchange.handOver(error);
   }
+  return exchange;
 }
 
 /** @throws {ProxyError} when there is nobody to go to, or no need to any more. */
@@ -93,7 +109,7 @@ function turnBack(exchange: Exchange, course: Course, failure: ProxyError | null
   // again be read on.
   if (failure !== null || !isDiscarded(exchange)) exchange.connection?.close();
   exchange.endAttempt();
-  exchange.core.recorder.retried(exchange, code === "" ? `status_${exchange.status}` : code);
+  exchange.core.recorder.retried(exchange, code);
   exchange.retries++;
   course.freshAt = null;
   course.waitMs = 0;
@@ -190,7 +206,8 @@ function borrow(exchange: Exchange, backend: BackendPlan, course: Course): Conne
   return got;
 }
 
-function send(exchange: Exchange, { action, target, filter }: Course): void {
+/** @returns The exchange's connection, from which the response will come. */
+function send(exchange: Exchange, { action, target, filter }: Course): Connection {
   const { timeouts } = action;
   const { request, body } = exchange;
   const backend = exchange.backend!;
@@ -200,7 +217,10 @@ function send(exchange: Exchange, { action, target, filter }: Course): void {
   const host = backend.host || request.authority || backend.ownHost;
   encodeRequestHead(connection.out, exchange, { target, host, filter });
   exchange.expectDownload(body === null ? timeouts.responseMs : 0, "response_timeout");
-  if (body === null) return connection.send();
+  if (body === null) {
+    connection.send();
+    return connection;
+  }
   exchange.isUploadDone = false;
   exchange.idleMs = timeouts.idleMs;
   upload(exchange, connection, body, {
@@ -208,19 +228,19 @@ function send(exchange: Exchange, { action, target, filter }: Course): void {
     backendMs: timeouts.idleMs,
     responseMs: timeouts.responseMs,
   });
+  return connection;
 }
 
 /** The response head is here. @throws {ProxyError} */
-function receive(exchange: Exchange, { action }: Course, framing: Framing): void {
+function receive(exchange: Exchange, { action }: Course, connection: Connection): void {
   const { timeouts, upstream } = action;
   const { health, slot } = exchange.backend!;
-  const connection = exchange.connection!;
   exchange.expectDownload(0, "response_idle_timeout");
   const nowMs = exchange.headAtMs = exchange.core.clock.nowMs();
   exchange.core.deadlines.observe(nowMs);
   observeLatency(upstream.table, slot, nowMs - exchange.sentAtMs, nowMs, LATENCY_DECAY_MS);
   exchange.status = connection.head.status;
-  exchange.framing = framing;
+  exchange.framing = connection.framing;
   exchange.idleMs = timeouts.idleMs;
   checkUpgrade(exchange, connection);
   if (exchange.status === 101) exchange.idleMs = timeouts.tunnelMs;
@@ -292,8 +312,4 @@ function isDiscarded(exchange: Exchange): boolean {
   } catch {
     return false; // its failure was the reason to leave anyway
   }
-}
-
-export function toProxyError(error: unknown): ProxyError {
-  return error instanceof ProxyError ? error : new ProxyError("internal_error", String(error), error);
 }

@@ -6,24 +6,23 @@ import type { ProxyRequest } from "./request.ts";
 import type { ProxyCore } from "./core.ts";
 import type { ErrorCode } from "../base/errors.ts";
 import { Exchange } from "./exchange.ts";
-import { forward, toProxyError } from "./forward.ts";
+import { forward } from "./forward.ts";
 import { redirectResponse } from "./local_response.ts";
 
 /**
  * Never rejects. On return either `exchange.local` is the response and the exchange is over, or the response head is in
  * `exchange.connection.head` and the engine reads the body to its end or cancels.
  */
-export async function handle(core: ProxyCore, request: ProxyRequest): Promise<Exchange> {
+export function handle(core: ProxyCore, request: ProxyRequest): Promise<Exchange> | Exchange {
   const exchange = new Exchange(core, request, core.plans.current);
+  let error: unknown = null;
   try {
     const forwarded = dispatch(exchange);
-    if (forwarded !== null) await forwarded;
-    // Cancelled in the turn in which its response head came: the connection is closed already.
-    if (exchange.local === null) exchange.throwIfCancelled();
-  } catch (error) {
-    exchange.failWith(toProxyError(error).code);
+    if (forwarded !== null) return forwarded;
+  } catch (thrown) {
+    error = thrown;
   }
-  exchange.handOver();
+  exchange.handOver(error);
   return exchange;
 }
 
@@ -35,7 +34,7 @@ export function refuse(core: ProxyCore, request: ProxyRequest, code: ErrorCode):
 }
 
 /** @returns What to wait for; null when the response is there. */
-function dispatch(exchange: Exchange): Promise<void> | null {
+function dispatch(exchange: Exchange): Promise<Exchange> | null {
   const matched = exchange.plan.routes.match(exchange);
   if (matched === null) {
     exchange.failWith("route_not_found");

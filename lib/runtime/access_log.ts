@@ -32,6 +32,8 @@ export class AccessLog {
   readonly #stdout: LineSink;
   #format: (entry: AccessEntry) => string = jsonLine;
   #queue: LineQueue | null = null;
+  /** Lines, since the start. */
+  dropped = 0;
   /** As configured; what `#queue` writes to. */
   #access = "off";
 
@@ -83,14 +85,17 @@ export class AccessLog {
     if (sink === null) return null;
     return new LineQueue(sink, {
       waitingMax: ACCESS_LOG_BUFFER_BYTES_MAX,
-      onDropped: (lines) => this.#log.warn("access_log_dropped", { lines }),
+      onDropped: (lines) => {
+        this.dropped += lines;
+        this.#log.warn("access_log_dropped", { lines });
+      },
       onFailed: (error) => this.#log.error("access_log_failed", { message: (error as Error).message }),
     });
   }
 
   #entryOf(exchange: Exchange): AccessEntry {
     const { request } = exchange;
-    const durationMs = this.#clock.nowMs() - exchange.startedMs;
+    const durationMs = exchange.endedAtMs - exchange.startedMs;
     return {
       timeMs: this.#clock.epochMs() - durationMs,
       client: exchange.clientIp,

@@ -9,6 +9,7 @@ import { createPlanMemory, groupMemories } from "../backend/group_memory.ts";
 import { createSharedState, sharedTable } from "../backend/shared_state.ts";
 import { createRandom } from "../base/random.ts";
 import type { LoadedConfig } from "../config/load.ts";
+import { NO_BLOCK } from "../observe/metrics_store.ts";
 import { compile, dispose } from "../plan/compile.ts";
 import { JudgedHealth } from "../plan/health_source.ts";
 import { PlanHolder } from "../plan/holder.ts";
@@ -17,12 +18,14 @@ import type { Plan } from "../plan/types.ts";
 import { Deadlines } from "../transport/deadlines.ts";
 import { Fleet } from "./fleet.ts";
 import { LocalPlane } from "./local_plane.ts";
+import { Metrics } from "./metrics.ts";
 import type { Plane } from "./plane.ts";
 import type { SluiceOptions } from "./sluice.ts";
 
 export interface Parts {
   readonly plane: Plane;
   readonly resources: Resources;
+  readonly metrics: Metrics;
   readonly random: () => number;
   /** Where workers' reports are judged; null without workers. */
   readonly court: HealthCourt | null;
@@ -39,16 +42,23 @@ async function assembleAlone(options: SluiceOptions, loaded: LoadedConfig): Prom
   const { clock, log, stickySecret } = options;
   const random = createRandom(options.seed);
   const deadlines = new Deadlines(() => clock.nowMs());
-  const onHealthChange = (backend: string, change: HealthChange) => logHealth(options, backend, change);
-  const resources = new Resources({ clock, deadlines, onHealthChange });
+  const metrics = new Metrics(1, () => clock.nowMs());
+  const [block] = metrics.blocks;
+  const resources = new Resources({
+    clock,
+    deadlines,
+    onHealthChange: (upstream, backend, change) => onHealthChange({ options, metrics }, { upstream, backend, change }),
+    metrics: { rows: metrics.rows, block },
+  });
   const compileFrom = ({ config }: LoadedConfig, generation: number, running: ReadonlySet<string>) => {
     const health = new JudgedHealth(resources, running);
     return compile(config, { resources, generation, health, stickySecret, random });
   };
   const plans = new PlanHolder(await compileFrom(loaded, 1, new Set()), (plan) => dispose(plan, resources));
   return {
-    plane: new LocalPlane({ clock, log, deadlines, resources, plans, random }),
+    plane: new LocalPlane({ clock, log, deadlines, resources, plans, random, block }),
     resources,
+    metrics,
     random,
     court: null,
     compile: (next, { generation, upstreams }) => compileFrom(next, generation + 1, new Set(upstreams.keys())),
@@ -60,10 +70,13 @@ async function assembleFleet(options: SluiceOptions, loaded: LoadedConfig): Prom
   const random = createRandom(options.seed);
   const state = createSharedState(loaded.config.server.workers);
   const court = new HealthCourt(state);
+  const metrics = new Metrics(state.workers, () => clock.nowMs());
   const resources = new Resources({
     clock,
     deadlines: new Deadlines(() => clock.nowMs()),
-    onHealthChange: (backend, change) => logHealth(options, backend, change),
+    onHealthChange: (upstream, backend, change) => onHealthChange({ options, metrics }, { upstream, backend, change }),
+    // Rows are given here, and counted in by workers.
+    metrics: { rows: metrics.rows, block: NO_BLOCK },
     slots: new Slots(sharedTable(state, 0)),
     onMachine: { made: (machine) => court.admitMachine(machine), gone: (machine) => court.dismissMachine(machine) },
   });
@@ -77,19 +90,24 @@ async function assembleFleet(options: SluiceOptions, loaded: LoadedConfig): Prom
     return plan;
   };
   const plans = new PlanHolder(await compileFrom(loaded, 1, new Set()), (plan) => dispose(plan, resources));
-  const plane = new Fleet({ options, state, court, plans, memoryOf: (plan) => memories.get(plan)! });
+  const plane = new Fleet({ options, state, court, metrics, plans, memoryOf: (plan) => memories.get(plan)! });
   return {
     plane,
     resources,
+    metrics,
     random,
     court,
     compile: (next, { generation, upstreams }) => compileFrom(next, generation + 1, new Set(upstreams.keys())),
   };
 }
 
-function logHealth({ log }: SluiceOptions, backend: string, change: HealthChange): void {
-  const details = { backend, from: change.from, to: change.to, reason: describeReason(change.reason) };
-  if (change.to === "open") {
-    log.warn("backend_health", { ...details, open_ms: Math.round(change.untilMs - change.atMs) });
-  } else log.info("backend_health", details);
+function onHealthChange(
+  { options: { log }, metrics }: { options: SluiceOptions; metrics: Metrics },
+  { upstream, backend, change }: { upstream: string; backend: string; change: HealthChange },
+): void {
+  metrics.healthChanged(upstream, backend, change);
+  const { from, to } = change;
+  const details = { backend: `${upstream}/${backend}`, from, to, reason: describeReason(change.reason) };
+  if (to !== "open") return log.info("backend_health", details);
+  log.warn("backend_health", { ...details, open_ms: Math.round(change.untilMs - change.atMs) });
 }

@@ -19,6 +19,7 @@ import { listenerPlace } from "../plan/listener_place.ts";
 import type { Plan } from "../plan/types.ts";
 import { STDOUT } from "./access_log.ts";
 import { ListenError, reasonOf } from "./listener_set.ts";
+import type { Metrics } from "./metrics.ts";
 import type { BoundListener, Plane, PlaneChange } from "./plane.ts";
 import type { SluiceOptions } from "./sluice.ts";
 import { WorkerHandle } from "./worker_handle.ts";
@@ -37,6 +38,7 @@ export interface FleetParts {
   readonly options: SluiceOptions;
   readonly state: SharedState;
   readonly court: HealthCourt;
+  readonly metrics: Metrics;
   readonly plans: PlanHolder;
   /** Where the groups of a plan write. */
   readonly memoryOf: (plan: Plan) => SharedArrayBuffer;
@@ -160,13 +162,14 @@ export class Fleet implements Plane {
   }
 
   #start(index: number): WorkerHandle {
-    const { options, state } = this.#parts;
+    const { options, state, metrics } = this.#parts;
     const place = this.#places[index];
     const handle = new WorkerHandle(
       {
         id: index + 1,
         workers: state.workers,
         shared: state.buffer,
+        block: metrics.blocks[index].buffer as SharedArrayBuffer,
         seed: (options.seed + (index + 1) * 0x9e37_79b9 + place.restarts * 0x85eb_ca6b) >>> 0,
         stickySecret: options.stickySecret,
         timeOriginMs: performance.timeOrigin,
@@ -222,12 +225,13 @@ export class Fleet implements Plane {
   }
 
   #messageOf(loaded: LoadedConfig, plan: Plan, listeners: readonly BoundListener[]): PlanMessage {
-    const { court, memoryOf } = this.#parts;
+    const { court, metrics, memoryOf } = this.#parts;
     return {
       loaded,
       generation: plan.generation,
       slots: plan.backends.map(({ identity, resource }) => [identity, resource.slot]),
       rows: plan.machines.map(({ identity, resource }) => [identity, court.rowOf(resource)]),
+      metricsRows: metrics.rows.all(),
       memory: memoryOf(plan),
       ports: listeners.filter(({ address }) => !address.startsWith("unix:"))
         .map(({ place, address }) => [place, Number(address.slice(address.lastIndexOf(":") + 1))]),

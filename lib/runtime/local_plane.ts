@@ -5,6 +5,8 @@
 
 import type { Clock } from "../base/clock.ts";
 import type { LoadedConfig } from "../config/load.ts";
+import { GLOBAL } from "../observe/metrics_layout.ts";
+import type { MetricsBlock } from "../observe/metrics_store.ts";
 import { createRequestIds } from "../observe/request_id.ts";
 import type { PlanHolder } from "../plan/holder.ts";
 import type { Resources } from "../plan/resources.ts";
@@ -15,12 +17,15 @@ import { AccessLog, STDOUT } from "./access_log.ts";
 import type { LineSink } from "./line_queue.ts";
 import { ListenerSet, type ListenerSetOptions } from "./listener_set.ts";
 import type { EventLog } from "./log.ts";
+import { MetricsRecorder } from "./metrics_recorder.ts";
 import type { BoundListener, Plane, PlaneChange } from "./plane.ts";
 import { Recorders } from "./recorders.ts";
 import { within } from "./within.ts";
 
 /** How often pools close what is old. */
 const SWEEP_MS = 1000;
+/** How often numbers that are not counted as they change are written down for who scrapes. */
+const PUBLISH_MS = 250;
 /** For the last answers ("shutting down") to reach their clients, and the access log. */
 const FAREWELL_MS = 500;
 
@@ -31,6 +36,8 @@ export interface LocalPlaneParts {
   readonly resources: Resources;
   readonly plans: PlanHolder;
   readonly random: () => number;
+  /** Where this thread counts. */
+  readonly block: MetricsBlock;
   readonly listeners?: ListenerSetOptions;
   /** Where access lines for stdout go. */
   readonly stdout?: LineSink;
@@ -44,7 +51,8 @@ export class LocalPlane implements Plane {
   readonly #resources: Resources;
   readonly #accessLog: AccessLog;
   readonly #listeners: ListenerSet;
-  readonly #sweeper: ReturnType<typeof setInterval>;
+  readonly #block: MetricsBlock;
+  readonly #timers: readonly ReturnType<typeof setInterval>[];
 
   constructor(parts: LocalPlaneParts) {
     const { clock, log, random } = parts;
@@ -57,13 +65,17 @@ export class LocalPlane implements Plane {
       clock,
       plans: parts.plans,
       deadlines: parts.deadlines,
-      recorder: new Recorders({ accessLog: this.#accessLog }),
+      recorder: new Recorders({ clock, metrics: new MetricsRecorder(parts.block), accessLog: this.#accessLog }),
       nextRequestId: createRequestIds(random),
       random,
     });
     this.#listeners = new ListenerSet(this.core, log, parts.listeners);
     parts.deadlines.start();
-    this.#sweeper = setInterval(() => this.#resources.sweep(), SWEEP_MS);
+    this.#block = parts.block;
+    this.#timers = [
+      setInterval(() => this.#resources.sweep(), SWEEP_MS),
+      setInterval(() => this.#publish(), PUBLISH_MS),
+    ];
   }
 
   get exchanges(): number {
@@ -112,11 +124,18 @@ export class LocalPlane implements Plane {
       this.core.cancelAll();
       await within(ended, FAREWELL_MS);
     }
-    clearInterval(this.#sweeper);
+    for (const timer of this.#timers) clearInterval(timer);
     this.#deadlines.stop();
     this.#resources.close();
     await this.#accessLog.close();
     return cut;
+  }
+
+  #publish(): void {
+    this.#resources.publish();
+    this.#block[GLOBAL.exchanges] = this.exchanges;
+    this.#block[GLOBAL.plansAlive] = this.plans.alive;
+    this.#block[GLOBAL.accessLogDropped] = this.#accessLog.dropped;
   }
 
   async #idle(): Promise<void> {

@@ -3,24 +3,40 @@
  */
 
 import type { ErrorCode } from "../base/errors.ts";
+import type { Clock } from "../base/clock.ts";
 import type { Recorder } from "../proxy/core.ts";
 import type { Exchange } from "../proxy/exchange.ts";
 import type { AccessLog } from "./access_log.ts";
+import type { MetricsRecorder } from "./metrics_recorder.ts";
 
 export class Recorders implements Recorder {
+  readonly #clock: Clock;
+  readonly #metrics: MetricsRecorder;
   readonly #accessLog: AccessLog;
 
-  constructor(parts: { accessLog: AccessLog }) {
+  constructor(parts: { clock: Clock; metrics: MetricsRecorder; accessLog: AccessLog }) {
+    this.#clock = parts.clock;
+    this.#metrics = parts.metrics;
     this.#accessLog = parts.accessLog;
   }
 
-  attemptBegan(_exchange: Exchange): void {}
+  attemptBegan(exchange: Exchange): void {
+    this.#metrics.attemptBegan(exchange);
+  }
 
-  attemptEnded(_exchange: Exchange, _code: ErrorCode | ""): void {}
+  attemptEnded(exchange: Exchange, code: ErrorCode | ""): void {
+    exchange.endedAtMs = this.#clock.nowMs();
+    this.#metrics.attemptEnded(exchange, code);
+  }
 
-  retried(_exchange: Exchange, _reason: string): void {}
+  retried(exchange: Exchange, code: ErrorCode | ""): void {
+    this.#metrics.retried(exchange, code);
+  }
 
   record(exchange: Exchange): void {
+    // The end of the last attempt, a moment ago, is the end of the exchange, unless there was a wait after it.
+    if (exchange.attempts === 0 || exchange.errorCode !== "") exchange.endedAtMs = this.#clock.nowMs();
+    this.#metrics.record(exchange);
     this.#accessLog.record(exchange);
   }
 }

@@ -18,6 +18,7 @@ import { assemble, type Parts } from "./assemble.ts";
 import { FileWatcher } from "./file_watcher.ts";
 import { type FileContents, loadFromDisk } from "./load.ts";
 import type { EventLog } from "./log.ts";
+import type { Metrics } from "./metrics.ts";
 import { missingPermissions, PermissionError } from "./permissions.ts";
 import type { Plane, PlaneChange } from "./plane.ts";
 import { problemsOf } from "./problems.ts";
@@ -25,8 +26,8 @@ import { restartNeeded } from "./restart_needed.ts";
 
 /** How often waits and ramps of the health machines are looked at. */
 const HEALTH_TICK_MS = 100;
-/** How often counts of recent requests fade. */
-const FADE_MS = 1000;
+/** How often counts of recent requests fade, and rates are sampled. */
+const SECOND_MS = 1000;
 
 export interface SluiceOptions {
   /** As the user wrote it. */
@@ -46,6 +47,7 @@ export type ReloadResult =
 export class Sluice {
   readonly plane: Plane;
   readonly resources: Resources;
+  readonly metrics: Metrics;
   readonly #options: SluiceOptions;
   readonly #log: EventLog;
   readonly #parts: Parts;
@@ -86,6 +88,7 @@ export class Sluice {
     this.#parts = parts;
     this.plane = parts.plane;
     this.resources = parts.resources;
+    this.metrics = parts.metrics;
     this.#prober = new Prober(options.clock, parts.random);
     this.#watcher = new FileWatcher(() => this.reload("file"));
   }
@@ -132,7 +135,7 @@ export class Sluice {
 
   async #open(contents: FileContents): Promise<void> {
     this.#every(HEALTH_TICK_MS, () => this.#tickHealth());
-    this.#every(FADE_MS, () => this.#fade());
+    this.#every(SECOND_MS, () => this.#eachSecond());
     const change = await this.plane.prepare(this.#loaded, this.plan);
     change.commit();
     this.#prober.follow(this.plan);
@@ -152,6 +155,7 @@ export class Sluice {
       const change = await this.plane.prepare(loaded, plan);
       this.#watcher.watch(contents);
       this.#swap(loaded, change);
+      this.metrics.reloaded(true);
       this.#log.info("reloaded", { generation: plan.generation, trigger, plans_alive: this.plane.plans.alive });
       return { ok: true, generation: plan.generation };
     } catch (error) {
@@ -159,6 +163,7 @@ export class Sluice {
       // What the refused file named may be what is mended next.
       this.#watcher.watchAlso(contents);
       const problems = problemsOf(error);
+      this.metrics.reloaded(false);
       this.#log.error("reload_refused", { trigger, generation: this.generation, problems });
       return { ok: false, problems };
     }
@@ -183,7 +188,8 @@ export class Sluice {
     for (const { judged } of this.plan.upstreams.values()) judged?.group.tick(nowMs);
   }
 
-  #fade(): void {
+  #eachSecond(): void {
+    this.metrics.tick();
     const { recent } = this.resources.slots.table;
     for (let slot = 0; slot < recent.length; slot++) recent[slot] *= 0.5;
   }

@@ -9,6 +9,8 @@ import { AssignedSlots } from "../backend/registry.ts";
 import { type SharedState, sharedStateOn, sharedTable, WorkerWord } from "../backend/shared_state.ts";
 import type { Clock } from "../base/clock.ts";
 import { createRandom } from "../base/random.ts";
+import { AssignedRows } from "../observe/metrics_rows.ts";
+import { blockOver, clearGauges, type MetricsBlock } from "../observe/metrics_store.ts";
 import { compile, dispose } from "../plan/compile.ts";
 import { SharedHealth } from "../plan/health_source.ts";
 import { PlanHolder } from "../plan/holder.ts";
@@ -41,6 +43,8 @@ class WorkerThread {
   readonly #random: () => number;
   readonly #deadlines: Deadlines;
   readonly #slots: AssignedSlots;
+  readonly #metricsRows: AssignedRows = new AssignedRows([]);
+  readonly #block: MetricsBlock;
   readonly #resources: Resources;
   readonly #writer: ReportWriter;
   readonly #stdout: MessageSink = new MessageSink();
@@ -58,10 +62,13 @@ class WorkerThread {
     this.#slots = new AssignedSlots(sharedTable(this.#state, setup.id));
     this.#deadlines = new Deadlines(() => this.#clock.nowMs());
     this.#writer = new ReportWriter(this.#state, setup.id, (report) => scope.postMessage({ kind: "report", report }));
+    this.#block = blockOver(setup.block);
+    clearGauges(this.#block);
     this.#resources = new Resources({
       clock: this.#clock,
       deadlines: this.#deadlines,
       slots: this.#slots,
+      metrics: { rows: this.#metricsRows, block: this.#block },
       onHealthChange: () => {}, // judged elsewhere
     });
     catchStrays(this.#log);
@@ -115,9 +122,10 @@ class WorkerThread {
     dispose(prepared.plan, this.#resources);
   }
 
-  #compile({ loaded, generation, slots, rows, memory }: PlanMessage): Promise<Plan> {
+  #compile({ loaded, generation, slots, rows, metricsRows, memory }: PlanMessage): Promise<Plan> {
     const members = loaded.config.upstreams.map(({ backends }) => backends.length);
     this.#slots.assign(slots);
+    this.#metricsRows.assign(metricsRows);
     return compile(loaded.config, {
       resources: this.#resources,
       generation,
@@ -144,6 +152,7 @@ class WorkerThread {
       resources: this.#resources,
       plans,
       random: this.#random,
+      block: this.#block,
       listeners: { sharesPorts: true, isFirst: this.#setup.id === 1, ports: this.#ports },
       stdout: this.#stdout,
     });

@@ -2,6 +2,7 @@
 
 import type { HealthReport } from "../backend/health_report.ts";
 import type { LoadedConfig } from "../config/load.ts";
+import type { RowAssignment } from "../observe/metrics_rows.ts";
 import type { BoundListener } from "./plane.ts";
 
 /** A plan as a worker needs it to compile the same one. */
@@ -12,6 +13,7 @@ export interface PlanMessage {
   readonly slots: ReadonlyArray<readonly [identity: string, slot: number]>;
   /** By health identity. */
   readonly rows: ReadonlyArray<readonly [identity: string, row: number]>;
+  readonly metricsRows: readonly RowAssignment[];
   /** Of the plan's groups. */
   readonly memory: SharedArrayBuffer;
   /** Ports that were found for listeners on port 0. */
@@ -22,6 +24,8 @@ export interface WorkerSetup {
   readonly id: number;
   readonly workers: number;
   readonly shared: SharedArrayBuffer;
+  /** Where it counts. */
+  readonly block: SharedArrayBuffer;
   readonly seed: number;
   readonly stickySecret: string;
   /** `performance.timeOrigin` of the control thread, whose clock counts. */

@@ -29,10 +29,14 @@ const LARGE_BUFFER_BYTES = 64 * 1024;
 /** From here on giving the buffer away is cheaper than copying the piece out of it. */
 const DETACH_BYTES_MIN = 16 * 1024;
 /** A backend may send early hints and progress, but not for ever. */
-const INFORMATIONAL_MAX = 16;
+const INTERIMS_MAX = 16;
+const NO_FRAMING: Framing = { kind: BodyKind.none, length: -1, keepAlive: false };
 
-/** Hears of the 1xx before a response. The head is valid during the call. */
-export interface InterimListener {
+/** Whom a response is for. */
+export interface HeadReader {
+  /** Of the request: a response to HEAD has no body. */
+  readonly method: string;
+  /** Hears of each 1xx before the response. The head is valid during the call. */
   passInformational(head: Head): void;
 }
 
@@ -52,6 +56,8 @@ export class Connection implements Listed {
   listIndex = -1;
   /** Bytes read since `beginExchange()`; 0 when it dies means that the backend may not have seen the request at all. */
   bytesIn = 0;
+  /** Of the body behind the head that was taken last. */
+  framing: Framing = NO_FRAMING;
   readonly #conn: Deno.Conn;
   readonly #bounds: ResponseBounds;
   readonly #decoder: BodyDecoder = new BodyDecoder("response");
@@ -67,6 +73,7 @@ export class Connection implements Listed {
   #isClosed = false;
   #isSending = false;
   #keepAlive = false;
+  #interims = 0;
 
   constructor(conn: Deno.Conn, bounds: ResponseBounds, nowMs: number) {
     this.#conn = conn;
@@ -99,6 +106,7 @@ export class Connection implements Listed {
     this.exchanges++;
     this.bytesIn = 0;
     this.#keepAlive = false;
+    this.#interims = 0;
     this.head.reset();
     this.out.reset();
   }
@@ -143,33 +151,53 @@ export class Connection implements Listed {
   /**
    * Reads up to the final response head, over any 1xx before it; 101 is final. Decides the framing of the body.
    *
-   * @param method Of the request: a response to HEAD has no body.
    * @throws {ProxyError} `connection_reset` when the connection ends first, `response_*` when the head is bad.
    */
-  async readHead(method: string, interim: InterimListener | null = null): Promise<Framing> {
-    let informational = 0;
-    for (;;) {
-      const used = this.#start === this.#end ? 0 : this.#decodeHead();
-      if (used === 0) {
-        let count: number | null;
-        try {
-          count = await this.#nextRead(); // and not `#fill()`: every exchange comes here, and a promise has its price
-        } catch (error) {
-          throw this.#failure("connection_reset", error);
-        }
-        if (this.#took(count) === 0) throw this.#failure("connection_reset");
-        continue;
-      }
+  async readHead(request: HeadReader): Promise<Framing> {
+    while (!this.takeHead(request)) if (await this.#fill() === 0) throw this.#failure("connection_reset");
+    return this.framing;
+  }
+
+  /**
+   * `readHead()` without the waiting, for the one place that every exchange comes by: while it returns false the caller
+   * does `took(await reading())`, and gives what is thrown meanwhile to `failure()`.
+   *
+   * @returns Whether the final response head is in `head` and its body's framing in `framing`.
+   */
+  takeHead(request: HeadReader): boolean {
+    const { head } = this;
+    while (this.#start < this.#end) {
+      const used = decodeResponseHead(head, this.#buffer, this.#start, this.#end, this.#bounds.head);
+      if (used === 0) return false;
       this.#start += used;
-      if (this.head.status >= 200 || this.head.status === 101) break;
-      if (++informational > INFORMATIONAL_MAX) throw new ProxyError("response_invalid", "Too many interim responses");
-      interim?.passInformational(this.head);
-      this.head.reset();
+      if (head.status >= 200 || head.status === 101) {
+        this.#beginBody(request.method);
+        return true;
+      }
+      if (++this.#interims > INTERIMS_MAX) throw new ProxyError("response_invalid", "Too many interim responses");
+      request.passInformational(head);
+      head.reset();
     }
-    const framing = responseFraming(method, this.head);
-    this.#keepAlive = framing.keepAlive && framing.kind !== BodyKind.until_close && this.head.status !== 101;
-    this.#decoder.begin(framing.kind, framing.length, this.#bounds.body);
-    return framing;
+    return false;
+  }
+
+  /** The read that was left pending while the connection was parked, or a new one. */
+  reading(): Promise<number | null> {
+    const pending = this.#pending;
+    this.#pending = null;
+    if (pending !== null) return pending;
+    this.#makeRoom();
+    return this.#conn.read(this.#end === 0 ? this.#buffer : this.#buffer.subarray(this.#end));
+  }
+
+  /** @param count What `reading()` brought. @throws {ProxyError} `connection_reset` when that is the end. */
+  took(count: number | null): void {
+    if (this.#took(count) === 0) throw this.#failure("connection_reset");
+  }
+
+  /** What an error of `reading()` means; one that says it already stays what it is. */
+  failure(error: unknown): ProxyError {
+    return error instanceof ProxyError ? error : this.#failure("connection_reset", error);
   }
 
   /** What is buffered: a piece, null at the end, undefined when the backend has to send more first. */
@@ -245,19 +273,10 @@ export class Connection implements Listed {
   /** @returns Bytes read, 0 at the end. */
   async #fill(): Promise<number> {
     try {
-      return this.#took(await this.#nextRead());
+      return this.#took(await this.reading());
     } catch (error) {
       throw this.#failure("connection_reset", error);
     }
-  }
-
-  /** The read that was left pending while the connection was parked, or a new one. */
-  #nextRead(): Promise<number | null> {
-    const pending = this.#pending;
-    this.#pending = null;
-    if (pending !== null) return pending;
-    this.#makeRoom();
-    return this.#conn.read(this.#end === 0 ? this.#buffer : this.#buffer.subarray(this.#end));
   }
 
   /** @returns Bytes that a read has brought, 0 at the end. */
@@ -271,8 +290,10 @@ export class Connection implements Listed {
     return count;
   }
 
-  #decodeHead(): number {
-    return decodeResponseHead(this.head, this.#buffer, this.#start, this.#end, this.#bounds.head);
+  #beginBody(method: string): void {
+    const framing = this.framing = responseFraming(method, this.head);
+    this.#keepAlive = framing.keepAlive && framing.kind !== BodyKind.until_close && this.head.status !== 101;
+    this.#decoder.begin(framing.kind, framing.length, this.#bounds.body);
   }
 
   #sent(written: number): void {

@@ -21,6 +21,8 @@ export interface DialOptions {
   readonly address: DialAddress;
   readonly tls: DialTls;
   readonly timeoutMs: number;
+  /** Told of each connection that was opened. @param tlsMs -1 without TLS. */
+  readonly onDialled?: (connectMs: number, tlsMs: number) => void;
 }
 
 /**
@@ -42,8 +44,13 @@ export async function dial(options: DialOptions): Promise<Deno.Conn> {
     timedOut = true;
     abort.abort();
   }, options.timeoutMs);
+  const timing: Timing = { connectedMs: 0 };
+  const startedMs = performance.now();
   try {
-    return await connect(options, abort.signal);
+    const conn = await connect(options, abort.signal, timing);
+    if (timing.connectedMs === 0) options.onDialled?.(performance.now() - startedMs, -1);
+    else options.onDialled?.(timing.connectedMs - startedMs, performance.now() - timing.connectedMs);
+    return conn;
   } catch (error) {
     throw timedOut ? new ProxyError("connect_timeout") : connectError(error);
   } finally {
@@ -51,12 +58,20 @@ export async function dial(options: DialOptions): Promise<Deno.Conn> {
   }
 }
 
-function connect({ address, tls }: DialOptions, signal: AbortSignal): Promise<Deno.Conn> {
-  if (address.kind === "unix") return Deno.connect({ transport: "unix", path: address.path });
-  if (!address.tls) return connectTcp(address.hostname, address.port, signal);
+/** When TCP was connected and TLS began; 0 without TLS. */
+interface Timing {
+  connectedMs: number;
+}
+
+async function connect({ address, tls }: DialOptions, signal: AbortSignal, timing: Timing): Promise<Deno.Conn> {
+  if (address.kind === "unix") return await Deno.connect({ transport: "unix", path: address.path });
+  if (!address.tls) return await connectTcp(address.hostname, address.port, signal);
   const serverName = tls.serverName === "" ? address.hostname : tls.serverName;
-  if (tls.cert !== "") return connectMutualTls(address, tls, serverName, signal);
-  return connectTls(address, tls, serverName, signal);
+  const conn = tls.cert === ""
+    ? await connectTls(address, tls, serverName, signal)
+    : await connectMutualTls(address, tls, serverName, signal);
+  timing.connectedMs = performance.now();
+  return await shakeHands(conn, signal);
 }
 
 async function connectTcp(hostname: string, port: number, signal: AbortSignal): Promise<Deno.TcpConn> {
@@ -72,17 +87,15 @@ async function connectTls(
   signal: AbortSignal,
 ): Promise<Deno.TlsConn> {
   const tcp = await connectTcp(address.hostname, address.port, signal);
-  let conn: Deno.TlsConn;
   try {
-    conn = await Deno.startTls(tcp, { hostname: serverName, caCerts: tls.ca === "" ? [] : [tls.ca] });
+    return await Deno.startTls(tcp, { hostname: serverName, caCerts: tls.ca === "" ? [] : [tls.ca] });
   } catch (error) {
     closeQuietly(tcp);
     throw error;
   }
-  return await shakeHands(conn, signal);
 }
 
-/** `Deno.connectTls` takes no signal: a connection that comes too late is closed when it comes. */
+/** Shakes no hands yet, but for what `Deno.connectTls` does by itself. It takes no signal: a connection that comes too late is closed when it comes. */
 async function connectMutualTls(
   address: { hostname: string; port: number },
   tls: DialTls,
@@ -105,7 +118,7 @@ async function connectMutualTls(
   };
   signal.addEventListener("abort", onAbort, { once: true });
   try {
-    return await shakeHands(await Promise.race([connecting, aborted.promise]), signal);
+    return await Promise.race([connecting, aborted.promise]);
   } finally {
     signal.removeEventListener("abort", onAbort);
   }

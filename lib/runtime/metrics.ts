@@ -1,0 +1,123 @@
+/**
+ * The metrics of the whole process, on the control side: the directory of rows, the blocks of all threads that serve, and
+ * what only this side knows (health, reloads, the process itself).
+ */
+
+import process from "node:process";
+import type { HealthChange } from "../backend/health_reason.ts";
+import { HEALTH_STATES } from "../backend/health_reason.ts";
+import type { BackendFact, HealthChangeCount, MetricsFacts, ProcessFacts } from "../observe/metrics_facts.ts";
+import { MetricsReader, type MetricsView } from "../observe/metrics_reader.ts";
+import { RowDirectory } from "../observe/metrics_rows.ts";
+import { createBlock, type MetricsBlock, MetricsStore } from "../observe/metrics_store.ts";
+import { renderMetrics } from "../observe/metrics_text.ts";
+import type { Plan } from "../plan/types.ts";
+
+/** What is true at the moment of a scrape. */
+export interface ScrapeFacts {
+  readonly version: string;
+  readonly plan: Plan;
+  readonly workers: number;
+  readonly workerRestarts: number;
+}
+
+export class Metrics {
+  readonly rows: RowDirectory;
+  readonly blocks: readonly MetricsBlock[];
+  readonly #store: MetricsStore = new MetricsStore();
+  readonly #reader: MetricsReader;
+  readonly #nowMs: () => number;
+  readonly #healthChanges: Map<string, HealthChangeCount & { count: number }> = new Map();
+  #reloadsOk = 0;
+  #reloadsRefused = 0;
+  #isLastReloadGood = true;
+
+  /** @param threads That serve; with more than one the blocks are in shared memory. */
+  constructor(threads: number, nowMs: () => number) {
+    this.#nowMs = nowMs;
+    this.rows = new RowDirectory((kind, row) => this.#store.clearRow(kind, row));
+    this.blocks = Array.from({ length: threads }, () => createBlock({ isShared: threads > 1 }));
+    for (const block of this.blocks) this.#store.add(block);
+    this.#reader = new MetricsReader(this.#store, this.rows, nowMs());
+  }
+
+  /** To be called once a second. */
+  tick(): void {
+    this.#reader.tick(this.#nowMs());
+  }
+
+  healthChanged(upstream: string, backend: string, { to, reason }: HealthChange): void {
+    const key = JSON.stringify([upstream, backend, to, reason.code]);
+    const known = this.#healthChanges.get(key);
+    if (known !== undefined) known.count++;
+    else this.#healthChanges.set(key, { upstream, backend, to, reason: reason.code, count: 1 });
+  }
+
+  reloaded(isGood: boolean): void {
+    this.#isLastReloadGood = isGood;
+    if (isGood) this.#reloadsOk++;
+    else this.#reloadsRefused++;
+  }
+
+  /** Rates and totals as they are now. */
+  view(): MetricsView {
+    return this.#reader.view(this.#nowMs());
+  }
+
+  /** Prometheus text. */
+  render(facts: ScrapeFacts): string {
+    return renderMetrics({
+      store: this.#store,
+      rows: this.rows,
+      traffic: this.view().traffic(),
+      facts: this.#factsOf(facts),
+    });
+  }
+
+  #factsOf({ version, plan, workers, workerRestarts }: ScrapeFacts): MetricsFacts {
+    return {
+      version,
+      generation: plan.generation,
+      reloadsOk: this.#reloadsOk,
+      reloadsRefused: this.#reloadsRefused,
+      isLastReloadGood: this.#isLastReloadGood,
+      workers,
+      workerRestarts,
+      backends: backendFacts(plan),
+      healthStates: HEALTH_STATES,
+      healthChanges: [...this.#healthChanges.values()],
+      process: processFacts(),
+    };
+  }
+}
+
+function backendFacts(plan: Plan): readonly BackendFact[] {
+  return [...plan.upstreams.values()].flatMap(({ name, config, judged }) =>
+    (judged?.group.snapshot() ?? []).map(({ isEligible, state }, position) => ({
+      upstream: name,
+      backend: config.backends[position].name,
+      isEligible,
+      state,
+      weight: config.backends[position].weight,
+    }))
+  );
+}
+
+export function processFacts(): ProcessFacts {
+  const { user, system } = process.cpuUsage();
+  return {
+    residentBytes: Deno.memoryUsage().rss,
+    cpuSeconds: (user + system) / 1e6,
+    startedAtSeconds: performance.timeOrigin / 1000,
+    openDescriptors: openDescriptors(),
+  };
+}
+
+/** -1 where it may not be read: not on Linux, or without the permission. */
+function openDescriptors(): number {
+  try {
+    return [...Deno.readDirSync("/proc/self/fd")].length;
+  } catch {
+    return -1;
+  }
+}
