@@ -1,6 +1,7 @@
 import { assertEquals } from "@std/assert";
+import { ByteWriter } from "../lib/base/byte_writer.ts";
 import { type AccessEntry, combinedLine, jsonLine } from "../lib/observe/access_line.ts";
-import { createRequestIds, REQUEST_ID_LENGTH_MAX, saneRequestId } from "../lib/observe/request_id.ts";
+import { REQUEST_ID_LENGTH_MAX, RequestIds, saneRequestId } from "../lib/observe/request_id.ts";
 
 const ENTRY: AccessEntry = {
   timeMs: Date.UTC(2000, 9, 5, 13, 55, 36, 7),
@@ -115,13 +116,16 @@ for (const [text, expected] of IDS) {
   });
 }
 
-Deno.test("createRequestIds() gives distinct sane ids and draws its randomness once", () => {
+Deno.test("RequestIds.next() gives distinct sane ids and draws its randomness once", () => {
   let draws = 0;
-  const next = createRequestIds(() => (draws++ * 0.37) % 1);
+  const source = new RequestIds(() => (draws++ * 0.37) % 1);
   const drawn = draws;
-  const ids = Array.from({ length: 1000 }, next);
+  const ids = Array.from({ length: 1000 }, () => source.text(source.next()));
   assertEquals(new Set(ids).size, 1000);
   assertEquals(ids.every(saneRequestId), true);
   assertEquals(draws, drawn);
+  const out = new ByteWriter();
+  source.write(out, 36 * 36 - 1);
+  assertEquals(new TextDecoder().decode(out.view()), source.text(36 * 36 - 1));
   assertEquals(ids[0].split("-")[1] + ids[36].split("-")[1], "010");
 });

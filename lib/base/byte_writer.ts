@@ -11,6 +11,13 @@ const CAPACITY_KEPT_MAX = 64 * 1024;
 /** Up to this many bytes a loop is cheaper than the view that `set()` needs. */
 const SHORT_COPY_BYTES_MAX = 32;
 
+const encoder = new TextEncoder();
+
+/** For `append()`. @param text Every char code below 0x80. */
+export function asciiBytes(text: string): Uint8Array {
+  return encoder.encode(text);
+}
+
 const CR = 0x0d;
 const LF = 0x0a;
 const QUESTION_MARK = 0x3f;
@@ -73,6 +80,19 @@ export class ByteWriter {
     this.#length = at + count;
   }
 
+  /** Copies all of `source` as it is: for constants, which need no view of a part. */
+  append(source: Uint8Array): void {
+    const count = source.length;
+    const bytes = this.#reserve(count);
+    const at = this.#length;
+    if (count <= SHORT_COPY_BYTES_MAX) {
+      for (let i = 0; i < count; i++) bytes[at + i] = source[i];
+    } else {
+      bytes.set(source, at);
+    }
+    this.#length = at + count;
+  }
+
   /** @param value A whole number from 0 to 2^53 - 1. */
   decimal(value: number): void {
     this.#number(value, 10);
@@ -81,6 +101,11 @@ export class ByteWriter {
   /** Lower-case digits without prefix. @param value A whole number from 0 to 2^53 - 1. */
   hex(value: number): void {
     this.#number(value, 16);
+  }
+
+  /** As `Number.toString(36)`. @param value A whole number from 0 to 2^53 - 1. */
+  base36(value: number): void {
+    this.#number(value, 36);
   }
 
   /** Writes `name: value` and CRLF. `name` must be a token; `value` is written as `latin1()` does. */

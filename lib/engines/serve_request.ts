@@ -8,7 +8,7 @@
 import type { ByteWriter } from "../base/byte_writer.ts";
 import { type ErrorCode, ProxyError } from "../base/errors.ts";
 import type { ListenerLimits } from "../config/types.ts";
-import { parseConnection } from "../fields/hop_by_hop.ts";
+import { type ConnectionOptions, NO_CONNECTION_OPTIONS, parseConnection } from "../fields/hop_by_hop.ts";
 import type { FieldFilter } from "../proxy/field_filter.ts";
 import { NO_BODY, type ProxyRequest, UNKNOWN_LENGTH } from "../proxy/request.ts";
 import { validKey } from "../websocket/handshake.ts";
@@ -167,6 +167,11 @@ export class ServeRequest implements ProxyRequest {
   /** Deno sends none. */
   passInformational(): void {}
 
+  get connectionOptions(): ConnectionOptions {
+    const connection = this.field("connection");
+    return connection === null ? NO_CONNECTION_OPTIONS : parseConnection(connection);
+  }
+
   cancelBody(): void {
     // Neither failure has a consequence: the stream is not read again.
     if (this.#reader !== null) this.#reader.cancel().catch(() => {});
@@ -182,7 +187,7 @@ export class ServeRequest implements ProxyRequest {
   #wantsWebSocket(): boolean {
     const upgrade = this.field("upgrade");
     return upgrade !== null && this.method === "GET" && upgrade.toLowerCase() === "websocket" &&
-      parseConnection(this.field("connection") ?? "").upgrade && this.field("sec-websocket-version") === "13" &&
+      this.connectionOptions.upgrade && this.field("sec-websocket-version") === "13" &&
       validKey(this.field("sec-websocket-key") ?? "");
   }
 

@@ -6,9 +6,10 @@
 import type { ByteWriter } from "../base/byte_writer.ts";
 import { ProxyError } from "../base/errors.ts";
 import { FieldId, fieldIdOfName } from "../base/field_names.ts";
-import { type ConnectionOptions, NO_CONNECTION_OPTIONS, parseConnection, teTrailers } from "../fields/hop_by_hop.ts";
+import { type ConnectionOptions, NO_CONNECTION_OPTIONS, teTrailers } from "../fields/hop_by_hop.ts";
 import { BodyKind, type Framing, requestFraming } from "../http1/framing.ts";
 import type { Head } from "../http1/head.ts";
+import { connectionOptions } from "../proxy/connection_options.ts";
 import { copyFields } from "../proxy/copy_fields.ts";
 import type { FieldFilter } from "../proxy/field_filter.ts";
 import { NO_BODY, type ProxyRequest, UNKNOWN_LENGTH } from "../proxy/request.ts";
@@ -63,8 +64,7 @@ export class WireRequest implements ProxyRequest {
     const { authority, target }: WireTarget = wireTarget(head);
     this.authority = authority;
     this.target = target;
-    const connection = head.get(FieldId.connection);
-    this.connectionOptions = connection === null ? NO_CONNECTION_OPTIONS : parseConnection(connection);
+    this.connectionOptions = connectionOptions(head);
     this.bodyLength = lengthOf(this.framing, head);
     this.upgrade = this.#wantedUpgrade();
     if (peer.bodyBytesMax > 0 && this.bodyLength > peer.bodyBytesMax) throw new ProxyError("request_body_too_large");
@@ -150,6 +150,7 @@ export class UnreadableRequest implements ProxyRequest {
   readonly bodyLength: number = NO_BODY;
   readonly bodyTimeoutMs: number = 0;
   readonly takesTrailers: boolean = false;
+  readonly connectionOptions: ConnectionOptions = NO_CONNECTION_OPTIONS;
   readonly isSecure: boolean;
   readonly peerIp: string;
 

@@ -9,23 +9,25 @@
  * may ask again.
  */
 
-import type { ByteWriter } from "../base/byte_writer.ts";
+import { asciiBytes, type ByteWriter } from "../base/byte_writer.ts";
 import { FieldId } from "../base/field_names.ts";
-import { type FieldEdits, NO_EDITS } from "../fields/edits.ts";
-import { parseConnection } from "../fields/hop_by_hop.ts";
-import { chunkHead, LAST_CHUNK, statusLine } from "../http1/encode.ts";
+import { NO_EDITS } from "../fields/edits.ts";
+import { chunkHead, CRLF, LAST_CHUNK, statusLine } from "../http1/encode.ts";
 import { BodyKind } from "../http1/framing.ts";
 import type { Head } from "../http1/head.ts";
 import { copyFields } from "../proxy/copy_fields.ts";
 import type { Exchange } from "../proxy/exchange.ts";
-import { FieldFilter, RESPONSE_DROPS, TRAILER_DROPS } from "../proxy/field_filter.ts";
-import { contentLengthOf, nextBody, ownFields, takeBody } from "../proxy/response.ts";
+import { TRAILER_DROPS } from "../proxy/field_filter.ts";
+import { contentLengthOf, nextBody, ownFields, responseFilter, takeBody } from "../proxy/response.ts";
 import { httpDate } from "./http_date.ts";
 import type { Connection } from "../transport/connection.ts";
 import type { WireRequest } from "./wire_request.ts";
 
 /** A piece up to here is copied behind what waits to be written; a larger one gets a write of its own. */
 const JOIN_BYTES_MAX = 16 * 1024;
+
+const CONTENT_LENGTH = asciiBytes("content-length: ");
+const CHUNKED = asciiBytes("transfer-encoding: chunked\r\n");
 
 export interface WireSink {
   readonly out: ByteWriter;
@@ -82,14 +84,14 @@ export function beginResponse(
   writeFields(out, exchange);
   const length = contentLengthOf(exchange);
   if (length >= 0) {
-    out.ascii("content-length: ");
+    out.append(CONTENT_LENGTH);
     out.decimal(length);
-    out.ascii("\r\n");
+    out.append(CRLF);
   }
   const isChunked = frame === Frame.chunked;
-  if (isChunked) out.ascii("transfer-encoding: chunked\r\n");
+  if (isChunked) out.append(CHUNKED);
   writeConnection(out, isHttp10, persists);
-  out.ascii("\r\n");
+  out.append(CRLF);
   if (frame === Frame.none) {
     takeBody(exchange);
     return whole;
@@ -114,7 +116,7 @@ export function writeSwitchingProtocols(out: ByteWriter, exchange: Exchange): vo
 /** A 1xx as the backend sent it, less what concerns only its connection. */
 export function writeInformational(out: ByteWriter, head: Head): void {
   statusLine(out, head.status);
-  copyFields(out, head, passing(head, NO_EDITS));
+  copyFields(out, head, responseFilter(head, NO_EDITS));
   out.ascii("\r\n");
 }
 
@@ -177,17 +179,9 @@ function frameOf(exchange: Exchange, isHttp10: boolean): number {
 
 function writeFields(out: ByteWriter, exchange: Exchange): void {
   const head = exchange.connection!.head;
-  copyFields(out, head, passing(head, exchange.route!.responseEdits));
+  copyFields(out, head, responseFilter(head, exchange.route!.responseEdits));
   ownFields(exchange, (name, value) => out.field(name, value));
   if (!head.has(FieldId.date) && exchange.status >= 200) out.field("date", httpDate(exchange.core.clock.epochMs()));
-}
-
-/** Everything but what concerns the backend's connection alone. */
-function passing(head: Head, edits: FieldEdits): FieldFilter {
-  const filter = new FieldFilter(RESPONSE_DROPS, edits);
-  const connection = head.get(FieldId.connection);
-  if (connection !== null) filter.nominated = parseConnection(connection).nominated;
-  return filter;
 }
 
 function writeLocal(

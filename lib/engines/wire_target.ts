@@ -5,8 +5,8 @@
 import { type ErrorCode, ProxyError } from "../base/errors.ts";
 import { FieldId } from "../base/field_names.ts";
 import { validAuthority } from "../fields/authority.ts";
-import { latin1 } from "../http1/grammar.ts";
 import type { Head } from "../http1/head.ts";
+import { TextMemo } from "../http1/text_memo.ts";
 
 export interface WireTarget {
   readonly authority: string;
@@ -15,6 +15,11 @@ export interface WireTarget {
 }
 
 const SLASH = 0x2f;
+const isAnything = () => true;
+
+/** Valid ones. */
+const hosts = new TextMemo();
+const targets = new TextMemo();
 const ABSOLUTE = /^https?:\/\/([^/?]*)(.*)$/is;
 
 /**
@@ -24,7 +29,7 @@ const ABSOLUTE = /^https?:\/\/([^/?]*)(.*)$/is;
 export function wireTarget(head: Head): WireTarget {
   const host = hostOf(head);
   if (head.method === "CONNECT") throw new ProxyError("request_unsupported");
-  const target = latin1(head.bytes, head.targetStart, head.targetEnd);
+  const target = targets.text(head.bytes, head.targetStart, head.targetEnd, isAnything)!;
   if (head.bytes[head.targetStart] === SLASH) return { authority: host, target };
   if (target === "*" && head.method === "OPTIONS") return { authority: host, target };
   const absolute = ABSOLUTE.exec(target);
@@ -46,8 +51,8 @@ function hostOf(head: Head): string {
     throw problem("host_invalid");
   }
   if (head.find(FieldId.host, index + 1) >= 0) throw problem("host_invalid");
-  const host = head.value(index);
-  if (!validAuthority(host)) throw problem("host_invalid");
+  const host = hosts.text(head.bytes, head.offsets[4 * index + 2], head.offsets[4 * index + 3], validAuthority);
+  if (host === null) throw problem("host_invalid");
   return host;
 }
 

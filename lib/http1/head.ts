@@ -46,6 +46,10 @@ export class Head {
   /** One `FieldId` per field. */
   ids: Uint8Array;
 
+  // Bit `id % 32` is set when a field with this id is there: most questions are about fields that are not.
+  #presentLow: number;
+  #presentHigh: number;
+
   /** For decoders: one of `HeadPhase`. */
   phase: number;
   /** For decoders: where the caller's bytes began at the last call, which `start` and all offsets count from. */
@@ -69,6 +73,8 @@ export class Head {
     this.count = 0;
     this.offsets = new Int32Array(FIELDS_INITIAL * 4);
     this.ids = new Uint8Array(FIELDS_INITIAL);
+    this.#presentLow = 0;
+    this.#presentHigh = 0;
     this.phase = HeadPhase.begin;
     this.base = 0;
     this.lineAt = 0;
@@ -87,6 +93,8 @@ export class Head {
     this.reasonStart = 0;
     this.reasonEnd = 0;
     this.count = 0;
+    this.#presentLow = 0;
+    this.#presentHigh = 0;
     this.phase = HeadPhase.begin;
     this.base = 0;
     this.lineAt = 0;
@@ -110,6 +118,7 @@ export class Head {
 
   /** @returns The first field with this id at or after `from`; -1 when there is none. */
   find(id: number, from: number = 0): number {
+    if (((id < 32 ? this.#presentLow : this.#presentHigh) & 1 << id) === 0) return -1; // a shift counts modulo 32
     for (let i = from; i < this.count; i++) {
       if (this.ids[i] === id) return i;
     }
@@ -141,7 +150,9 @@ export class Head {
     offsets[4 * i + 1] = nameEnd;
     offsets[4 * i + 2] = valueStart;
     offsets[4 * i + 3] = valueEnd;
-    this.ids[i] = fieldIdOfBytes(this.bytes, nameStart, nameEnd);
+    const id = this.ids[i] = fieldIdOfBytes(this.bytes, nameStart, nameEnd);
+    if (id < 32) this.#presentLow |= 1 << id;
+    else this.#presentHigh |= 1 << id;
     this.count = i + 1;
   }
 

@@ -3,6 +3,8 @@
  * one random prefix per process and a counter cost no system call and no cryptography per request.
  */
 
+import { asciiBytes, type ByteWriter } from "../base/byte_writer.ts";
+
 /** Longest id that is taken from a client: room for two UUIDs or a trace id with its parts. */
 export const REQUEST_ID_LENGTH_MAX = 128;
 
@@ -24,14 +26,32 @@ export function saneRequestId(text: string): boolean {
 }
 
 /**
- * Makes a source of ids such as `k3v9x0q2m7ab-1f`. Distinct within it by the counter, between workers by the prefix.
- *
- * @param random Uniform in [0, 1); called here only. Give each worker another seed.
+ * A source of ids such as `k3v9x0q2m7ab-1f`: distinct within it by the counter, between workers by the prefix. An id is
+ * a number until somebody wants to read it, since most are only sent on.
  */
-export function createRequestIds(random: () => number): () => string {
-  let prefix = "";
-  for (let digit = 0; digit < PREFIX_LENGTH; digit++) prefix += Math.floor(random() * 36).toString(36);
-  prefix += "-";
-  let count = 0;
-  return () => prefix + (count++).toString(36);
+export class RequestIds {
+  readonly #prefix: string;
+  readonly #prefixBytes: Uint8Array;
+  #count = 0;
+
+  /** @param random Uniform in [0, 1); called here only. Give each worker another seed. */
+  constructor(random: () => number) {
+    let prefix = "";
+    for (let digit = 0; digit < PREFIX_LENGTH; digit++) prefix += Math.floor(random() * 36).toString(36);
+    this.#prefix = prefix + "-";
+    this.#prefixBytes = asciiBytes(this.#prefix);
+  }
+
+  next(): number {
+    return this.#count++;
+  }
+
+  text(id: number): string {
+    return this.#prefix + id.toString(36);
+  }
+
+  write(out: ByteWriter, id: number): void {
+    out.append(this.#prefixBytes);
+    out.base36(id);
+  }
 }

@@ -5,7 +5,7 @@
 import type { Clock } from "../base/clock.ts";
 import { type ErrorCode, ProxyError } from "../base/errors.ts";
 import { LiveList } from "../base/live_list.ts";
-import { saneRequestId } from "../observe/request_id.ts";
+import { type RequestIds, saneRequestId } from "../observe/request_id.ts";
 import type { PlanHolder } from "../plan/holder.ts";
 import type { Plan } from "../plan/types.ts";
 import type { Deadlines } from "../transport/deadlines.ts";
@@ -30,7 +30,7 @@ export interface ProxyCoreParts {
   readonly plans: PlanHolder;
   readonly deadlines: Deadlines;
   readonly recorder: Recorder;
-  readonly nextRequestId: () => string;
+  readonly requestIds: RequestIds;
   readonly random: () => number;
 }
 
@@ -42,7 +42,7 @@ export class ProxyCore {
   readonly random: () => number;
   /** All that are under way. */
   readonly exchanges: LiveList<Exchange> = new LiveList();
-  readonly #nextRequestId: () => string;
+  readonly requestIds: RequestIds;
 
   constructor(parts: ProxyCoreParts) {
     this.clock = parts.clock;
@@ -50,13 +50,13 @@ export class ProxyCore {
     this.deadlines = parts.deadlines;
     this.recorder = parts.recorder;
     this.random = parts.random;
-    this.#nextRequestId = parts.nextRequestId;
+    this.requestIds = parts.requestIds;
   }
 
-  /** The client's own id if it is harmless, else a new one. */
-  requestIdFor(request: ProxyRequest): string {
+  /** The client's own id; "" when there is none, or one that could do harm. */
+  givenRequestId(request: ProxyRequest): string {
     const given = request.field("x-request-id");
-    return given !== null && saneRequestId(given) ? given : this.#nextRequestId();
+    return given !== null && saneRequestId(given) ? given : "";
   }
 
   clientBehind(request: ProxyRequest, plan: Plan): string {

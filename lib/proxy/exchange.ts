@@ -8,6 +8,7 @@
  */
 
 import { isBackendFault } from "../backend/health_reason.ts";
+import type { ByteWriter } from "../base/byte_writer.ts";
 import type { ErrorCode } from "../base/errors.ts";
 import { ProxyError, toProxyError } from "../base/errors.ts";
 import type { Listed } from "../base/live_list.ts";
@@ -40,7 +41,6 @@ export class Exchange implements Timed, Listed, PickInput, RouteInput {
   readonly peerIsTrusted: boolean;
   /** The client behind trusted proxies; the connection's address otherwise. */
   readonly clientIp: string;
-  readonly requestId: string;
   readonly startedMs: number;
   readonly path: string;
   readonly query: string;
@@ -93,6 +93,9 @@ export class Exchange implements Timed, Listed, PickInput, RouteInput {
   deadlineMs: number;
   deadlineIndex = -1;
   listIndex = -1;
+  /** The client's request id, or "" and one of ours. */
+  readonly #givenId: string;
+  readonly #ownId: number;
   readonly #live: LivePlan;
   #isHolding = false;
   #ticket: Ticket | null = null;
@@ -119,7 +122,8 @@ export class Exchange implements Timed, Listed, PickInput, RouteInput {
     this.tried = NOTHING_TRIED;
     this.peerIsTrusted = live.plan.trusted.has(request.peerIp);
     this.clientIp = this.peerIsTrusted ? core.clientBehind(request, live.plan) : request.peerIp;
-    this.requestId = core.requestIdFor(request);
+    this.#givenId = core.givenRequestId(request);
+    this.#ownId = this.#givenId === "" ? core.requestIds.next() : -1;
     const queryAt = request.target.indexOf("?");
     this.path = queryAt < 0 ? request.target : request.target.slice(0, queryAt);
     this.query = queryAt < 0 ? "" : request.target.slice(queryAt + 1);
@@ -133,6 +137,15 @@ export class Exchange implements Timed, Listed, PickInput, RouteInput {
 
   get cancelled(): ProxyError | null {
     return this.#cancelled;
+  }
+
+  get requestId(): string {
+    return this.#ownId < 0 ? this.#givenId : this.core.requestIds.text(this.#ownId);
+  }
+
+  writeRequestId(out: ByteWriter): void {
+    if (this.#ownId < 0) out.latin1(this.#givenId);
+    else this.core.requestIds.write(out, this.#ownId);
   }
 
   // With `path`, `query` and `field`, what a route is looked up by.

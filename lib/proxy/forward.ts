@@ -7,7 +7,6 @@
 import { type ErrorCode, ProxyError, toProxyError } from "../base/errors.ts";
 import { LATENCY_DECAY_MS, observeLatency } from "../base/ewma.ts";
 import { FieldId } from "../base/field_names.ts";
-import { parseConnection } from "../fields/hop_by_hop.ts";
 import type { BackendPlan, RoutePlan, UpstreamAction, UpstreamPlan } from "../plan/types.ts";
 import { retryAfterMs } from "../resilience/retry_after.ts";
 import { RETRY_VERDICTS, retryVerdict } from "../resilience/retry_policy.ts";
@@ -144,12 +143,9 @@ function begin(exchange: Exchange, matched: Matched<RoutePlan>, action: Upstream
   }
   const drops = requestDrops(exchange.plan.forwarded, exchange.peerIsTrusted, ownsCookie);
   const filter = new FieldFilter(drops, matched.route.value.requestEdits);
-  const connection = request.field("connection");
-  if (connection !== null) {
-    const { nominated, isMalformed } = parseConnection(connection);
-    if (isMalformed) throw new ProxyError("request_invalid");
-    filter.nominated = nominated;
-  }
+  const { nominated, isMalformed } = request.connectionOptions;
+  if (isMalformed) throw new ProxyError("request_invalid");
+  filter.nominated = nominated;
   const target = action.rewrite === null || request.target === "*"
     ? request.target
     : action.rewrite.apply(matched, exchange.query);

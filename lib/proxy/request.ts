@@ -6,6 +6,7 @@
  */
 
 import type { ByteWriter } from "../base/byte_writer.ts";
+import type { ConnectionOptions } from "../fields/hop_by_hop.ts";
 import type { Head } from "../http1/head.ts";
 import type { FieldFilter } from "./field_filter.ts";
 
@@ -33,6 +34,9 @@ export interface ProxyRequest {
   readonly takesTrailers: boolean;
   /** Silence allowed while the client owes us its body; 0: no limit. */
   readonly bodyTimeoutMs: number;
+
+  /** What its `Connection` says. */
+  readonly connectionOptions: ConnectionOptions;
 
   /** By lower-case name, lines joined; null when absent. */
   field(lowerName: string): string | null;

@@ -2,12 +2,15 @@
  * The request head as a backend gets it: made anew in the connection's output buffer, in one pass.
  */
 
-import type { ByteWriter } from "../base/byte_writer.ts";
-import { requestLine } from "../http1/encode.ts";
+import { asciiBytes, type ByteWriter } from "../base/byte_writer.ts";
+import { CRLF, requestLine } from "../http1/encode.ts";
 import type { Exchange } from "./exchange.ts";
-import { existingForwarded, NOTHING_FORWARDED } from "./client_identity.ts";
+import { clientBlock } from "./client_block.ts";
+import { existingForwarded } from "./client_identity.ts";
 import { NO_BODY, UNKNOWN_LENGTH } from "./request.ts";
 import type { FieldFilter } from "./field_filter.ts";
+
+const REQUEST_ID = asciiBytes("x-request-id: ");
 
 /**
  * @param target Origin form, rewritten where the route says so.
@@ -23,10 +26,12 @@ export function encodeRequestHead(
   out.field("host", host);
   request.writeFields(out, filter);
   if (exchange.cookieForBackend !== null) out.field("cookie", exchange.cookieForBackend);
-  out.ascii("via: 1.1 sluice\r\n");
-  writeForwarded(out, exchange);
-  out.field("x-request-id", exchange.requestId);
-  filter.edits.forEachAdded((name, value) => out.field(name, value));
+  if (exchange.peerIsTrusted) writeForwarded(out, exchange);
+  else out.append(clientBlock(exchange));
+  out.append(REQUEST_ID);
+  exchange.writeRequestId(out);
+  out.append(CRLF);
+  if (!filter.edits.isEmpty) filter.edits.forEachAdded((name, value) => out.field(name, value));
   if (request.takesTrailers) out.ascii("te: trailers\r\nconnection: te\r\n");
   if (request.upgrade !== "") {
     out.ascii("connection: upgrade\r\n");
@@ -39,13 +44,15 @@ export function encodeRequestHead(
     out.decimal(request.bodyLength);
     out.ascii("\r\n");
   }
-  out.ascii("\r\n");
+  out.append(CRLF);
 }
 
+/** From a trusted proxy: what it says of its client goes on, with ours behind it. */
 function writeForwarded(out: ByteWriter, exchange: Exchange): void {
-  const { request, peerIsTrusted } = exchange;
-  const peer = { ip: request.peerIp, isTrusted: peerIsTrusted };
-  const existing = peerIsTrusted ? existingForwarded(request) : NOTHING_FORWARDED;
+  const { request } = exchange;
+  const peer = { ip: request.peerIp, isTrusted: true };
+  const existing = existingForwarded(request);
+  out.ascii("via: 1.1 sluice\r\n");
   const scheme = request.isSecure ? "https" : "http";
   exchange.plan.forwarded.emit(peer, scheme, request.authority, existing, (name, value) => out.field(name, value));
 }

@@ -7,9 +7,11 @@
 
 import { ProxyError } from "../base/errors.ts";
 import { FieldId } from "../base/field_names.ts";
-import { parseConnection } from "../fields/hop_by_hop.ts";
+import type { FieldEdits } from "../fields/edits.ts";
 import { BodyKind } from "../http1/framing.ts";
+import type { Head } from "../http1/head.ts";
 import type { Connection } from "../transport/connection.ts";
+import { connectionOptions } from "./connection_options.ts";
 import type { Exchange } from "./exchange.ts";
 import { FieldFilter, RESPONSE_DROPS } from "./field_filter.ts";
 
@@ -22,9 +24,7 @@ import { FieldFilter, RESPONSE_DROPS } from "./field_filter.ts";
 export function eachResponseField(exchange: Exchange, emit: (name: string, value: string) => void): void {
   const head = exchange.connection!.head;
   const edits = exchange.route!.responseEdits;
-  const filter = new FieldFilter(RESPONSE_DROPS, edits);
-  const connection = head.get(FieldId.connection);
-  if (connection !== null) filter.nominated = parseConnection(connection).nominated;
+  const filter = responseFilter(head, edits);
   const needsNames = filter.needsNames;
   for (let index = 0; index < head.count; index++) {
     if (filter.dropsId[head.ids[index]] !== 0) continue;
@@ -33,6 +33,13 @@ export function eachResponseField(exchange: Exchange, emit: (name: string, value
     emit(name, head.value(index));
   }
   ownFields(exchange, emit);
+}
+
+/** Everything but what concerns the backend's connection alone. */
+export function responseFilter(head: Head, edits: FieldEdits): FieldFilter {
+  const filter = new FieldFilter(RESPONSE_DROPS, edits);
+  filter.nominated = connectionOptions(head).nominated;
+  return filter;
 }
 
 /** What is added to a backend's response: the route's fields, and the cookie that binds the client to its backend. */

@@ -7,7 +7,7 @@ import type { Clock } from "../base/clock.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import { GLOBAL } from "../observe/metrics_layout.ts";
 import type { MetricsBlock } from "../observe/metrics_store.ts";
-import { createRequestIds } from "../observe/request_id.ts";
+import { RequestIds } from "../observe/request_id.ts";
 import type { PlanHolder } from "../plan/holder.ts";
 import type { Resources } from "../plan/resources.ts";
 import type { Plan } from "../plan/types.ts";
@@ -66,7 +66,7 @@ export class LocalPlane implements Plane {
       plans: parts.plans,
       deadlines: parts.deadlines,
       recorder: new Recorders({ clock, metrics: new MetricsRecorder(parts.block), accessLog: this.#accessLog }),
-      nextRequestId: createRequestIds(random),
+      requestIds: new RequestIds(random),
       random,
     });
     this.#listeners = new ListenerSet(this.core, log, parts.listeners);
