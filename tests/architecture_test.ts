@@ -44,11 +44,18 @@ const IMPORTERS: Readonly<Record<string, readonly string[]>> = {
   "@std/http/cookie": ["lib/fields/cookies.ts"],
   "@std/http/status": ["lib/proxy/local_response.ts"],
   "@std/http/negotiation": ["lib/proxy/local_response.ts"],
+  "hono": ["lib/admin/app.ts"],
+  "uplot/dist/uPlot.iife.min.js": ["lib/admin/assets.ts"],
+  "uplot/dist/uPlot.min.css": ["lib/admin/assets.ts"],
 };
 
 /** What only one place may call. */
 const SINGLE_PLACES: ReadonlyArray<{ call: RegExp; name: string; files: readonly string[] }> = [
-  { name: "Deno.serve", call: /\bDeno\.serve\(/, files: ["lib/cli/demo.ts", "lib/engines/serve.ts"] },
+  {
+    name: "Deno.serve",
+    call: /\bDeno\.serve\(/,
+    files: ["lib/admin/listener.ts", "lib/cli/demo.ts", "lib/engines/serve.ts"],
+  },
   { name: "dialling", call: /\bDeno\.(connect|connectTls|startTls)\(/, files: ["lib/transport/dial.ts"] },
 ];
 

@@ -11,6 +11,7 @@ import type {
   PlanView,
   ReadinessView,
   RouteView,
+  SampleView,
   SettingView,
   StatusView,
   UpstreamView,
@@ -24,6 +25,8 @@ export interface Operator {
   routes(): readonly RouteView[];
   settings(): readonly SettingView[];
   readiness(): ReadinessView;
+  /** About one a second over the last minutes, oldest first. */
+  history(): readonly SampleView[];
   /** Prometheus text exposition. */
   metrics(): string;
   /** Of the last events, those after `id`; oldest first. */

@@ -74,6 +74,17 @@ export interface TrafficView {
   readonly cpuSeconds: number;
 }
 
+/** What plots are made of: a second of the last minutes. */
+export interface SampleView {
+  readonly at: string;
+  readonly requestsPerSecond: number;
+  readonly failuresPerSecond: number;
+  readonly p50Ms: number;
+  readonly p95Ms: number;
+  readonly p99Ms: number;
+  readonly inFlight: number;
+}
+
 export interface UpstreamView {
   readonly name: string;
   readonly strategy: string;

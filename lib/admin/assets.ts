@@ -1,0 +1,27 @@
+/** The dashboard's files, part of the program: nothing is read from disk or fetched from elsewhere at run time. */
+
+import script from "./dashboard/app.js" with { type: "text" };
+import icon from "./dashboard/icon.svg" with { type: "text" };
+import page from "./dashboard/index.html" with { type: "text" };
+import style from "./dashboard/style.css" with { type: "text" };
+import plotScript from "uplot/dist/uPlot.iife.min.js" with { type: "text" };
+import plotStyle from "uplot/dist/uPlot.min.css" with { type: "text" };
+
+export interface Asset {
+  readonly type: string;
+  readonly text: string;
+}
+
+export const PAGE: Asset = { type: "text/html; charset=utf-8", text: page };
+
+const JAVASCRIPT = "text/javascript; charset=utf-8";
+const CSS = "text/css; charset=utf-8";
+
+/** By name under /assets/. */
+export const ASSETS: ReadonlyMap<string, Asset> = new Map([
+  ["app.js", { type: JAVASCRIPT, text: script }],
+  ["style.css", { type: CSS, text: style }],
+  ["icon.svg", { type: "image/svg+xml", text: icon }],
+  ["uplot.js", { type: JAVASCRIPT, text: plotScript }],
+  ["uplot.css", { type: CSS, text: plotStyle }],
+]);
