@@ -98,7 +98,7 @@ const CASES: readonly AccessCase[] = [
     status: 403,
   },
   { name: "takes a write with JSON", request: DRAIN, headers: JSON_TYPE, status: 200 },
-  { name: "takes a write with a field of its own", request: DRAIN, headers: { "x-sluice-request": "1" }, status: 200 },
+  { name: "takes a write with a field of its own", request: DRAIN, headers: { "x-sluice-admin": "1" }, status: 200 },
   {
     name: "takes a write with the token alone",
     ...REMOTE,

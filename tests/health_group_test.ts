@@ -208,3 +208,18 @@ Deno.test("HealthGroup.snapshot() says why each is in or out", () => {
   const panicking = group("uuuh", { panicThresholdPercent: 50 }).group;
   assertEquals([view(panicking)[0], panicking.isPanicking], ["panic true", true]);
 });
+
+Deno.test("HealthGroup.withdraw() takes a member out of one group alone, and puts it back", () => {
+  const { group: one, machines } = group("hhb");
+  const other = new HealthGroup(
+    machines.map((machine) => ({ machine, weight: 1, backup: false })),
+    { circuit: { maxEjectedPercent: 100 }, panicThresholdPercent: 0 },
+  );
+  one.withdraw(0, true);
+  assertEquals([bits(one.eligible, 3), bits(other.eligible, 3)], ["010", "110"]);
+  assertEquals(one.snapshot()[0].standing, "out");
+  fail(machines[1], "connect_refused", 1);
+  assertEquals(bits(one.eligible, 3), "001", "the last one is spared, the withdrawn one is not");
+  one.withdraw(0, false);
+  assertEquals(bits(one.eligible, 3), "100");
+});

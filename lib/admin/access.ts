@@ -5,7 +5,7 @@
  *   (validation sees to that), and whoever can reach it may use it, as far as the rest below allows.
  * - A page of another site, open in the operator's own browser, can reach loopback too. It must not get anywhere:
  *   there are no CORS headers, so it can read nothing. What changes something needs what a form cannot send and a script of
- *   another origin cannot send without asking first: a JSON or TOML content type, an `X-Sluice-Request` field, or the token.
+ *   another origin cannot send without asking first: a JSON or TOML content type, an `X-Sluice-Admin` field, or the token.
  *   `Sec-Fetch-Site` and `Origin`, which no page can forge, must not say otherwise.
  * - DNS rebinding makes a foreign page the same origin, with a name of its own choice in `Host`. On loopback only the
  *   names of loopback pass. Elsewhere the token protects: such a page does not have it, as it is not a cookie.
@@ -27,7 +27,7 @@ const OPEN_PATHS = /^\/(?:healthz|readyz|assets\/[a-z0-9._-]+)?$/i;
 /** Of them, those that must answer under any name: load balancers and orchestrators ask by address. */
 const PROBE_PATHS: ReadonlySet<string> = new Set(["/healthz", "/readyz"]);
 const LOOPBACK_NAMES: ReadonlySet<string> = new Set(["localhost", "127.0.0.1", "[::1]"]);
-const CUSTOM_FIELD = "x-sluice-request";
+const CUSTOM_FIELD = "x-sluice-admin";
 
 export class Access {
   /** SHA-256 of the token: compared in its stead, so that the time it takes says nothing, not even the length. */

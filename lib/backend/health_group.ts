@@ -55,6 +55,8 @@ export class HealthGroup implements GroupHealth, HealthListener {
   readonly #machines: readonly HealthMachine[];
   readonly #isWeighted: readonly boolean[];
   readonly #isBackup: readonly boolean[];
+  /** Taken out here by the operator, whatever the machine, which others may share, is in. */
+  readonly #isWithdrawn: boolean[];
   readonly #settings: HealthGroupSettings;
   readonly #standings: Uint8Array;
   /** Eligible primaries that do not ramp up. */
@@ -75,6 +77,7 @@ export class HealthGroup implements GroupHealth, HealthListener {
     this.#machines = members.map((member) => member.machine);
     this.#isWeighted = members.map((member) => member.weight > 0);
     this.#isBackup = members.map((member) => member.backup);
+    this.#isWithdrawn = members.map(() => false);
     this.#settings = settings;
     this.#standings = memory.standings;
     this.#steady = memory.steady;
@@ -91,6 +94,13 @@ export class HealthGroup implements GroupHealth, HealthListener {
   /** Lets go of the machines. The mask is stale from then on: call it when the plan's last exchange has ended. */
   close(): void {
     for (const machine of this.#machines) machine.unsubscribe(this);
+  }
+
+  /** Takes a member out of this group alone, or puts it back, at once: nobody picks it from the return of this call on. */
+  withdraw(position: number, isWithdrawn: boolean): void {
+    if (this.#isWithdrawn[position] === isWithdrawn) return;
+    this.#isWithdrawn[position] = isWithdrawn;
+    this.#refresh();
   }
 
   healthChanged(_machine: HealthMachine): void {
@@ -148,7 +158,7 @@ export class HealthGroup implements GroupHealth, HealthListener {
   #takeCensus(): void {
     for (let position = 0; position < this.#machines.length; position++) {
       const machine = this.#machines[position];
-      const isOut = !this.#isWeighted[position] || machine.isWithdrawn;
+      const isOut = !this.#isWeighted[position] || this.#isWithdrawn[position] || machine.isWithdrawn;
       this.#standings[position] = isOut ? OUT : machine.isInService ? PROVEN : EJECTED;
     }
   }

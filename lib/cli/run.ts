@@ -1,11 +1,13 @@
 /** `sluice run`: the proxy itself, until a signal ends it. */
 
 import { SYSTEM_CLOCK } from "../base/clock.ts";
+import { EventRings } from "../runtime/event_rings.ts";
 import { EventLog } from "../runtime/log.ts";
 import { Sluice } from "../runtime/sluice.ts";
 import { catchStrays } from "../runtime/strays.ts";
 import { type Command, CONFIG_OPTIONS, configPathOf } from "./command.ts";
 import { parseArguments, refuseMoreThan } from "./options.ts";
+import { VERSION } from "./version.ts";
 
 const STICKY_SECRET_BYTES = 32;
 
@@ -50,9 +52,11 @@ export async function runProxy(path: string, onStarted: (sluice: Sluice) => void
   for (const [signal, handler] of handlers) Deno.addSignalListener(signal, handler);
   try {
     sluice = await Sluice.start({
+      version: VERSION,
       path,
       clock: SYSTEM_CLOCK,
       log,
+      events: new EventRings(() => SYSTEM_CLOCK.epochMs()),
       seed: crypto.getRandomValues(new Uint32Array(1))[0],
       stickySecret: crypto.getRandomValues(new Uint8Array(STICKY_SECRET_BYTES)).toHex(),
     });

@@ -4,9 +4,25 @@ import type { Setting } from "./read.ts";
 
 const MASK = '"***"';
 
+export interface EffectiveSetting {
+  readonly key: string;
+  /** As a file would hold it; secrets are masked. */
+  readonly value: string;
+  /** `config.toml:14`, `env NAME` or `default`. */
+  readonly origin: string;
+}
+
+export function effectiveSettings(settings: readonly Setting[]): readonly EffectiveSetting[] {
+  return settings.map(({ path, raw, isSecret, origin }) => ({
+    key: path,
+    value: isSecret && raw !== "" ? MASK : tomlOf(raw),
+    origin,
+  }));
+}
+
 /** Lines such as `upstreams.api.pool.max_idle = 64   # default`, the origins in one column as far as that helps. */
-export function effectiveLines(settings: readonly Setting[]): readonly string[] {
-  const texts = settings.map(({ path, raw, isSecret }) => `${path} = ${isSecret && raw !== "" ? MASK : tomlOf(raw)}`);
+export function effectiveLines(settings: readonly EffectiveSetting[]): readonly string[] {
+  const texts = settings.map(({ key, value }) => `${key} = ${value}`);
   const column = Math.min(60, texts.reduce((widest, text) => Math.max(widest, text.length), 0));
   return texts.map((text, index) => `${text.padEnd(column)}   # ${settings[index].origin}`);
 }

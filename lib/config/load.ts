@@ -4,7 +4,7 @@
  */
 
 import { CONFIG_LENGTH_MAX, PEM_LENGTH_MAX } from "./defaults.ts";
-import { effectiveLines } from "./effective.ts";
+import { effectiveLines, type EffectiveSetting, effectiveSettings } from "./effective.ts";
 import type { Environment } from "./interpolate.ts";
 import { ConfigError, type ConfigIssue, sortIssues } from "./issue.ts";
 import { parseToml } from "./parse.ts";
@@ -33,6 +33,8 @@ export interface LoadedConfig {
   readonly files: readonly string[];
   /** Variables that the text refers to, for `requiredPermissions()`. */
   readonly envNames: readonly string[];
+  /** Each value with where it came from, secrets masked. */
+  readonly settings: readonly EffectiveSetting[];
   /** `sluice check --effective`: each value with where it came from, secrets masked. */
   readonly effective: readonly string[];
 }
@@ -45,12 +47,14 @@ export async function loadConfig(path: string, options: LoadOptions): Promise<Lo
   const { config, found, files, settings } = examined;
   const contents = await readUses(files, options, (use, message) => found.issue(use.key, message));
   if (found.issues.length > 0) throw new ConfigError(path, found.issues);
+  const effective = effectiveSettings(settings);
   return {
     config: { ...config, upstreams: config.upstreams.map((upstream) => withTlsContents(upstream, contents)) },
     warnings: sortIssues(found.warnings),
     files: [absolute, ...contents.keys()],
     envNames: parsed.envNames,
-    effective: effectiveLines(settings),
+    settings: effective,
+    effective: effectiveLines(effective),
   };
 }
 

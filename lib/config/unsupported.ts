@@ -4,7 +4,6 @@
  * prints docs/configuration.md anew).
  */
 export const UNSUPPORTED: ReadonlySet<string> = new Set([
-  "admin",
   "upstreams.*.resolve",
   "upstreams.*.pool.pipelining",
   "routes[].split",

@@ -80,7 +80,7 @@ function checkWeights(upstream: UpstreamConfig, path: string, { found }: Validat
 }
 
 /** @returns The setting that makes weights useless, with what to use instead; "" when they count. */
-function deafToWeights({ strategy, sticky }: UpstreamConfig): string {
+export function deafToWeights({ strategy, sticky }: Pick<UpstreamConfig, "strategy" | "sticky">): string {
   if (strategy === "round_robin") return `strategy "round_robin"; use "weighted_round_robin"`;
   const isDeafFallback = strategy === "sticky" && sticky.fallback === "round_robin";
   return isDeafFallback ? `sticky.fallback "round_robin"; use "weighted_round_robin"` : "";

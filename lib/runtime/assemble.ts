@@ -102,10 +102,11 @@ async function assembleFleet(options: SluiceOptions, loaded: LoadedConfig): Prom
 }
 
 function onHealthChange(
-  { options: { log }, metrics }: { options: SluiceOptions; metrics: Metrics },
+  { options: { log, events }, metrics }: { options: SluiceOptions; metrics: Metrics },
   { upstream, backend, change }: { upstream: string; backend: string; change: HealthChange },
 ): void {
   metrics.healthChanged(upstream, backend, change);
+  events.healthChanged(`${upstream}/${backend}`, change);
   const { from, to } = change;
   const details = { backend: `${upstream}/${backend}`, from, to, reason: describeReason(change.reason) };
   if (to !== "open") return log.info("backend_health", details);

@@ -18,6 +18,7 @@ import type { PlanHolder } from "../plan/holder.ts";
 import { listenerPlace } from "../plan/listener_place.ts";
 import type { Plan } from "../plan/types.ts";
 import { STDOUT } from "./access_log.ts";
+import { type ErrorCount, ErrorTally } from "./error_tally.ts";
 import { ListenError, reasonOf } from "./listener_set.ts";
 import type { Metrics } from "./metrics.ts";
 import type { BoundListener, Plane, PlaneChange } from "./plane.ts";
@@ -67,6 +68,7 @@ export class Fleet implements Plane {
   /** What is in force; null before the first commit. */
   #current: { readonly loaded: LoadedConfig; readonly plan: Plan } | null = null;
   #writing: Promise<unknown> = Promise.resolve();
+  readonly #errors: ErrorTally = new ErrorTally();
   #isStopping = false;
 
   constructor(parts: FleetParts) {
@@ -88,6 +90,10 @@ export class Fleet implements Plane {
       restarts,
       exchanges: handle?.exchanges ?? 0,
     }));
+  }
+
+  takeErrors(): readonly ErrorCount[] {
+    return this.#errors.take();
   }
 
   /** Ends a worker at once, with what it has in flight; another takes its place. @returns Whether there is such a one. */
@@ -178,6 +184,7 @@ export class Fleet implements Plane {
       {
         onLines: (worker, bytes) => this.#write(worker, bytes),
         onMessage: (worker, { report }) => this.#parts.court.judge(worker.id, report, options.clock.nowMs()),
+        onErrors: (counts) => counts.forEach((count) => this.#errors.add(count)),
         onDeath: (worker, reason) => this.#onDeath(worker, reason),
       },
     );
@@ -198,6 +205,7 @@ export class Fleet implements Plane {
         }
         handle.commit(target.plan.generation, this.plans.current);
         this.#parts.options.log.info("worker_started", { worker: handle.id });
+        this.#parts.options.events.push("worker", "worker_started", `worker ${handle.id} serves again`);
         return;
       }
     } catch (error) {
@@ -219,6 +227,7 @@ export class Fleet implements Plane {
     const pauseMs = nowMs - place.startedMs >= SETTLED_MS ? 0 : place.pauseMs;
     place.pauseMs = pauseMs === 0 ? PAUSE_MS : Math.min(place.pauseMs * 2, PAUSE_MS_MAX);
     options.log.error("worker_died", { worker: handle.id, reason, restart_in_ms: pauseMs });
+    options.events.push("worker", "worker_died", `worker ${handle.id} ended: ${reason}`);
     setTimeout(() => {
       if (!this.#isStopping) this.#catchUp(this.#start(index));
     }, pauseMs);

@@ -179,7 +179,7 @@ async function readCertificate(config: ListenerConfig): Promise<Certificate | nu
 }
 
 /** A socket file that nobody listens on is left over from a process that died. Anything else is not ours to remove. */
-async function removeDeadSocket(path: string): Promise<void> {
+export async function removeDeadSocket(path: string): Promise<void> {
   let isSocket: boolean;
   try {
     isSocket = (await Deno.lstat(path)).isSocket === true;

@@ -13,7 +13,9 @@ import type { Resources } from "../plan/resources.ts";
 import type { Plan } from "../plan/types.ts";
 import { ProxyCore } from "../proxy/core.ts";
 import type { Deadlines } from "../transport/deadlines.ts";
+import type { WorkerView } from "../admin/views.ts";
 import { AccessLog, STDOUT } from "./access_log.ts";
+import { type ErrorCount, ErrorTally } from "./error_tally.ts";
 import type { LineSink } from "./line_queue.ts";
 import { ListenerSet, type ListenerSetOptions } from "./listener_set.ts";
 import type { EventLog } from "./log.ts";
@@ -52,6 +54,7 @@ export class LocalPlane implements Plane {
   readonly #accessLog: AccessLog;
   readonly #listeners: ListenerSet;
   readonly #block: MetricsBlock;
+  readonly #errors: ErrorTally = new ErrorTally();
   readonly #timers: readonly ReturnType<typeof setInterval>[];
 
   constructor(parts: LocalPlaneParts) {
@@ -65,7 +68,12 @@ export class LocalPlane implements Plane {
       clock,
       plans: parts.plans,
       deadlines: parts.deadlines,
-      recorder: new Recorders({ clock, metrics: new MetricsRecorder(parts.block), accessLog: this.#accessLog }),
+      recorder: new Recorders({
+        clock,
+        metrics: new MetricsRecorder(parts.block),
+        errors: this.#errors,
+        accessLog: this.#accessLog,
+      }),
       requestIds: new RequestIds(random),
       random,
     });
@@ -84,6 +92,19 @@ export class LocalPlane implements Plane {
 
   get listeners(): readonly BoundListener[] {
     return this.#listeners.bound;
+  }
+
+  /** The process itself, which is no thread of its own. */
+  get workers(): readonly WorkerView[] {
+    return [{ id: 0, state: "serving", restarts: 0, exchanges: this.exchanges }];
+  }
+
+  takeErrors(): readonly ErrorCount[] {
+    return this.#errors.take();
+  }
+
+  restart(_id: number): boolean {
+    return false;
   }
 
   async prepare({ config }: LoadedConfig, plan: Plan): Promise<PlaneChange> {

@@ -103,11 +103,15 @@ function backendFacts(plan: Plan): readonly BackendFact[] {
   );
 }
 
-export function processFacts(): ProcessFacts {
+/** What the process has used: memory now, CPU of all threads so far. */
+export function processUsage(): Pick<ProcessFacts, "residentBytes" | "cpuSeconds"> {
   const { user, system } = process.cpuUsage();
+  return { residentBytes: Deno.memoryUsage().rss, cpuSeconds: (user + system) / 1e6 };
+}
+
+export function processFacts(): ProcessFacts {
   return {
-    residentBytes: Deno.memoryUsage().rss,
-    cpuSeconds: (user + system) / 1e6,
+    ...processUsage(),
     startedAtSeconds: performance.timeOrigin / 1000,
     openDescriptors: openDescriptors(),
   };

@@ -3,9 +3,11 @@
  * side (`sluice.ts`) loads, compiles, judges health and decides; it never touches an exchange.
  */
 
+import type { WorkerView } from "../admin/views.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import type { PlanHolder } from "../plan/holder.ts";
 import type { Plan } from "../plan/types.ts";
+import type { ErrorCount } from "./error_tally.ts";
 
 /** One of two follows. `commit` cannot fail. */
 export interface PlaneChange {
@@ -30,6 +32,11 @@ export interface Plane {
   readonly exchanges: number;
   /** In the order they were opened. */
   readonly listeners: readonly BoundListener[];
+  readonly workers: readonly WorkerView[];
+  /** Of exchanges, since the last time. */
+  takeErrors(): readonly ErrorCount[];
+  /** Ends a worker at once, with what it has in flight; another takes its place. @returns Whether there is such a one. */
+  restart(id: number): boolean;
   /** @throws {ListenError} {@link AccessLogError} and the like: nothing has changed then. */
   prepare(loaded: LoadedConfig, plan: Plan): Promise<PlaneChange>;
   setLogLevel(level: LoadedConfig["config"]["log"]["level"]): void;

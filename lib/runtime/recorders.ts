@@ -7,16 +7,19 @@ import type { Clock } from "../base/clock.ts";
 import type { Recorder } from "../proxy/core.ts";
 import type { Exchange } from "../proxy/exchange.ts";
 import type { AccessLog } from "./access_log.ts";
+import type { ErrorTally } from "./error_tally.ts";
 import type { MetricsRecorder } from "./metrics_recorder.ts";
 
 export class Recorders implements Recorder {
   readonly #clock: Clock;
   readonly #metrics: MetricsRecorder;
+  readonly #errors: ErrorTally;
   readonly #accessLog: AccessLog;
 
-  constructor(parts: { clock: Clock; metrics: MetricsRecorder; accessLog: AccessLog }) {
+  constructor(parts: { clock: Clock; metrics: MetricsRecorder; errors: ErrorTally; accessLog: AccessLog }) {
     this.#clock = parts.clock;
     this.#metrics = parts.metrics;
+    this.#errors = parts.errors;
     this.#accessLog = parts.accessLog;
   }
 
@@ -37,6 +40,7 @@ export class Recorders implements Recorder {
     // The end of the last attempt, a moment ago, is the end of the exchange, unless there was a wait after it.
     if (exchange.attempts === 0 || exchange.errorCode !== "") exchange.endedAtMs = this.#clock.nowMs();
     this.#metrics.record(exchange);
+    if (exchange.errorCode !== "") this.#errors.record(exchange);
     this.#accessLog.record(exchange);
   }
 }

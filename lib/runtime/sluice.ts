@@ -2,11 +2,12 @@
  * The running proxy: what it is made of, how it reloads, how it ends.
  *
  * This is the control side: it loads, compiles, judges health and decides. What serves is the plane, in this thread or
- * in worker threads. A reload is parse, validate, compile, open new listeners, then one assignment. Everything before the assignment can
- * fail and changes nothing; nothing after it can. Reloads run one after another, and asking for one during another
- * means one more afterwards.
+ * in worker threads. A reload is parse, validate, compile, open new listeners, then one assignment. Everything before the
+ * assignment can fail and changes nothing; nothing after it can. Reloads run one after another, and asking for one during
+ * another means one more afterwards.
  */
 
+import type { AdminListener } from "../admin/listener.ts";
 import type { Clock } from "../base/clock.ts";
 import { formatIssue } from "../config/issue.ts";
 import type { LoadedConfig } from "../config/load.ts";
@@ -14,13 +15,17 @@ import { Prober } from "../health/prober.ts";
 import { dispose } from "../plan/compile.ts";
 import type { Resources } from "../plan/resources.ts";
 import type { Plan } from "../plan/types.ts";
+import { openAdmin } from "./admin_listener.ts";
 import { assemble, type Parts } from "./assemble.ts";
+import { Control, type ReloadResult, type Running } from "./control.ts";
+import type { EventRings } from "./event_rings.ts";
 import { FileWatcher } from "./file_watcher.ts";
-import { type FileContents, loadFromDisk } from "./load.ts";
-import type { EventLog } from "./log.ts";
+import { type FileContents, loadFromDisk, loadText } from "./load.ts";
+import type { EventLog, LogLevel } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
 import { missingPermissions, PermissionError } from "./permissions.ts";
 import type { Plane, PlaneChange } from "./plane.ts";
+import { previewReload } from "./preview.ts";
 import { problemsOf } from "./problems.ts";
 import { restartNeeded } from "./restart_needed.ts";
 
@@ -30,19 +35,18 @@ const HEALTH_TICK_MS = 100;
 const SECOND_MS = 1000;
 
 export interface SluiceOptions {
+  readonly version: string;
   /** As the user wrote it. */
   readonly path: string;
   readonly clock: Clock;
   readonly log: EventLog;
+  /** What the admin side tells of the last things that happened. */
+  readonly events: EventRings;
   /** Seeds the generator for selection and jitter. */
   readonly seed: number;
   /** For sticky cookies of upstreams without a secret of their own. */
   readonly stickySecret: string;
 }
-
-export type ReloadResult =
-  | { readonly ok: true; readonly generation: number }
-  | { readonly ok: false; readonly problems: readonly string[] };
 
 export class Sluice {
   readonly plane: Plane;
@@ -53,10 +57,15 @@ export class Sluice {
   readonly #parts: Parts;
   readonly #watcher: FileWatcher;
   readonly #prober: Prober;
+  readonly #control: Control;
   readonly #timers: ReturnType<typeof setInterval>[] = [];
   #loaded: LoadedConfig;
   #reloading: Promise<ReloadResult> | null = null;
   #next: Promise<ReloadResult> | null = null;
+  #nextFrom: "file" | "memory" = "memory";
+  /** Null without `[admin]`. */
+  #admin: AdminListener | null = null;
+  #isStarted = false;
   #isStopping = false;
 
   /**
@@ -89,8 +98,15 @@ export class Sluice {
     this.plane = parts.plane;
     this.resources = parts.resources;
     this.metrics = parts.metrics;
+    const { clock, log, events } = options;
+    this.#control = new Control({ running: this.#asRunning(), clock, log, events, metrics: parts.metrics });
     this.#prober = new Prober(options.clock, parts.random);
     this.#watcher = new FileWatcher(() => this.reload("file"));
+  }
+
+  /** Of the admin listener; "": there is none. */
+  get adminAddress(): string {
+    return this.#admin?.address ?? "";
   }
 
   get generation(): number {
@@ -101,17 +117,25 @@ export class Sluice {
     return this.plane.plans.current.plan;
   }
 
-  /** Loads the file again and makes it the running configuration, or changes nothing and logs why. Never rejects. */
-  reload(trigger: string): Promise<ReloadResult> {
+  /**
+   * Loads the file again and makes it the running configuration, or changes nothing and logs why. Never rejects.
+   *
+   * @param from "memory": what runs is compiled anew, with the overrides of now; the file is not looked at.
+   */
+  reload(trigger: string, from: "file" | "memory" = "file"): Promise<ReloadResult> {
     if (this.#reloading === null) {
-      this.#reloading = this.#reload(trigger).finally(() => {
+      this.#reloading = this.#reload(trigger, from).finally(() => {
         this.#reloading = null;
       });
       return this.#reloading;
     }
+    // One that reads the file does what one from memory would do, so the two may share the next turn.
+    if (from === "file") this.#nextFrom = "file";
     this.#next ??= this.#reloading.then(() => {
+      const nextFrom = this.#nextFrom;
       this.#next = null;
-      return this.reload(trigger);
+      this.#nextFrom = "memory";
+      return this.reload(trigger, nextFrom);
     });
     return this.#next;
   }
@@ -139,24 +163,30 @@ export class Sluice {
     const change = await this.plane.prepare(this.#loaded, this.plan);
     change.commit();
     this.#prober.follow(this.plan);
+    const { admin } = this.#loaded.config;
+    if (admin !== null) this.#admin = await openAdmin(admin, this.#control, this.#log);
     this.#watcher.watch(contents);
     this.#warn(this.#loaded.warnings.map((issue) => formatIssue(this.#options.path, issue)));
+    this.#isStarted = true;
     this.#log.info("started", { generation: this.generation, pid: Deno.pid, config: this.#options.path });
   }
 
-  async #reload(trigger: string): Promise<ReloadResult> {
+  async #reload(trigger: string, from: "file" | "memory"): Promise<ReloadResult> {
     if (this.#isStopping) return { ok: false, problems: ["sluice is shutting down"] };
     const contents = new Map<string, string | null>();
     let plan: Plan | null = null;
     try {
-      const loaded = await loadFromDisk(this.#options.path, contents);
+      const loaded = from === "file" ? await loadFromDisk(this.#options.path, contents) : this.#loaded;
       await assertPermitted(loaded);
-      plan = await this.#parts.compile(loaded, this.plan);
-      const change = await this.plane.prepare(loaded, plan);
-      this.#watcher.watch(contents);
+      const effective = this.#withOverrides(loaded, from === "file" ? loaded.config.log.level : this.#log.level);
+      plan = await this.#parts.compile(effective, this.plan);
+      this.#control.overrides.withdrawIn(plan);
+      const change = await this.plane.prepare(effective, plan);
+      if (from === "file") this.#watcher.watch(contents);
       this.#swap(loaded, change);
       this.metrics.reloaded(true);
       this.#log.info("reloaded", { generation: plan.generation, trigger, plans_alive: this.plane.plans.alive });
+      this.#control.reloaded(trigger, []);
       return { ok: true, generation: plan.generation };
     } catch (error) {
       if (plan !== null) dispose(plan, this.resources);
@@ -165,16 +195,26 @@ export class Sluice {
       const problems = problemsOf(error);
       this.metrics.reloaded(false);
       this.#log.error("reload_refused", { trigger, generation: this.generation, problems });
+      this.#control.reloaded(trigger, problems);
       return { ok: false, problems };
     }
   }
 
+  /** What the operator has set takes the place of what the file says. */
+  #withOverrides(loaded: LoadedConfig, level: LogLevel): LoadedConfig {
+    const config = this.#control.overrides.applyTo(loaded.config);
+    return { ...loaded, config: { ...config, log: { ...config.log, level } } };
+  }
+
   /** Nothing in it can fail. */
   #swap(loaded: LoadedConfig, change: PlaneChange): void {
-    this.#warn(restartNeeded(this.#loaded.config, loaded.config));
-    this.#warn(loaded.warnings.map((issue) => formatIssue(this.#options.path, issue)));
+    if (loaded !== this.#loaded) {
+      this.#warn(restartNeeded(this.#loaded.config, loaded.config));
+      this.#warn(loaded.warnings.map((issue) => formatIssue(this.#options.path, issue)));
+    }
     this.#loaded = loaded;
     change.commit();
+    this.#control.overrides.settle(this.plan, this.#options.clock.nowMs());
     this.#prober.follow(this.plan);
   }
 
@@ -190,8 +230,38 @@ export class Sluice {
 
   #eachSecond(): void {
     this.metrics.tick();
+    this.#control.tick(this.plane.takeErrors());
     const { recent } = this.resources.slots.table;
     for (let slot = 0; slot < recent.length; slot++) recent[slot] *= 0.5;
+  }
+
+  /** What the operator's side sees of this. */
+  #asRunning(): Running {
+    const { version, path } = this.#options;
+    return {
+      version,
+      path,
+      now: () => ({
+        isStarted: this.#isStarted,
+        isDraining: this.#isStopping,
+        plan: this.plan,
+        plansAlive: this.plane.plans.alive,
+        loaded: this.#loaded,
+        listeners: this.plane.listeners,
+        workers: this.plane.workers,
+        logLevel: this.#log.level,
+      }),
+      setLogLevel: (level) => this.plane.setLogLevel(level),
+      reload: (trigger, from) => this.reload(trigger, from),
+      preview: (text) =>
+        previewReload(() => text === "" ? loadFromDisk(path) : loadText(text, path), {
+          running: this.#loaded.config,
+          facts: { inFlight: (upstream, backend) => this.metrics.view().backend(upstream, backend).inFlight },
+          examine: assertPermitted,
+          problemsOf,
+        }),
+      restartWorker: (id) => this.plane.restart(id),
+    };
   }
 
   #every(ms: number, work: () => void): void {
@@ -199,6 +269,7 @@ export class Sluice {
   }
 
   async #close(): Promise<void> {
+    await this.#admin?.close(); // last of all that listens: it has been saying "draining" so far
     for (const timer of this.#timers.splice(0)) clearInterval(timer);
     this.#prober.close();
     await this.#watcher.close();

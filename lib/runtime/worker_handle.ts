@@ -9,6 +9,7 @@
 
 import { type SharedState, WorkerWord } from "../backend/shared_state.ts";
 import type { LivePlan } from "../plan/holder.ts";
+import type { ErrorCount } from "./error_tally.ts";
 import { ListenError } from "./listener_set.ts";
 import type { BoundListener } from "./plane.ts";
 import type { FromWorker, PlanMessage, ToWorker, WorkerSetup } from "./worker_messages.ts";
@@ -21,6 +22,7 @@ const SILENT_TICKS_MAX = 40;
 export interface WorkerEvents {
   onLines(worker: WorkerHandle, bytes: Uint8Array): void;
   onMessage(worker: WorkerHandle, message: Extract<FromWorker, { kind: "report" }>): void;
+  onErrors(counts: readonly ErrorCount[]): void;
   /** Called once. */
   onDeath(worker: WorkerHandle, reason: string): void;
 }
@@ -126,6 +128,8 @@ export class WorkerHandle {
         return this.#events.onLines(this, message.bytes);
       case "report":
         return this.#events.onMessage(this, message);
+      case "errors":
+        return this.#events.onErrors(message.counts);
       case "drained":
         return this.#drained.resolve(message.cut);
     }

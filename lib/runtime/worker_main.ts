@@ -27,6 +27,8 @@ import type { FromWorker, PlanMessage, ToWorker, WorkerSetup } from "./worker_me
 
 /** How often the control thread sees that this one is alive, and what it has under way. */
 const HEARTBEAT_MS = 100;
+/** How often it tells of errors. */
+const ERRORS_MS = 1000;
 
 /** What `self` is here; the compiler knows only pages. */
 interface WorkerScope {
@@ -73,6 +75,7 @@ class WorkerThread {
     });
     catchStrays(this.#log);
     setInterval(() => this.#beat(), HEARTBEAT_MS);
+    setInterval(() => this.#tellErrors(), ERRORS_MS);
   }
 
   async receive(message: Exclude<ToWorker, { kind: "setup" }>): Promise<void> {
@@ -156,6 +159,11 @@ class WorkerThread {
       listeners: { sharesPorts: true, isFirst: this.#setup.id === 1, ports: this.#ports },
       stdout: this.#stdout,
     });
+  }
+
+  #tellErrors(): void {
+    const counts = this.#plane?.takeErrors() ?? [];
+    if (counts.length > 0) scope.postMessage({ kind: "errors", counts });
   }
 
   #beat(): void {

@@ -3,6 +3,7 @@
 import type { HealthReport } from "../backend/health_report.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import type { RowAssignment } from "../observe/metrics_rows.ts";
+import type { ErrorCount } from "./error_tally.ts";
 import type { BoundListener } from "./plane.ts";
 
 /** A plan as a worker needs it to compile the same one. */
@@ -50,4 +51,6 @@ export type FromWorker =
   | { readonly kind: "lines"; readonly bytes: Uint8Array<ArrayBuffer> }
   /** One that did not fit into the ring. */
   | { readonly kind: "report"; readonly report: HealthReport }
+  /** About once a second, when there were any. */
+  | { readonly kind: "errors"; readonly counts: readonly ErrorCount[] }
   | { readonly kind: "drained"; readonly cut: number };

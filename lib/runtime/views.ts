@@ -1,0 +1,181 @@
+/** The running plan as the admin API shows it. */
+
+import type { BackendView, ReadinessView, RouteView, SampleView, TrafficView, UpstreamView } from "../admin/views.ts";
+import { describeReason } from "../backend/health_reason.ts";
+import type { HealthMemberSnapshot } from "../backend/health_group.ts";
+import type { Config, RouteConfig } from "../config/types.ts";
+import type { MetricsView } from "../observe/metrics_reader.ts";
+import type { BackendPlan, Plan, UpstreamPlan } from "../plan/types.ts";
+import { judgedOf } from "./judged.ts";
+import type { Overrides } from "./overrides.ts";
+import { processUsage } from "./metrics.ts";
+
+export interface ViewParts {
+  readonly plan: Plan;
+  /** As the file says, without overrides. */
+  readonly configured: Config;
+  readonly overrides: Overrides;
+  readonly traffic: MetricsView;
+  /** Of a monotonic time, ms since 1970. */
+  readonly epochOf: (ms: number) => number;
+  /** The other way round. */
+  readonly monotonicOf: (epochMs: number) => number;
+}
+
+/** The members of a group as the operator means them: the machine of a shared backend goes on for others. */
+export function memberSnapshots(
+  upstream: UpstreamPlan,
+  overrides: Overrides,
+  monotonicOf: (epochMs: number) => number,
+): readonly HealthMemberSnapshot[] {
+  return judgedOf(upstream).group.snapshot().map((member, position): HealthMemberSnapshot => {
+    const { command, sinceMs } = overrides.of(upstream.name, upstream.backends[position].name);
+    if (command === null) return member;
+    return {
+      ...member,
+      state: command === "drain" ? "draining" : "disabled",
+      reason: { cause: "admin", code: command, count: 0 },
+      sinceMs: monotonicOf(sinceMs),
+      untilMs: -1,
+    };
+  });
+}
+
+export function upstreamViews(parts: ViewParts): readonly UpstreamView[] {
+  return [...parts.plan.upstreams.values()].map((upstream) => upstreamView(upstream, parts));
+}
+
+function upstreamView(upstream: UpstreamPlan, parts: ViewParts): UpstreamView {
+  const { group } = judgedOf(upstream);
+  const members = memberSnapshots(upstream, parts.overrides, parts.monotonicOf);
+  const { requestsPerSecond } = parts.traffic.upstream(upstream.name);
+  const backends = upstream.backends.map((backend) => backendView(upstream, backend, members[backend.position], parts));
+  const attempts = backends.reduce((sum, backend) => sum + backend.requestsPerSecond, 0);
+  return {
+    name: upstream.name,
+    strategy: upstream.config.strategy,
+    isPanicking: group.isPanicking,
+    eligible: backends.filter(({ isEligible }) => isEligible).length,
+    requestsPerSecond,
+    backends: backends.map((backend) => ({ ...backend, share: share(backend.requestsPerSecond / attempts) })),
+  };
+}
+
+function backendView(
+  upstream: UpstreamPlan,
+  { name, position, slot }: BackendPlan,
+  member: HealthMemberSnapshot,
+  { configured, overrides, traffic, epochOf }: ViewParts,
+): BackendView {
+  const { url, weight, backup } = upstream.config.backends[position];
+  const iso = (ms: number) => new Date(epochOf(ms)).toISOString();
+  return {
+    name,
+    url,
+    weight,
+    configuredWeight: configuredWeight(configured, upstream.name, name) ?? weight,
+    isBackup: backup,
+    state: member.state,
+    standing: member.standing,
+    isEligible: member.isEligible,
+    reason: describeReason(member.reason),
+    since: iso(member.sinceMs),
+    until: member.untilMs >= 0 ? iso(member.untilMs) : null,
+    override: overrides.viewOf(upstream.name, name),
+    latencyMs: upstream.table.latencyMs[slot],
+    share: 0,
+    ...traffic.backend(upstream.name, name),
+  };
+}
+
+function configuredWeight(config: Config, upstreamName: string, backendName: string): number | undefined {
+  const upstream = config.upstreams.find(({ name }) => name === upstreamName);
+  return upstream?.backends.find(({ name }) => name === backendName)?.weight;
+}
+
+export function routeViews(plan: Plan, traffic: MetricsView): readonly RouteView[] {
+  return plan.config.routes.map((route) => {
+    const { hosts, path, methods, headers, query } = route.match;
+    return {
+      name: route.name,
+      host: hosts.join(", "),
+      path,
+      methods,
+      conditions: [
+        ...headers.map(([name, value]) => `header ${condition(name, value)}`),
+        ...query.map(([name, value]) => `query ${condition(name, value)}`),
+      ],
+      action: actionText(route),
+      ...traffic.route(route.name),
+    };
+  });
+}
+
+function condition(name: string, value: string): string {
+  return value === "*" ? `${name} present` : `${name} = ${JSON.stringify(value)}`;
+}
+
+function actionText({ action }: RouteConfig): string {
+  switch (action.kind) {
+    case "upstream":
+      return `upstream ${action.upstream}`;
+    case "redirect":
+      return `redirect ${action.status} to ${action.to}`;
+    case "respond":
+      return `respond ${action.status}`;
+  }
+}
+
+export interface ReadinessParts {
+  readonly plan: Plan;
+  readonly isStarted: boolean;
+  readonly isDraining: boolean;
+}
+
+/** An upstream that no route uses may be as dead as it likes. */
+export function readinessView({ plan, isStarted, isDraining }: ReadinessParts): ReadinessView {
+  const reasons: string[] = [];
+  if (isDraining) reasons.push("it is shutting down");
+  if (!isStarted) reasons.push("it has not started yet");
+  const used = new Set<string>();
+  for (const { action } of plan.config.routes) if (action.kind === "upstream") used.add(action.upstream);
+  for (const name of used) {
+    const upstream = plan.upstreams.get(name)!;
+    if (upstream.health.eligible.every((word) => word === 0)) {
+      reasons.push(`upstream ${name} has no eligible backend`);
+    }
+  }
+  return { ready: reasons.length === 0, reasons };
+}
+
+export function sampleView(now: MetricsView, at: string): SampleView {
+  const { requestsPerSecond, failuresPerSecond, p50Ms, p95Ms, p99Ms, inFlight } = now.traffic();
+  return {
+    at,
+    requestsPerSecond,
+    failuresPerSecond,
+    p50Ms: p50Ms || 0,
+    p95Ms: p95Ms || 0,
+    p99Ms: p99Ms || 0,
+    inFlight,
+  };
+}
+
+export function trafficView(now: MetricsView): TrafficView {
+  const { requestsTotal, cacheHitRate, poolEfficiency } = now.traffic();
+  const { at: _at, ...sample } = sampleView(now, "");
+  const { residentBytes, cpuSeconds } = processUsage();
+  return {
+    ...sample,
+    requestsTotal,
+    cacheHitRate: share(cacheHitRate),
+    poolEfficiency: share(poolEfficiency),
+    memoryBytes: residentBytes,
+    cpuSeconds,
+  };
+}
+
+/** JSON knows no NaN. */
+function share(value: number): number {
+  return Number.isFinite(value) ? Math.min(1, Math.max(0, value)) : 0;
+}
