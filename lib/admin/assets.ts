@@ -1,8 +1,13 @@
 /** The dashboard's files, part of the program: nothing is read from disk or fetched from elsewhere at run time. */
 
-import script from "./dashboard/app.js" with { type: "text" };
+import api from "./dashboard/api.js" with { type: "text" };
+import app from "./dashboard/app.js" with { type: "text" };
+import backends from "./dashboard/backends.js" with { type: "text" };
+import dom from "./dashboard/dom.js" with { type: "text" };
 import icon from "./dashboard/icon.svg" with { type: "text" };
 import page from "./dashboard/index.html" with { type: "text" };
+import panels from "./dashboard/panels.js" with { type: "text" };
+import plots from "./dashboard/plots.js" with { type: "text" };
 import style from "./dashboard/style.css" with { type: "text" };
 import plotScript from "uplot/dist/uPlot.iife.min.js" with { type: "text" };
 import plotStyle from "uplot/dist/uPlot.min.css" with { type: "text" };
@@ -19,7 +24,12 @@ const CSS = "text/css; charset=utf-8";
 
 /** By name under /assets/. */
 export const ASSETS: ReadonlyMap<string, Asset> = new Map([
-  ["app.js", { type: JAVASCRIPT, text: script }],
+  ["api.js", { type: JAVASCRIPT, text: api }],
+  ["app.js", { type: JAVASCRIPT, text: app }],
+  ["backends.js", { type: JAVASCRIPT, text: backends }],
+  ["dom.js", { type: JAVASCRIPT, text: dom }],
+  ["panels.js", { type: JAVASCRIPT, text: panels }],
+  ["plots.js", { type: JAVASCRIPT, text: plots }],
   ["style.css", { type: CSS, text: style }],
   ["icon.svg", { type: "image/svg+xml", text: icon }],
   ["uplot.js", { type: JAVASCRIPT, text: plotScript }],

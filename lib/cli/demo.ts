@@ -1,7 +1,7 @@
 /** `sluice demo`: three example backends and the proxy in front of them, on config.toml. */
 
-import { ListenError } from "../runtime/listener_set.ts";
 import { type Command, CONFIG_OPTIONS, configPathOf } from "./command.ts";
+import { DEATH_MS, ExampleBackend } from "./example_backend.ts";
 import { parseArguments, refuseMoreThan } from "./options.ts";
 import { runProxy } from "./run.ts";
 
@@ -22,61 +22,30 @@ Starts three example backends on 127.0.0.1 (ports ${DEMO_PORTS.join(", ")}) and 
     const parsed = parseArguments(args, CONFIG_OPTIONS);
     refuseMoreThan(0, parsed);
     const path = configPathOf(parsed);
-    const backends: Deno.HttpServer<Deno.NetAddr>[] = [];
+    const backends: ExampleBackend[] = [];
     try {
-      for (const [index, port] of DEMO_PORTS.entries()) backends.push(startBackend(`b${index + 1}`, port));
+      for (const [index, port] of DEMO_PORTS.entries()) backends.push(new ExampleBackend(`b${index + 1}`, port));
       return await runProxy(path, (sluice) => {
         const [first] = sluice.plane.listeners;
-        console.error(welcome(first.address, path));
+        console.error(welcome(first.address, sluice.adminAddress, path));
       });
     } finally {
-      await Promise.all(backends.map((backend) => backend.shutdown()));
+      await Promise.all(backends.map((backend) => backend.close()));
     }
   },
 };
 
-/** @throws {ListenError} when the port is taken: by another demo, most likely. */
-function startBackend(name: string, port: number): Deno.HttpServer<Deno.NetAddr> {
-  try {
-    return serveExample(name, port);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.AddrInUse)) throw error;
-    throw new ListenError(`Cannot start example backend ${name} on 127.0.0.1:${port}: the address is in use`);
-  }
-}
-
-function serveExample(name: string, port: number): Deno.HttpServer<Deno.NetAddr> {
-  return Deno.serve({ hostname: "127.0.0.1", port, onListen: () => {} }, (request) => {
-    const { pathname } = new URL(request.url);
-    if (pathname === "/slow") return ticks(name);
-    return new Response(`hello from ${name} (${request.method} ${pathname})\n`, {
-      headers: { "content-type": "text/plain; charset=utf-8", "x-backend": name },
-    });
-  });
-}
-
-/** A line a second for ten seconds: something to keep open while the configuration changes. */
-function ticks(name: string): Response {
-  const encoder = new TextEncoder();
-  let count = 0;
-  const body = new ReadableStream<Uint8Array>({
-    async pull(controller) {
-      if (count > 0) await new Promise((resolve) => setTimeout(resolve, 1000));
-      controller.enqueue(encoder.encode(`tick ${++count} from ${name}\n`));
-      if (count === 10) controller.close();
-    },
-  });
-  return new Response(body, { headers: { "content-type": "text/plain; charset=utf-8", "x-backend": name } });
-}
-
-function welcome(address: string, path: string): string {
+function welcome(address: string, admin: string, path: string): string {
   const url = `http://${address.replace(/^0\.0\.0\.0/, "127.0.0.1")}`;
-  return `
-  sluice is running on ${url}, in front of three example backends.
-
-    curl ${url}/              takes turns over b1, b2, b3
-    curl -N ${url}/slow       a stream that survives reloads
-    edit ${path}, save        and watch the traffic move; a mistake is refused with its line
-    Ctrl-C                    ends all
-`;
+  const lines: ReadonlyArray<readonly [what: string, why: string]> = [
+    ...admin === "" ? [] : [[`http://${admin}/`, "the dashboard: open it in a browser"] as const],
+    [`curl ${url}/`, "takes turns over b1, b2, b3"],
+    [`curl -N ${url}/slow`, "a stream that survives reloads"],
+    [`curl -X POST http://127.0.0.1:${DEMO_PORTS[1]}/die`, `b2 is gone for ${DEATH_MS / 1000} seconds`],
+    [`edit ${path}, save`, "and watch the traffic move; a mistake is refused with its line"],
+    ["Ctrl-C", "ends all"],
+  ];
+  const width = Math.max(...lines.map(([what]) => what.length));
+  const list = lines.map(([what, why]) => `    ${what.padEnd(width)}   ${why}`).join("\n");
+  return `\n  sluice is running on ${url}, in front of three example backends.\n\n${list}\n`;
 }
