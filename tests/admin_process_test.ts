@@ -19,45 +19,47 @@ function named(...backends: readonly ScriptedBackend[]): string[] {
   return backends.map(({ url }, index) => `{ name = "b${index + 1}", url = "${url}" }`);
 }
 
-Deno.test("drain under load loses nothing, lets what is in flight end, and stays over reloads until enable", async () => {
-  const gate = new Gate();
-  await using one = ScriptedBackend.start([answerAfter(gate.opened, response(200, "late")), echo()], { name: "b1" });
-  await using two = ScriptedBackend.start(echo(), { name: "b2" });
-  const toml = ADMIN_TOML + WEB + upstreamToml("api", named(one, two));
-  await using sluice = await SluiceProcess.start(toml, OPTIONS);
-  const admin = await AdminClient.of(sluice);
-  const address = sluice.address("web");
-  using slow = await connect(address);
-  await slow.send(GET("/api/slow"));
-  await one.waitForRequests(1, PATIENCE_MS);
-  const load = new Load({ address, target: (index) => `/api/${index}`, deadlineMs: PATIENCE_MS });
-  await load.until(() => one.requests.length > 5 && two.requests.length > 5, "traffic at both");
+for (const workers of [1, 2]) {
+  Deno.test(`drain under load loses nothing, and stays over reloads until enable (${workers} workers)`, async () => {
+    const gate = new Gate();
+    await using one = ScriptedBackend.start([answerAfter(gate.opened, response(200, "late")), echo()], { name: "b1" });
+    await using two = ScriptedBackend.start(echo(), { name: "b2" });
+    const toml = `[server]\nworkers = ${workers}\n` + ADMIN_TOML + WEB + upstreamToml("api", named(one, two));
+    await using sluice = await SluiceProcess.start(toml, OPTIONS);
+    const admin = await AdminClient.of(sluice);
+    const address = sluice.address("web");
+    using slow = await connect(address);
+    await slow.send(GET("/api/slow"));
+    await one.waitForRequests(1, PATIENCE_MS);
+    const load = new Load({ address, target: (index) => `/api/${index}`, deadlineMs: PATIENCE_MS });
+    await load.until(() => one.requests.length > 5 && two.requests.length > 5, "traffic at both");
 
-  assertMatch((await admin.command("drain", "api/b1")).message, /^api\/b1 drains: no new exchanges; \d+ in flight$/);
-  await admin.until(async () => (await admin.status()).upstreams[0].backends[0].inFlight === 1, "only the slow one");
-  const before = one.requests.length;
-  await load.more(20);
-  assertEquals(one.requests.length, before, "no new exchange");
-  assertEquals(await admin.stateOf("api/b1"), "draining drain");
+    assertMatch((await admin.command("drain", "api/b1")).message, /^api\/b1 drains: no new exchanges; \d+ in flight$/);
+    await admin.until(async () => (await admin.status()).upstreams[0].backends[0].inFlight === 1, "only the slow one");
+    const before = one.requests.length;
+    await load.more(20);
+    assertEquals(one.requests.length, before, "no new exchange");
+    assertEquals(await admin.stateOf("api/b1"), "draining drain");
 
-  // Another health identity, so another machine; and gone and back.
-  await reload(sluice, () => sluice.writeConfig(toml.replace("[[routes]]", "circuit.failures = 9\n[[routes]]")));
-  await load.more(20);
-  assertEquals([one.requests.length, await admin.stateOf("api/b1")], [before, "draining drain"]);
-  await reload(sluice, () => sluice.writeConfig(ADMIN_TOML + WEB + upstreamToml("api", named(one, two).slice(1))));
-  await reload(sluice, () => sluice.writeConfig(toml));
-  await load.more(20);
-  assertEquals([one.requests.length, await admin.stateOf("api/b1")], [before, "draining drain"]);
+    // Another health identity, so another machine; and gone and back.
+    await reload(sluice, () => sluice.writeConfig(toml.replace("[[routes]]", "circuit.failures = 9\n[[routes]]")));
+    await load.more(20);
+    assertEquals([one.requests.length, await admin.stateOf("api/b1")], [before, "draining drain"]);
+    await reload(sluice, () => sluice.writeConfig(toml.replace(/\{ name = "b1".*?\}, /, "")));
+    await reload(sluice, () => sluice.writeConfig(toml));
+    await load.more(20);
+    assertEquals([one.requests.length, await admin.stateOf("api/b1")], [before, "draining drain"]);
 
-  gate.open();
-  assertEquals((await slow.readResponse()).text, "late");
-  assertEquals((await admin.command("enable", "api/b1")).ok, true);
-  await load.until(() => one.requests.length > before, "traffic at b1 again");
-  assertEquals(await admin.stateOf("api/b1"), "healthy");
-  await load.stop();
-  assertEquals(load.failed, 0, String(load));
-  assertEquals(await sluice.stop(), 0);
-});
+    gate.open();
+    assertEquals((await slow.readResponse()).text, "late");
+    assertEquals((await admin.command("enable", "api/b1")).ok, true);
+    await load.until(() => one.requests.length > before, "traffic at b1 again");
+    assertEquals(await admin.stateOf("api/b1"), "healthy");
+    await load.stop();
+    assertEquals(load.failed, 0, String(load));
+    assertEquals(await sluice.stop(), 0);
+  });
+}
 
 Deno.test("a drain of one upstream leaves the same address to another, and says so", async () => {
   await using shared = ScriptedBackend.start(echo());
@@ -190,4 +192,40 @@ Deno.test("the admin listener takes a Unix socket, and asks for its token there,
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
+});
+
+Deno.test("worker threads: errors, log level and weights reach all, and one can be restarted", async () => {
+  const port = await freePort();
+  await using good = ScriptedBackend.start(echo());
+  const keys = `strategy = "weighted_round_robin"`;
+  const toml = `[server]\nworkers = 2\n` + ADMIN_TOML + WEB +
+    upstreamToml("gone", [`http://127.0.0.1:${port}`], { sections: "retry.attempts = 1" }) +
+    upstreamToml("api", named(good, good).slice(0, 1).concat(`{ name = "b2", url = "http://127.0.0.1:${port}" }`), {
+      keys,
+    });
+  await using sluice = await SluiceProcess.start(toml, OPTIONS);
+  const admin = await AdminClient.of(sluice);
+  const address = sluice.address("web");
+  assertEquals((await admin.status()).workers.map(({ id, state }) => `${id} ${state}`), ["1 serving", "2 serving"]);
+  assertEquals((await get(address, "/gone/")).status, 502);
+  await admin.until(
+    async () => (await admin.events()).some(({ code }) => code === "connect_refused"),
+    "the error told",
+  );
+
+  assertEquals((await admin.weight("api/b2", 0)).ok, true);
+  for (let index = 0; index < 20; index++) assertEquals((await get(address, "/api/")).status, 200);
+  assertEquals((await admin.ask("PUT /api/log", '{"level":"warn"}')).status, 200);
+  assertEquals((await admin.weight("api/b1", 2)).ok, true);
+  assertEquals((await admin.status()).logLevel, "warn", "kept, as the file was not read");
+
+  assertEquals((await admin.ask("POST /api/workers/2/restart")).status, 200);
+  await admin.until(async () => {
+    const { workers } = await admin.status();
+    return workers[1].restarts === 1 && workers[1].state === "serving";
+  }, "worker 2 to serve again");
+  const codes = (await admin.events()).filter(({ kind }) => kind === "worker").map(({ code }) => code);
+  assertEquals(codes, ["worker_died", "worker_started"]);
+  for (let index = 0; index < 20; index++) assertEquals((await get(address, "/api/")).status, 200);
+  assertEquals(await sluice.stop(), 0);
 });
