@@ -1,8 +1,8 @@
 /**
  * The live side of the dashboard: server-sent events to a bounded number of readers.
  *
- * `status` about once a second, made and encoded once for all readers, and only while there is one; `event` as each
- * happens. A reader that does not read is let go when its buffer is full: it reconnects and asks for what it missed.
+ * `status` about once a second and soon after a change, made and encoded once for all readers, and only while there is
+ * one; `event` as each happens. A reader that does not read is let go when its buffer is full: it reconnects and asks for what it missed.
  */
 
 import type { Operator } from "./operator.ts";
@@ -12,6 +12,8 @@ export const READERS_MAX = 32;
 /** Messages that may wait for a reader. */
 const WAITING_MAX = 64;
 const STATUS_MS = 1000;
+/** From a change to the status that shows it: several at once make one. */
+const SOON_MS = 50;
 
 type Controller = ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>;
 
@@ -21,6 +23,7 @@ export class LiveFeed {
   readonly #operator: Operator;
   readonly #readers: Set<Controller> = new Set();
   #timer: ReturnType<typeof setInterval> | null = null;
+  #soon: ReturnType<typeof setTimeout> | null = null;
   #forget: (() => void) | null = null;
   #isClosed = false;
 
@@ -60,8 +63,23 @@ export class LiveFeed {
   }
 
   #begin(): void {
-    this.#timer ??= setInterval(() => this.#tell(message("status", this.#operator.status())), STATUS_MS);
-    this.#forget ??= this.#operator.onEvent((event) => this.#tell(eventMessage(event)));
+    this.#timer ??= setInterval(() => this.#tellStatus(), STATUS_MS);
+    this.#forget ??= this.#operator.onEvent((event) => {
+      this.#tell(eventMessage(event));
+      if (event.kind !== "error" && this.#readers.size > 0) {
+        this.#soon ??= setTimeout(() => this.#tellStatus(), SOON_MS);
+      }
+    });
+  }
+
+  #tellStatus(): void {
+    this.#stopSoon();
+    this.#tell(message("status", this.#operator.status()));
+  }
+
+  #stopSoon(): void {
+    if (this.#soon !== null) clearTimeout(this.#soon);
+    this.#soon = null;
   }
 
   #tell(bytes: Uint8Array<ArrayBuffer>): void {
@@ -85,6 +103,7 @@ export class LiveFeed {
     if (this.#readers.size > 0) return;
     if (this.#timer !== null) clearInterval(this.#timer);
     this.#timer = null;
+    this.#stopSoon();
     this.#forget?.();
     this.#forget = null;
   }

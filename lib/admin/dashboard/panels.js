@@ -10,7 +10,7 @@ const TILES = [
   ["Median", ({ p50Ms }) => milliseconds(p50Ms)],
   ["99th percentile", ({ p99Ms }) => milliseconds(p99Ms)],
   ["In flight", ({ inFlight }) => inFlight.toLocaleString("en")],
-  ["Connections reused", ({ poolEfficiency }) => percent(poolEfficiency)],
+  ["Pool reuse", ({ poolEfficiency }) => percent(poolEfficiency)],
   ["Memory", ({ memoryBytes }) => mebibytes(memoryBytes)],
   ["Requests in all", ({ requestsTotal }) => requestsTotal.toLocaleString("en")],
 ];

@@ -10,6 +10,7 @@ const RATE = {
   caption: "rate-caption",
   title: "Requests per second",
   format: rate,
+  tick: (value) => exact(value),
   series: [
     { name: "requests", label: "all", color: "--line-1", fill: "--line-1-fill", dash: [] },
     { name: "failures", label: "failed", color: "--line-bad", dash: [5, 4] },
@@ -22,6 +23,7 @@ const LATENCY = {
   caption: "latency-caption",
   title: "Latency",
   format: milliseconds,
+  tick: (ms) => ms >= 1000 ? `${exact(ms / 1000)} s` : `${exact(ms)} ms`,
   series: [
     { name: "p50", label: "p50", color: "--line-1", dash: [] },
     { name: "p95", label: "p95", color: "--line-2", dash: [7, 4] },
@@ -92,7 +94,7 @@ class Part {
   }
 
   #options() {
-    const { series, format } = this.#kind;
+    const { series, tick } = this.#kind;
     const colors = getComputedStyle(document.documentElement);
     const color = (name) => colors.getPropertyValue(name).trim();
     const axis = {
@@ -117,7 +119,7 @@ class Part {
       },
       axes: [
         { ...axis, size: 28, space: 70, values: (_, times) => times.map(minuteOf) },
-        { ...axis, size: 62, values: (_, splits) => splits.map((value) => value === 0 ? "0" : format(value)) },
+        { ...axis, size: 62, values: (_, splits) => splits.map((value) => value === 0 ? "0" : tick(value)) },
       ],
       series: [
         {},
@@ -131,6 +133,11 @@ class Part {
       ],
     };
   }
+}
+
+/** As it is: a grid line at 0.25 must not claim to be at 0.3. */
+function exact(value) {
+  return value.toLocaleString("en", { maximumFractionDigits: 3 });
 }
 
 function minuteOf(second) {
