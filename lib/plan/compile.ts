@@ -119,13 +119,14 @@ function compileUpstream(upstream: UpstreamConfig, affinity: Affinity, parts: Up
   const backends = upstream.backends.map((backend, position): BackendPlan => {
     const state = resources.acquireBackend(upstream, backend);
     parts.backends.push(state);
-    const { slot, pool } = state.resource;
+    const { slot, pool, metrics } = state.resource;
     return {
       name: backend.name,
       position,
       slot,
       metricsRow: parts.metricsRows.acquire("backend", [upstream.name, backend.name]),
       pool,
+      metrics,
       health: health.backends[position],
       host: hostFor(upstream, backend),
       ownHost: hostOf(backend.address),

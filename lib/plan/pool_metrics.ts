@@ -1,5 +1,6 @@
 /**
- * What one pool says about itself, in the row of the backend that it was made for.
+ * What one pool says about itself, in the row of one backend: the first of the running plan that has the pool. A reload
+ * may rename a backend whose pool it keeps; the pool moves then, and what it has counted stays under the old name.
  *
  * Several pools may share a row, when a reload has changed a backend's settings and the old one drains. So each adds
  * what has changed since it spoke last, and takes its gauges back at its end; its counters stay.
@@ -11,9 +12,9 @@ import type { MetricsBlock } from "../observe/metrics_store.ts";
 import type { Pool } from "../transport/pool.ts";
 
 export class PoolMetrics {
-  readonly row: number;
   readonly #block: MetricsBlock;
-  readonly #at: number;
+  #row: number;
+  #at: number;
   #active = 0;
   #idle = 0;
   #waiting = 0;
@@ -21,9 +22,22 @@ export class PoolMetrics {
   #reused = 0;
 
   constructor(row: number, block: MetricsBlock) {
-    this.row = row;
     this.#block = block;
+    this.#row = row;
     this.#at = backendAt(row);
+  }
+
+  get row(): number {
+    return this.#row;
+  }
+
+  /** @param counts Of the pool: what is new in them was counted under the old name. */
+  move(row: number, counts: Readonly<PoolCounts>): void {
+    const { opened, reused } = counts;
+    this.publish({ activeCount: 0, idleCount: 0, waitingCount: 0, opened, reused });
+    this.#row = row;
+    this.#at = backendAt(row);
+    this.publish(counts);
   }
 
   /** A connection was opened. @param tlsMs -1 without TLS. */

@@ -69,7 +69,7 @@ export class Resources {
     this.backends = new Registry((state) => {
       state.pool.close();
       this.slots.give(state.slot);
-      this.#leaving.push(state);
+      if (!this.#hasLeft(state)) this.#leaving.push(state);
     });
     this.machines = new Registry((machine) => parts.onMachine?.gone(machine));
   }
@@ -115,6 +115,22 @@ export class Resources {
   keepIdleOnlyOf(plan: Plan): void {
     const kept = new Set(plan.backends.map(({ resource }) => resource));
     for (const state of this.backends.resources()) state.pool.keepIdle(kept.has(state));
+    this.#renamePools(plan);
+  }
+
+  /** Metrics of a pool go by the first name that the running plan has for it. */
+  #renamePools(plan: Plan): void {
+    const named = new Set<Pool>();
+    for (const [upstream, { backends }] of plan.upstreams) {
+      for (const { name, pool, metrics, metricsRow } of backends) {
+        const { row } = metrics;
+        if (named.has(pool)) continue;
+        named.add(pool);
+        if (row === metricsRow) continue;
+        metrics.move(this.metricsRows.acquire("backend", [upstream, name]), pool);
+        this.metricsRows.release("backend", row);
+      }
+    }
   }
 
   /** To be called about once a second. */
@@ -128,12 +144,16 @@ export class Resources {
     for (const { pool, metrics } of this.backends.resources()) metrics.publish(pool);
     // The last exchanges of what is gone may still hold connections.
     for (let index = this.#leaving.length - 1; index >= 0; index--) {
-      const { pool, metrics } = this.#leaving[index];
-      metrics.publish(pool);
-      if (pool.total > 0) continue;
-      this.#leaving.splice(index, 1);
-      this.metricsRows.release("backend", metrics.row);
+      if (this.#hasLeft(this.#leaving[index])) this.#leaving.splice(index, 1);
     }
+  }
+
+  /** Whether a closed pool has said its last word: its row is given back then. */
+  #hasLeft({ pool, metrics }: BackendState): boolean {
+    metrics.publish(pool);
+    if (pool.total > 0) return false;
+    this.metricsRows.release("backend", metrics.row);
+    return true;
   }
 
   close(): void {

@@ -120,6 +120,8 @@ export interface BackendPlan {
   readonly slot: number;
   readonly metricsRow: number;
   readonly pool: Pool;
+  /** Of the pool. */
+  readonly metrics: PoolMetrics;
   /** What exchanges ask and report to. */
   readonly health: BackendHealth;
   /** What to send as `Host`; "": the client's. */
