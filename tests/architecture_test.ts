@@ -39,7 +39,6 @@ const IMPURITIES =
 
 /** Who may import a package. */
 const IMPORTERS: Readonly<Record<string, readonly string[]>> = {
-  "node:process": ["lib/runtime/metrics.ts"], // CPU time, which Deno has no call of its own for
   "@std/toml": ["lib/config/parse.ts"],
   "@std/http/cookie": ["lib/fields/cookies.ts"],
   "@std/http/status": ["lib/proxy/local_response.ts"],

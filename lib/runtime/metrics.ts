@@ -3,15 +3,15 @@
  * what only this side knows (health, reloads, the process itself).
  */
 
-import process from "node:process";
 import type { HealthChange } from "../backend/health_reason.ts";
 import { HEALTH_STATES } from "../backend/health_reason.ts";
-import type { BackendFact, HealthChangeCount, MetricsFacts, ProcessFacts } from "../observe/metrics_facts.ts";
+import type { BackendFact, HealthChangeCount, MetricsFacts } from "../observe/metrics_facts.ts";
 import { MetricsReader, type MetricsView } from "../observe/metrics_reader.ts";
 import { RowDirectory } from "../observe/metrics_rows.ts";
 import { createBlock, type MetricsBlock, MetricsStore } from "../observe/metrics_store.ts";
 import { renderMetrics } from "../observe/metrics_text.ts";
 import type { Plan } from "../plan/types.ts";
+import { processFacts } from "./process_facts.ts";
 
 /** What is true at the moment of a scrape. */
 export interface ScrapeFacts {
@@ -101,27 +101,4 @@ function backendFacts(plan: Plan): readonly BackendFact[] {
       weight: config.backends[position].weight,
     }))
   );
-}
-
-/** What the process has used: memory now, CPU of all threads so far. */
-export function processUsage(): Pick<ProcessFacts, "residentBytes" | "cpuSeconds"> {
-  const { user, system } = process.cpuUsage();
-  return { residentBytes: Deno.memoryUsage().rss, cpuSeconds: (user + system) / 1e6 };
-}
-
-export function processFacts(): ProcessFacts {
-  return {
-    ...processUsage(),
-    startedAtSeconds: performance.timeOrigin / 1000,
-    openDescriptors: openDescriptors(),
-  };
-}
-
-/** -1 where it may not be read: not on Linux, or without the permission. */
-function openDescriptors(): number {
-  try {
-    return [...Deno.readDirSync("/proc/self/fd")].length;
-  } catch {
-    return -1;
-  }
 }

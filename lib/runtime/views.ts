@@ -8,7 +8,7 @@ import type { MetricsView } from "../observe/metrics_reader.ts";
 import type { BackendPlan, Plan, UpstreamPlan } from "../plan/types.ts";
 import { judgedOf } from "./judged.ts";
 import type { Overrides } from "./overrides.ts";
-import { processUsage } from "./metrics.ts";
+import { processUsage } from "./process_facts.ts";
 
 export interface ViewParts {
   readonly plan: Plan;
