@@ -13,6 +13,10 @@ import { renderMetrics } from "../observe/metrics_text.ts";
 import type { Plan } from "../plan/types.ts";
 import { processFacts } from "./process_facts.ts";
 
+/** Series of changes of health. Beyond it they are counted as those of "(other)": reloads may bring ever new names. */
+const HEALTH_SERIES_MAX = 10_000;
+const OTHER = "(other)";
+
 /** What is true at the moment of a scrape. */
 export interface ScrapeFacts {
   readonly version: string;
@@ -46,11 +50,13 @@ export class Metrics {
     this.#reader.tick(this.#nowMs());
   }
 
-  healthChanged(upstream: string, backend: string, { to, reason }: HealthChange): void {
+  healthChanged(upstream: string, backend: string, { to, reason }: Pick<HealthChange, "to" | "reason">): void {
     const key = JSON.stringify([upstream, backend, to, reason.code]);
     const known = this.#healthChanges.get(key);
     if (known !== undefined) known.count++;
-    else this.#healthChanges.set(key, { upstream, backend, to, reason: reason.code, count: 1 });
+    else if (this.#healthChanges.size < HEALTH_SERIES_MAX || upstream === OTHER) {
+      this.#healthChanges.set(key, { upstream, backend, to, reason: reason.code, count: 1 });
+    } else this.healthChanged(OTHER, OTHER, { to, reason });
   }
 
   reloaded(isGood: boolean): void {
