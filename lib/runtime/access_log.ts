@@ -32,7 +32,7 @@ export class AccessLog {
   readonly #stdout: LineSink;
   #format: (entry: AccessEntry) => string = jsonLine;
   #queue: LineQueue | null = null;
-  /** Lines, since the start. */
+  /** Lines that were not kept, since the start. */
   dropped = 0;
   /** As configured; what `#queue` writes to. */
   #access = "off";
@@ -65,7 +65,11 @@ export class AccessLog {
 
   record(exchange: Exchange): void {
     const queue = this.#queue;
-    if (queue === null || queue.refuses()) return;
+    if (queue === null) return;
+    if (queue.refuses()) {
+      this.dropped++;
+      return;
+    }
     queue.push(this.#format(this.#entryOf(exchange)) + "\n");
   }
 
@@ -85,10 +89,7 @@ export class AccessLog {
     if (sink === null) return null;
     return new LineQueue(sink, {
       waitingMax: ACCESS_LOG_BUFFER_BYTES_MAX,
-      onDropped: (lines) => {
-        this.dropped += lines;
-        this.#log.warn("access_log_dropped", { lines });
-      },
+      onDropped: (lines) => this.#log.warn("access_log_dropped", { lines }),
       onFailed: (error) => this.#log.error("access_log_failed", { message: (error as Error).message }),
     });
   }

@@ -60,6 +60,8 @@ export interface Running {
   readonly version: string;
   readonly path: string;
   now(): RunningNow;
+  /** Prometheus text. */
+  metricsText(): string;
   setLogLevel(level: LogLevel): void;
   /** "file": from disk. "memory": what runs, compiled anew with the overrides of now. */
   reload(trigger: string, from: "file" | "memory"): Promise<ReloadResult>;
@@ -166,14 +168,7 @@ export class Control implements Operator {
   }
 
   metrics(): string {
-    const { plan, workers } = this.#running.now();
-    const threads = workers.filter(({ id }) => id > 0);
-    return this.#metrics.render({
-      version: this.#running.version,
-      plan,
-      workers: Math.max(1, threads.length),
-      workerRestarts: threads.reduce((sum, { restarts }) => sum + restarts, 0),
-    });
+    return this.#running.metricsText();
   }
 
   eventsSince(id: number): readonly EventView[] {

@@ -21,7 +21,7 @@ import { STDOUT } from "./access_log.ts";
 import { type ErrorCount, ErrorTally } from "./error_tally.ts";
 import { ListenError, reasonOf } from "./listener_set.ts";
 import type { Metrics } from "./metrics.ts";
-import type { BoundListener, Plane, PlaneChange } from "./plane.ts";
+import type { BoundListener, Plane, PlaneChange, ThreadCounts } from "./plane.ts";
 import type { SluiceOptions } from "./sluice.ts";
 import { WorkerHandle } from "./worker_handle.ts";
 import type { PlanMessage } from "./worker_messages.ts";
@@ -82,6 +82,15 @@ export class Fleet implements Plane {
   get exchanges(): number {
     return this.#handles.reduce((sum, { exchanges }) => sum + exchanges, 0);
   }
+
+  get threads(): ThreadCounts {
+    return {
+      workers: this.#handles.filter(({ state }) => state === "serving").length,
+      workerRestarts: this.#places.reduce((sum, { restarts }) => sum + restarts, 0),
+    };
+  }
+
+  publish(): void {}
 
   get workers(): readonly WorkerFacts[] {
     return this.#places.map(({ handle, restarts }, index) => ({

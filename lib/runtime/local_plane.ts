@@ -20,7 +20,7 @@ import type { LineSink } from "./line_queue.ts";
 import { ListenerSet, type ListenerSetOptions } from "./listener_set.ts";
 import type { EventLog } from "./log.ts";
 import { MetricsRecorder } from "./metrics_recorder.ts";
-import type { BoundListener, Plane, PlaneChange } from "./plane.ts";
+import type { BoundListener, Plane, PlaneChange, ThreadCounts } from "./plane.ts";
 import { Recorders } from "./recorders.ts";
 import { within } from "./within.ts";
 
@@ -55,6 +55,8 @@ export class LocalPlane implements Plane {
   readonly #listeners: ListenerSet;
   readonly #block: MetricsBlock;
   readonly #errors: ErrorTally = new ErrorTally();
+  /** Access lines, as published last. */
+  #dropped = 0;
   readonly #timers: readonly ReturnType<typeof setInterval>[];
 
   constructor(parts: LocalPlaneParts) {
@@ -82,12 +84,16 @@ export class LocalPlane implements Plane {
     this.#block = parts.block;
     this.#timers = [
       setInterval(() => this.#resources.sweep(), SWEEP_MS),
-      setInterval(() => this.#publish(), PUBLISH_MS),
+      setInterval(() => this.publish(), PUBLISH_MS),
     ];
   }
 
   get exchanges(): number {
     return this.core.exchanges.size;
+  }
+
+  get threads(): ThreadCounts {
+    return { workers: 1, workerRestarts: 0 };
   }
 
   get listeners(): readonly BoundListener[] {
@@ -137,6 +143,16 @@ export class LocalPlane implements Plane {
     this.#log.level = level;
   }
 
+  publish(): void {
+    const { dropped } = this.#accessLog;
+    this.#resources.publish();
+    this.#block[GLOBAL.exchanges] = this.exchanges;
+    this.#block[GLOBAL.plansAlive] = this.plans.alive;
+    // What is new: a thread before this one may have counted into the block.
+    this.#block[GLOBAL.accessLogDropped] += dropped - this.#dropped;
+    this.#dropped = dropped;
+  }
+
   async shutdown(drainMs: number): Promise<number> {
     const ended = Promise.all([this.#listeners.shutdown(), this.#idle()]);
     await within(ended, drainMs);
@@ -150,13 +166,6 @@ export class LocalPlane implements Plane {
     this.#resources.close();
     await this.#accessLog.close();
     return cut;
-  }
-
-  #publish(): void {
-    this.#resources.publish();
-    this.#block[GLOBAL.exchanges] = this.exchanges;
-    this.#block[GLOBAL.plansAlive] = this.plans.alive;
-    this.#block[GLOBAL.accessLogDropped] = this.#accessLog.dropped;
   }
 
   async #idle(): Promise<void> {

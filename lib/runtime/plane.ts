@@ -26,6 +26,13 @@ export interface BoundListener {
   readonly address: string;
 }
 
+/** For metrics. */
+export interface ThreadCounts {
+  /** That serve: 1 without worker threads. */
+  readonly workers: number;
+  readonly workerRestarts: number;
+}
+
 export interface Plane {
   readonly plans: PlanHolder;
   /** Exchanges under way. */
@@ -37,6 +44,9 @@ export interface Plane {
   takeErrors(): readonly ErrorCount[];
   /** Ends a worker at once, with what it has in flight; another takes its place. @returns Whether there is such a one. */
   restart(id: number): boolean;
+  readonly threads: ThreadCounts;
+  /** Writes what this thread knows into its block of metrics, before a scrape; others do so by themselves. */
+  publish(): void;
   /** @throws {ListenError} {@link AccessLogError} and the like: nothing has changed then. */
   prepare(loaded: LoadedConfig, plan: Plan): Promise<PlaneChange>;
   setLogLevel(level: LoadedConfig["config"]["log"]["level"]): void;

@@ -117,6 +117,12 @@ export class Sluice {
     return this.plane.plans.current.plan;
   }
 
+  /** Prometheus text, of now. */
+  metricsText(): string {
+    this.plane.publish();
+    return this.metrics.render({ version: this.#options.version, plan: this.plan, ...this.plane.threads });
+  }
+
   /**
    * Loads the file again and makes it the running configuration, or changes nothing and logs why. Never rejects.
    *
@@ -251,6 +257,7 @@ export class Sluice {
         workers: this.plane.workers,
         logLevel: this.#log.level,
       }),
+      metricsText: () => this.metricsText(),
       setLogLevel: (level) => this.plane.setLogLevel(level),
       reload: (trigger, from) => this.reload(trigger, from),
       preview: (text) =>
