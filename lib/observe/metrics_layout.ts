@@ -34,6 +34,15 @@ export const STATUS_CLASSES: readonly string[] = ["none", "1xx", "2xx", "3xx", "
 export const CODES: readonly ErrorCode[] = Object.keys(ERROR_TRAITS) as ErrorCode[];
 export const CODE_INDEX: Readonly<Record<ErrorCode, number>> = indexOf(CODES);
 
+/**
+ * By code: 1 when an exchange that it broke off has failed. Not so when the client left, or a tunnel had been silent for
+ * as long as the configuration allows.
+ */
+export const IS_FAILURE: Uint8Array = Uint8Array.from(
+  CODES,
+  (code) => ERROR_TRAITS[code].source !== "downstream" && code !== "tunnel_timeout" ? 1 : 0,
+);
+
 /** How an attempt ended. */
 export const RESULTS: readonly string[] = ["ok", "bad_status", ...CODES];
 export const RESULT_OK = 0;

@@ -61,7 +61,7 @@ export const METRICS = {
   sluice_backend_first_byte_seconds: histogram(BACKEND, "From the request head sent to the response head received."),
   sluice_queue_seconds: histogram(
     BACKEND,
-    "From the choice of the backend to having a connection: in line for one, or while one was opened.",
+    "From the choice of the backend to having a connection, or to none: in line for one, or while one was opened.",
   ),
   sluice_backend_connect_seconds: histogram(
     BACKEND,
@@ -94,7 +94,10 @@ export const METRICS = {
   sluice_plans_alive: gauge([], "Configurations that some exchange still runs on, the running one included."),
   sluice_workers: gauge([], "Threads that serve."),
   sluice_worker_restarts_total: counter([], "Threads that were replaced."),
-  sluice_access_log_dropped_total: counter([], "Access log lines lost because disk or pipe could not follow."),
+  sluice_access_log_dropped_total: counter(
+    [],
+    "Access log lines lost because disk or pipe failed, or could not follow.",
+  ),
   sluice_spans_dropped_total: counter([], "Trace spans lost because the collector could not follow."),
   sluice_build_info: gauge(["version"], "Always 1."),
 
@@ -109,7 +112,10 @@ export const METRICS = {
   lb_request_latency_p95: gauge([], "Seconds that 95 % of the last 10 s' exchanges did not exceed."),
   lb_request_latency_p99: gauge([], "Seconds that 99 % of the last 10 s' exchanges did not exceed."),
   lb_throughput_rps: gauge([], "Exchanges a second, over the last 10 s."),
-  lb_cache_hit_rate: gauge([], "Share of the last 10 s' route look-ups that a cache answered, 0 to 1."),
+  lb_cache_hit_rate: gauge(
+    [],
+    "Share of the last 10 s' look-ups that a cache answered, 0 to 1. NaN where there is no cache.",
+  ),
   lb_connection_pool_efficiency: gauge(
     [],
     "Reused / (reused + opened) backend connections over the last 10 s, 0 to 1.",

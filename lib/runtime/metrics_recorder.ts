@@ -11,6 +11,7 @@ import {
   backendAt,
   CODE_INDEX,
   GLOBAL,
+  IS_FAILURE,
   NO_ROUTE_ROW,
   RESULT_BAD_STATUS,
   RESULT_OF_CODE,
@@ -43,7 +44,8 @@ export class MetricsRecorder {
     block[at + BACKEND.inFlight]--;
     block[at + BACKEND.attempts + resultOf(exchange, code)]++;
     observeDuration(block, at + BACKEND.attempt, endedAtMs - attemptAtMs);
-    if (sentAtMs >= 0) observeDuration(block, at + BACKEND.queue, sentAtMs - attemptAtMs);
+    // Also the wait for a connection that did not come.
+    observeDuration(block, at + BACKEND.queue, (sentAtMs < 0 ? endedAtMs : sentAtMs) - attemptAtMs);
     if (headAtMs < 0) return;
     observeDuration(block, at + BACKEND.firstByte, headAtMs - sentAtMs);
     block[at + BACKEND.responses + statusClassOf(exchange.status)]++;
@@ -60,26 +62,21 @@ export class MetricsRecorder {
     const durationMs = exchange.endedAtMs - exchange.startedMs;
     const at = routeAt(exchange.route === null ? NO_ROUTE_ROW : exchange.route.metricsRow);
     // A refusal that nobody got (499) is no response.
-    const isAnswered = code === "" || ERROR_TRAITS[code].status === status;
-    block[at + ROUTE.requests + (isAnswered || exchange.local === null ? statusClassOf(status) : 0)]++;
-    if (isFailure(exchange)) block[at + ROUTE.failures]++;
+    const isRefused = code !== "" && exchange.local !== null;
+    const isAnswered = !isRefused || ERROR_TRAITS[code].status === status;
+    block[at + ROUTE.requests + (isAnswered ? statusClassOf(status) : 0)]++;
+    if (status >= 500 || (code !== "" && !isRefused && IS_FAILURE[CODE_INDEX[code]] === 1)) {
+      block[at + ROUTE.failures]++;
+    }
     if (exchange.body !== null) block[at + ROUTE.bytesIn] += exchange.body.bytes;
     block[at + ROUTE.bytesOut] += exchange.bytesOut;
     observeDuration(block, at + ROUTE.duration, durationMs);
     block[GLOBAL.latency + cellOf(durationMs)]++;
-    if (code !== "") {
-      block[(exchange.local !== null && isAnswered ? GLOBAL.rejected : GLOBAL.aborted) + CODE_INDEX[code]]++;
-    }
+    if (code !== "") block[(isRefused && isAnswered ? GLOBAL.rejected : GLOBAL.aborted) + CODE_INDEX[code]]++;
   }
 }
 
 function resultOf(exchange: Exchange, code: ErrorCode | ""): number {
   if (code !== "") return RESULT_OF_CODE + CODE_INDEX[code];
   return exchange.headAtMs >= 0 && !exchange.isAnswered ? RESULT_BAD_STATUS : RESULT_OK;
-}
-
-/** Answered with 5xx, or broken off; not when it was the client. */
-function isFailure({ status, errorCode }: Exchange): boolean {
-  if (status >= 500) return true;
-  return errorCode !== "" && ERROR_TRAITS[errorCode].source !== "downstream" && errorCode !== "route_not_found";
 }
