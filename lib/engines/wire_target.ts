@@ -20,6 +20,12 @@ const isAnything = () => true;
 /** Valid ones. */
 const hosts = new TextMemo();
 const targets = new TextMemo();
+
+/** How often hosts and targets were among those of requests before, in this thread. */
+export function targetLookups(): { readonly hits: number; readonly misses: number } {
+  return { hits: hosts.hits + targets.hits, misses: hosts.misses + targets.misses };
+}
+
 const ABSOLUTE = /^https?:\/\/([^/?]*)(.*)$/is;
 
 /**

@@ -14,6 +14,9 @@ const LENGTH_MAX = 128;
 
 export class TextMemo {
   readonly #texts: string[] = new Array(SLOTS).fill("");
+  /** Since the start: found here; made anew, whether or not it was kept. */
+  hits = 0;
+  misses = 0;
 
   /**
    * @param accepts Asked about a text that is not here yet: what it refuses is not kept, and so asked about each time.
@@ -22,7 +25,11 @@ export class TextMemo {
   text(bytes: Uint8Array, start: number, end: number, accepts: (text: string) => boolean): string | null {
     const slot = slotOf(bytes, start, end);
     const known = this.#texts[slot];
-    if (isSame(known, bytes, start, end)) return known;
+    if (isSame(known, bytes, start, end)) {
+      this.hits++;
+      return known;
+    }
+    this.misses++;
     const text = latin1(bytes, start, end);
     if (!accepts(text)) return null;
     if (text.length <= LENGTH_MAX) this.#texts[slot] = text;

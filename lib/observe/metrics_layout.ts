@@ -66,7 +66,7 @@ export const GLOBAL = {
   plansAlive: 1,
   accessLogDropped: 2,
   spansDropped: 3,
-  /** Route look-ups answered by a cache, and not. */
+  /** Published: look-ups answered by a cache, and not. */
   cacheHits: 4,
   cacheMisses: 5,
   /** By code: answered with an error of ours; broken off without an answer of ours. */

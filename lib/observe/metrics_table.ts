@@ -114,7 +114,7 @@ export const METRICS = {
   lb_throughput_rps: gauge([], "Exchanges a second, over the last 10 s."),
   lb_cache_hit_rate: gauge(
     [],
-    "Share of the last 10 s' look-ups that a cache answered, 0 to 1. NaN where there is no cache.",
+    "Share of the last 10 s' hosts and targets that were among those seen before, 0 to 1. The engine wire has this cache.",
   ),
   lb_connection_pool_efficiency: gauge(
     [],

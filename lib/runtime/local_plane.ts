@@ -5,6 +5,7 @@
 
 import type { Clock } from "../base/clock.ts";
 import type { LoadedConfig } from "../config/load.ts";
+import { targetLookups } from "../engines/wire_target.ts";
 import { GLOBAL } from "../observe/metrics_layout.ts";
 import type { MetricsBlock } from "../observe/metrics_store.ts";
 import { RequestIds } from "../observe/request_id.ts";
@@ -55,8 +56,9 @@ export class LocalPlane implements Plane {
   readonly #listeners: ListenerSet;
   readonly #block: MetricsBlock;
   readonly #errors: ErrorTally = new ErrorTally();
-  /** Access lines, as published last. */
+  /** As published last: access lines; look-ups, which other planes of this thread may have made before. */
   #dropped = 0;
+  #lookups = targetLookups();
   readonly #timers: readonly ReturnType<typeof setInterval>[];
 
   constructor(parts: LocalPlaneParts) {
@@ -151,6 +153,10 @@ export class LocalPlane implements Plane {
     // What is new: a thread before this one may have counted into the block.
     this.#block[GLOBAL.accessLogDropped] += dropped - this.#dropped;
     this.#dropped = dropped;
+    const lookups = targetLookups();
+    this.#block[GLOBAL.cacheHits] += lookups.hits - this.#lookups.hits;
+    this.#block[GLOBAL.cacheMisses] += lookups.misses - this.#lookups.misses;
+    this.#lookups = lookups;
   }
 
   async shutdown(drainMs: number): Promise<number> {
