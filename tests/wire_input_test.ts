@@ -94,13 +94,13 @@ Deno.test("WireInput.readPiece() gives single bytes away without a buffer of 64 
 
 Deno.test("WireInput.readPiece() makes one piece of the tiny chunks of one read", async () => {
   const { conn, input, head } = start();
-  const chunks = "1\r\na\r\n2\r\nbc\r\n".repeat(500) + "0\r\n\r\n";
+  const chunks = "1\r\na\r\n2\r\nbc\r\n".repeat(50) + "0\r\n\r\n"; // as much as one read takes
   conn.send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks);
   await readHead(input, head);
   const decoder = new BodyDecoder("request");
   decoder.begin(BodyKind.chunked, 0, BODY_BOUNDS);
   const pieces = await readBody(input, decoder, head);
-  assertEquals(text(pieces), "abc".repeat(500));
+  assertEquals(text(pieces), "abc".repeat(50));
   assertEquals(pieces.length, 1);
 });
 
@@ -117,6 +117,35 @@ Deno.test("WireInput.watch() finds room behind a body that had filled the buffer
   conn.send("GET /next HTTP/1.1\r\nHost: b\r\n\r\n");
   await readHead(input, head);
   assertEquals(head.value(0), "b");
+});
+
+Deno.test("WireInput.watch() finds room behind a head that has filled the buffer", async () => {
+  const { conn, input, head } = start();
+  const around = "GET / HTTP/1.1\r\nHost: a\r\nX-Pad: \r\n\r\n".length;
+  conn.send(`GET / HTTP/1.1\r\nHost: a\r\nX-Pad: ${"p".repeat(KIB - around)}\r\n\r\n`);
+  await readHead(input, head);
+  assertEquals([head.end, conn.bufferBytesMax], [KIB, KIB]);
+  input.watch(head, () => {});
+  assertEquals(conn.bufferBytesMax, 2 * KIB); // a read is under way
+  assertEquals(head.value(0), "a");
+  conn.send("GET /next HTTP/1.1\r\nHost: b\r\n\r\n");
+  await readHead(input, head);
+  assertEquals(head.value(0), "b");
+});
+
+Deno.test("WireInput begins small, and grows for a client that fills it", async () => {
+  const { conn, input, head } = start();
+  const sizes: number[] = [];
+  for (let round = 0; round < 6; round++) {
+    conn.bufferBytesMax = 0;
+    conn.send(`POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 20000\r\n\r\n${"x".repeat(20_000)}`);
+    await readHead(input, head);
+    sizes.push(conn.bufferBytesMax / KIB);
+    const decoder = new BodyDecoder("request");
+    decoder.begin(BodyKind.length, 20_000, BODY_BOUNDS);
+    await readBody(input, decoder, head);
+  }
+  assertEquals(sizes, [1, 2, 4, 8, 8, 8]);
 });
 
 Deno.test("WireInput.readRaw() takes what a pending read brings, however much", async () => {

@@ -9,8 +9,7 @@
 
 import { ByteWriter } from "../base/byte_writer.ts";
 import { ProxyError } from "../base/errors.ts";
-import { BodyDecoder } from "../http1/body_decoder.ts";
-import { Head, HeadPhase } from "../http1/head.ts";
+import { type Head, HeadPhase } from "../http1/head.ts";
 import type { ProxyCore } from "../proxy/core.ts";
 import type { Exchange } from "../proxy/exchange.ts";
 import { handle, refuse } from "../proxy/handler.ts";
@@ -18,6 +17,7 @@ import { closeQuietly } from "../transport/dial.ts";
 import type { Timed } from "../transport/deadlines.ts";
 import type { WireListenerFacts } from "./wire_listener_facts.ts";
 import { WireInput } from "./wire_input.ts";
+import { borrowKit, returnKit, type WireKit } from "./wire_kit.ts";
 import { UnreadableRequest, type WireBodySource, type WirePeer, WireRequest } from "./wire_request.ts";
 import {
   beginResponse,
@@ -35,16 +35,15 @@ const LINGER_MS = 1000;
 const BODY_BOUNDS = { chunkHeadBytesMax: 256, trailerBytesMax: 16 * 1024, trailerFieldsMax: 64 };
 
 export class WireConnection implements WireBodySource, WireSink, Timed {
-  readonly out: ByteWriter = new ByteWriter(4096);
   readonly peerIp: string;
   deadlineMs = Infinity;
   deadlineIndex = -1;
   readonly #core: ProxyCore;
   readonly #conn: Deno.Conn;
   readonly #facts: WireListenerFacts;
-  readonly #head: Head = new Head();
-  readonly #decoder: BodyDecoder = new BodyDecoder("request");
   readonly #input: WireInput;
+  /** Null while no request is under way. */
+  #kit: WireKit | null = null;
   #exchange: Exchange | null = null;
   /** The writes of 1xx heads; null when there are none. */
   #informational: Promise<void> | null = null;
@@ -107,9 +106,14 @@ export class WireConnection implements WireBodySource, WireSink, Timed {
     this.close();
   }
 
+  get out(): ByteWriter {
+    return this.#inUse.out;
+  }
+
   flush(): Promise<void> {
-    const bytes = this.out.view();
-    this.out.reset(); // nobody writes to it until this is out
+    const { out } = this;
+    const bytes = out.view();
+    out.reset(); // nobody writes to it until this is out
     return this.write(bytes);
   }
 
@@ -126,7 +130,8 @@ export class WireConnection implements WireBodySource, WireSink, Timed {
   }
 
   async readBody(): Promise<Uint8Array | null> {
-    const piece = await this.#input.readPiece(this.#decoder, this.#head);
+    const { decoder, head } = this.#inUse;
+    const piece = await this.#input.readPiece(decoder, head);
     if (piece === null) {
       this.#watch(); // asked before the body had ended
       return null;
@@ -138,7 +143,7 @@ export class WireConnection implements WireBodySource, WireSink, Timed {
   }
 
   bodyTrailers(): Head | null {
-    return this.#decoder.trailers;
+    return this.#inUse.decoder.trailers;
   }
 
   /** Written behind one another; the final response waits for them. */
@@ -155,7 +160,8 @@ export class WireConnection implements WireBodySource, WireSink, Timed {
   }
 
   #watch(): void {
-    if (this.#onGone !== null && this.#decoder.done) this.#input.watch(this.#head, this.#onGone);
+    const { decoder, head } = this.#inUse;
+    if (this.#onGone !== null && decoder.done) this.#input.watch(head, this.#onGone);
   }
 
   /** One request after the other, until no more may come. One function, because each `async` one has its price. */
@@ -214,11 +220,19 @@ export class WireConnection implements WireBodySource, WireSink, Timed {
   }
 
   #beginRequest(): void {
-    this.#head.reset();
     this.#input.compact();
+    if (!this.#input.isEmpty) {
+      this.#inUse.head.reset();
+      return this.#beginHead();
+    }
+    if (this.#kit !== null) returnKit(this.#kit);
+    this.#kit = null;
     this.#phase = "idle";
-    if (this.#input.isEmpty) this.#expect(this.#facts.limits.idleTimeoutMs);
-    else this.#beginHead();
+    this.#expect(this.#facts.limits.idleTimeoutMs);
+  }
+
+  get #inUse(): WireKit {
+    return this.#kit ??= borrowKit();
   }
 
   #beginHead(): void {
@@ -228,20 +242,23 @@ export class WireConnection implements WireBodySource, WireSink, Timed {
 
   /** @returns Null when its head is not complete. @throws {ProxyError} for one that is to be refused. */
   #takeRequest(): WireRequest | null {
-    if (!this.#input.takeHead(this.#head, this.#facts.bounds)) return null;
+    if (this.#input.isEmpty) return null;
+    const { head, decoder } = this.#inUse;
+    if (!this.#input.takeHead(head, this.#facts.bounds)) return null;
     this.deadlineMs = Infinity;
     this.#phase = "exchange";
-    const request = new WireRequest(this.#head, this, this.#peer);
+    const request = new WireRequest(head, this, this.#peer);
     this.#bodyBytes = 0;
     this.#onGone = null;
-    this.#decoder.begin(request.framing.kind, request.framing.length, BODY_BOUNDS);
+    decoder.begin(request.framing.kind, request.framing.length, BODY_BOUNDS);
     return request;
   }
 
   /** Reads over the body where no attempt has begun to read it: a short one costs the client no connection then. */
   #isBodyRead(exchange: Exchange): boolean {
-    if (exchange.local !== null && exchange.body === null) this.#input.skipBody(this.#decoder);
-    return this.#decoder.done;
+    const { decoder } = this.#inUse;
+    if (exchange.local !== null && exchange.body === null) this.#input.skipBody(decoder);
+    return decoder.done;
   }
 
   /** What comes behind a 408 is too late, also when it completes the head. */
@@ -250,7 +267,7 @@ export class WireConnection implements WireBodySource, WireSink, Timed {
   }
 
   async #endedInHead(): Promise<void> {
-    const isBegun = this.#phase === "head" && this.#head.phase !== HeadPhase.begin;
+    const isBegun = this.#phase === "head" && this.#inUse.head.phase !== HeadPhase.begin;
     if (isBegun) await this.#refuse(new ProxyError("request_invalid"));
   }
 

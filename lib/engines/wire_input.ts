@@ -16,8 +16,12 @@ import type { BodyDecoder } from "../http1/body_decoder.ts";
 import { decodeRequestHead } from "../http1/decode_request.ts";
 import type { Head, HeadBounds } from "../http1/head.ts";
 
-/** Holds almost every head; grows up to the listener's limit. */
-const BUFFER_BYTES = 8 * 1024;
+/** Every idle connection has one to read into. It grows with the head, up to the listener's limit. */
+const BUFFER_BYTES = 1024;
+/** Up to here it is kept when it has grown, and grows when it was filled: who sent one large request sends others. */
+const KEPT_BYTES_MAX = 8 * 1024;
+/** One read of what nobody wants. */
+const DISCARD_BYTES = 8 * 1024;
 /** One read of a body, or of a tunnel. */
 const PIECE_BYTES = 64 * 1024;
 /** From here on giving the buffer away is cheaper than copying the piece out of it. */
@@ -48,8 +52,10 @@ export class WireInput {
   compact(): void {
     if (this.#pending !== null || this.#start === 0) return;
     const held = this.#end - this.#start;
+    const length = this.#buffer.length;
     if (held > 0) this.#buffer.copyWithin(0, this.#start, this.#end);
-    else if (this.#buffer.length > BUFFER_BYTES) this.#buffer = new Uint8Array(BUFFER_BYTES);
+    else if (length > KEPT_BYTES_MAX) this.#buffer = new Uint8Array(BUFFER_BYTES);
+    else if (this.#end === length && length < KEPT_BYTES_MAX) this.#buffer = new Uint8Array(2 * length); // a body, too
     this.#start = 0;
     this.#end = held;
   }
@@ -135,7 +141,10 @@ export class WireInput {
   watch(head: Head, onGone: () => void): void {
     if (this.isEnded || this.#pending !== null) return;
     if (this.isEmpty) this.#start = this.#end = head.end; // the bytes of the body are used up
-    if (this.#end === this.#buffer.length) return;
+    if (this.#end === this.#buffer.length) {
+      if (!this.isEmpty) return;
+      this.#enlarge(head, 2 * this.#buffer.length);
+    }
     const reading = this.#conn.read(this.#buffer.subarray(this.#end));
     this.#pending = reading;
     reading.catch(onGone);
@@ -159,7 +168,7 @@ export class WireInput {
 
   /** Reads off up to `bytesMax` bytes, or to the end. */
   async discard(bytesMax: number): Promise<void> {
-    const bytes = new Uint8Array(BUFFER_BYTES);
+    const bytes = new Uint8Array(DISCARD_BYTES);
     for (let total = 0; total < bytesMax;) {
       const count = await (this.#pending ?? this.#conn.read(bytes));
       this.#pending = null;
@@ -202,15 +211,18 @@ export class WireInput {
   /** Bytes behind a piece of a body. The buffer is empty then, but for the head at its beginning. */
   #keep(head: Head, bytes: Uint8Array): void {
     const headEnd = head.end;
-    if (headEnd + bytes.length > this.#buffer.length) {
-      const larger = new Uint8Array(headEnd + bytes.length);
-      larger.set(this.#buffer.subarray(0, headEnd));
-      head.bytes = larger;
-      this.#buffer = larger;
-    }
+    if (headEnd + bytes.length > this.#buffer.length) this.#enlarge(head, headEnd + bytes.length);
     this.#buffer.set(bytes, headEnd);
     this.#start = headEnd;
     this.#end = headEnd + bytes.length;
+  }
+
+  /** With nothing but the head in use. */
+  #enlarge(head: Head, length: number): void {
+    const larger = new Uint8Array(length);
+    larger.set(this.#buffer.subarray(0, head.end));
+    head.bytes = larger;
+    this.#buffer = larger;
   }
 
   /** Behind a head that is not complete. What lies before it belongs to exchanges that are over. */

@@ -83,6 +83,7 @@ export class Head {
 
   /** Before a new message: forgets all fields and how far decoding had come. Needed after an error, too. */
   reset(): void {
+    this.bytes = NO_BYTES;
     this.start = 0;
     this.end = 0;
     this.minorVersion = 1;
