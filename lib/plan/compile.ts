@@ -223,6 +223,7 @@ function compileRoute(route: RouteConfig, parts: RouteParts): RoutePlan {
   return {
     name: route.name,
     metricsRow: parts.metricsRows.acquire("route", [route.name, upstream]),
+    pattern: route.match.path,
     action: compileAction(route, parts),
     requestEdits: compileEdits(route.requestHeaders),
     responseEdits: compileEdits(route.responseHeaders),

@@ -55,6 +55,8 @@ export interface BackendState {
 export interface RoutePlan {
   readonly name: string;
   readonly metricsRow: number;
+  /** Its path as it is written: what metrics and traces may group by. */
+  readonly pattern: string;
   readonly action: ActionPlan;
   readonly requestEdits: FieldEdits;
   readonly responseEdits: FieldEdits;

@@ -12,6 +12,7 @@ import type { Deadlines } from "../transport/deadlines.ts";
 import { existingForwarded } from "./client_identity.ts";
 import type { Exchange } from "./exchange.ts";
 import type { ProxyRequest } from "./request.ts";
+import { NO_TRACER, type Tracer } from "./trace.ts";
 
 /** Told of what exchanges do, as it happens. Reads the exchange, keeps nothing of it, must not throw. */
 export interface Recorder {
@@ -40,6 +41,7 @@ export class ProxyCore {
   readonly deadlines: Deadlines;
   readonly recorder: Recorder;
   readonly random: () => number;
+  tracer: Tracer = NO_TRACER;
   /** All that are under way. */
   readonly exchanges: LiveList<Exchange> = new LiveList();
   readonly requestIds: RequestIds;

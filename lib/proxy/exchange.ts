@@ -24,6 +24,7 @@ import type { ProxyCore } from "./core.ts";
 import { errorResponse, type LocalResponse } from "./local_response.ts";
 import type { ProxyRequest } from "./request.ts";
 import type { RequestBody } from "./request_body.ts";
+import type { ExchangeTrace } from "./trace.ts";
 
 /**
  * An exchange that takes longer asks its engine to be told when the client leaves. Asking costs a few microseconds, and
@@ -42,6 +43,8 @@ export class Exchange implements Timed, Listed, PickInput, RouteInput {
   /** The client behind trusted proxies; the connection's address otherwise. */
   readonly clientIp: string;
   readonly startedMs: number;
+  /** Null when the client's trace fields pass as they came. */
+  readonly trace: ExchangeTrace | null;
   readonly path: string;
   readonly query: string;
 
@@ -124,6 +127,7 @@ export class Exchange implements Timed, Listed, PickInput, RouteInput {
     this.clientIp = this.peerIsTrusted ? core.clientBehind(request, live.plan) : request.peerIp;
     this.#givenId = core.givenRequestId(request);
     this.#ownId = this.#givenId === "" ? core.requestIds.next() : -1;
+    this.trace = core.tracer.begin(request);
     const queryAt = request.target.indexOf("?");
     this.path = queryAt < 0 ? request.target : request.target.slice(0, queryAt);
     this.query = queryAt < 0 ? "" : request.target.slice(queryAt + 1);

@@ -67,12 +67,21 @@ export const TRAILER_DROPS: Uint8Array = dropTable([
   "expect",
 ]);
 
-/**
- * @param isTrusted Whether the request came from a trusted proxy, whose word about the client may pass.
- * @param ownsCookie Whether `Cookie` is written apart, without a cookie of ours.
- */
-export function requestDrops(forwarded: ForwardedFields, isTrusted: boolean, ownsCookie: boolean): Uint8Array {
-  return REQUEST_DROPS.get(forwarded.mode)![(isTrusted ? 2 : 0) + (ownsCookie ? 1 : 0)];
+/** What else is written anew. */
+export interface RequestOwnership {
+  /** Whether the request came from a trusted proxy, whose word about the client may pass. */
+  readonly isTrusted: boolean;
+  /** `Cookie` is written apart, without a cookie of ours. */
+  readonly ownsCookie: boolean;
+  /** `traceparent` and `tracestate` are the exchange's own. */
+  readonly ownsTrace: boolean;
+}
+
+export function requestDrops(
+  forwarded: ForwardedFields,
+  { isTrusted, ownsCookie, ownsTrace }: RequestOwnership,
+): Uint8Array {
+  return REQUEST_DROPS.get(forwarded.mode)![(isTrusted ? 4 : 0) + (ownsTrace ? 2 : 0) + (ownsCookie ? 1 : 0)];
 }
 
 const MODES: readonly ForwardedMode[] = ["x-forwarded", "rfc7239", "both", "off"];
@@ -87,7 +96,8 @@ function requestTables(mode: ForwardedMode, isTrusted: boolean): Uint8Array[] {
     ...REQUEST_REMADE,
     ...FORWARDED_NAMES.filter((name) => forwarded.removes(name, isTrusted)),
   ];
-  return [dropTable(names), dropTable([...names, "cookie"])];
+  const traced = [...names, "traceparent", "tracestate"];
+  return [names, [...names, "cookie"], traced, [...traced, "cookie"]].map(dropTable);
 }
 
 function dropTable(names: readonly string[]): Uint8Array {

@@ -141,7 +141,11 @@ function begin(exchange: Exchange, matched: Matched<RoutePlan>, action: Upstream
     const cookie = request.field("cookie");
     exchange.cookieForBackend = cookie === null ? null : upstream.affinity.cookieForBackend(cookie);
   }
-  const drops = requestDrops(exchange.plan.forwarded, exchange.peerIsTrusted, ownsCookie);
+  const drops = requestDrops(exchange.plan.forwarded, {
+    isTrusted: exchange.peerIsTrusted,
+    ownsCookie,
+    ownsTrace: exchange.trace !== null,
+  });
   const filter = new FieldFilter(drops, matched.route.value.requestEdits);
   const { nominated, isMalformed } = request.connectionOptions;
   if (isMalformed) throw new ProxyError("request_invalid");

@@ -31,6 +31,11 @@ export function encodeRequestHead(
   out.append(REQUEST_ID);
   exchange.writeRequestId(out);
   out.append(CRLF);
+  const trace = exchange.trace;
+  if (trace !== null) {
+    trace.target = target;
+    trace.writeFields(out, filter.edits);
+  }
   if (!filter.edits.isEmpty) filter.edits.forEachAdded((name, value) => out.field(name, value));
   if (request.takesTrailers) out.ascii("te: trailers\r\nconnection: te\r\n");
   if (request.upgrade !== "") {
