@@ -46,7 +46,16 @@ const IMPORTERS: Readonly<Record<string, readonly string[]>> = {
   "hono": ["lib/admin/app.ts"],
   "uplot/dist/uPlot.iife.min.js": ["lib/admin/assets.ts"],
   "uplot/dist/uPlot.min.css": ["lib/admin/assets.ts"],
+  "@opentelemetry/api": ["lib/runtime/otel.ts"],
+  "@opentelemetry/exporter-trace-otlp-http": ["lib/runtime/otel.ts"],
+  "@opentelemetry/resources": ["lib/runtime/otel.ts"],
+  "@opentelemetry/sdk-trace-base": ["lib/runtime/otel.ts"],
+  "node:http": ["lib/runtime/otel.ts"],
+  "node:https": ["lib/runtime/otel.ts"],
 };
+
+/** Loaded when a configuration asks for it, so that no other start pays for it: nobody imports it statically. */
+const LAZY: readonly string[] = ["lib/runtime/otel.ts"];
 
 /** What only one place may call. */
 const SINGLE_PLACES: ReadonlyArray<{ call: RegExp; name: string; files: readonly string[] }> = [
@@ -83,8 +92,17 @@ function source(path: string): SourceFile {
   return { path, text, code };
 }
 
+const STATIC_IMPORT = /^(?:import|export)\b[^"'();]*?\bfrom\s+"([^"]+)"|^import\s+"([^"]+)"/gm;
+const DYNAMIC_IMPORT = /\bimport\(\s*"([^"]+)"/g;
+
 function importsOf({ code }: SourceFile): string[] {
-  return [...code.matchAll(/^(?:import|export)\b[^"'();]*?\bfrom\s+"([^"]+)"|^import\s+"([^"]+)"/gm)]
+  return [...code.matchAll(STATIC_IMPORT), ...code.matchAll(DYNAMIC_IMPORT)].map((match) => match[1] ?? match[2]);
+}
+
+/** What loading the file loads with it. */
+function loadedWith({ code }: SourceFile): string[] {
+  return [...code.matchAll(STATIC_IMPORT)]
+    .filter(([statement]) => !/^(?:import|export)\s+type\b/.test(statement))
     .map((match) => match[1] ?? match[2]);
 }
 
@@ -133,6 +151,21 @@ Deno.test("architecture: packages have one importer", () => {
     }
   }
   assertEquals(wrong, []);
+});
+
+Deno.test("architecture: what is loaded lazily is loaded by nothing else", () => {
+  const wrong: string[] = [];
+  for (const file of FILES) {
+    for (const specifier of loadedWith(file).filter((text) => text.startsWith("."))) {
+      const target = new URL(specifier, `file:///${file.path}`).pathname.slice(1);
+      if (LAZY.includes(target)) wrong.push(`${file.path} imports ${target}`);
+    }
+  }
+  assertEquals(wrong, []);
+  for (const path of LAZY) {
+    const name = path.slice(path.lastIndexOf("/"));
+    assertEquals(FILES.some(({ code }) => code.includes(`import(".${name}")`)), true, `somebody loads ${path}`);
+  }
 });
 
 for (const { name, call, files } of SINGLE_PLACES) {

@@ -4,6 +4,7 @@ import { assert, assertEquals, assertMatch } from "./support/assert.ts";
 import { echo } from "./support/backend_scripts.ts";
 import { testCertificates } from "./support/certificates.ts";
 import { ConfigFile } from "./support/config_file.ts";
+import { OtlpReceiver } from "./support/otlp_receiver.ts";
 import { get } from "./support/raw_client.ts";
 import { ScriptedBackend } from "./support/scripted_backend.ts";
 import { runSluice, SluiceProcess } from "./support/sluice_process.ts";
@@ -37,12 +38,14 @@ Deno.test("sluice runs with exactly the flags that sluice permissions prints", a
     config.add("ca.pem", authority.cert);
     await using plain = ScriptedBackend.start(echo());
     await using secure = ScriptedBackend.start(echo(), { tls: localhost });
+    await using collector = OtlpReceiver.start();
     await using local = ScriptedBackend.start(echo(), { unixPath: `${config.folder}/backend.sock` });
     const [web, tls] = [freePort(), freePort()];
     const head = `[[listeners]]\nname = "web"\naddress = "127.0.0.1:${web}"\n` +
       `[[listeners]]\nname = "tls"\naddress = "127.0.0.1:${tls}"\ntls = { cert = "site.pem", key = "site.key" }\n` +
       `[[listeners]]\nname = "unix"\naddress = "unix:${config.folder}/edge.sock"\n`;
-    const toml = head + `[log]\naccess = "access.log"\n` + upstreamToml("plain", [plain.url]) +
+    const tracing = `[tracing]\nendpoint = "http://localhost:${collector.port}/v1/traces"\nsample = 1.0\n`;
+    const toml = head + tracing + `[log]\naccess = "access.log"\n` + upstreamToml("plain", [plain.url]) +
       upstreamToml("secure", [secure.url], { keys: `tls = { ca = "ca.pem" }` }) + upstreamToml("local", [local.url]);
     await using sluice = await startExactly(config, toml);
     for (const path of ["/plain/", "/secure/", "/local/"]) {
@@ -52,6 +55,7 @@ Deno.test("sluice runs with exactly the flags that sluice permissions prints", a
     }
     const options = { ...OPTIONS, tls: { caCerts: [authority.cert], hostname: "localhost" } };
     assertEquals((await get(`127.0.0.1:${tls}`, "/plain/", {}, options)).status, 200);
+    await collector.waitFor(() => collector.spans.length === 14, "two spans of each request", PATIENCE_MS);
 
     // A backend that the flags do not cover would fail every request: refused before it is in force.
     const elsewhere = freePort();

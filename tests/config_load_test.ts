@@ -13,6 +13,7 @@ Deno.test("loadConfig() fills every default", async () => {
   assertEquals(config.server, { workers: 1, drainMs: 30_000, trustedProxies: [], forwarded: "x-forwarded" });
   assertEquals(config.admin, null);
   assertEquals(config.log, { level: "info", access: "stdout", format: "json" });
+  assertEquals(config.tracing, null);
   const [listener] = config.listeners;
   assertEquals(listener.name, "0.0.0.0:8080");
   assertEquals(listener.engine, "serve");
@@ -164,6 +165,11 @@ const SET: ReadonlyArray<readonly [what: string, actual: unknown, expected: unkn
     body: "pong\n",
     headers: [["content-type", "text/plain"]],
   }],
+  ["tracing", everything.config.tracing, {
+    endpoint: "http://127.0.0.1:4318/v1/traces",
+    sample: 0.5,
+    service: "edge",
+  }],
   ["log", everything.config.log, { level: "warn", access: "/etc/sluice/logs/access.log", format: "combined" }],
   ["files", everything.files, [
     "/etc/sluice/config.toml",
@@ -298,11 +304,12 @@ Deno.test("loadConfig() refuses a configuration without end", async () => {
 
 Deno.test("loadConfig() warns of what is allowed and probably not meant", async () => {
   const text = MINIMAL + '[upstreams.spare]\nbackends = [{ url = "http://a" }]\n' +
-    '[server]\ntrusted_proxies = ["0.0.0.0/0"]';
+    '[server]\ntrusted_proxies = ["0.0.0.0/0"]\n[tracing]\nendpoint = "http://collector:4318"';
   const { warnings } = await load(text);
   assertEquals(warnings.map((issue) => formatIssue("config.toml", issue)), [
     "config.toml:7: upstreams.spare: no route uses this upstream",
     'config.toml:10: server.trusted_proxies: "0.0.0.0/0" lets every client forge its address',
+    'config.toml:12: tracing.endpoint: has no path; collectors take traces at "/v1/traces"',
   ]);
 });
 

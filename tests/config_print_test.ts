@@ -143,10 +143,11 @@ Deno.test("requiredPermissions() covers sockets, certificates and the access log
   assertEquals(
     net,
     "--allow-net=0.0.0.0:8443,unix:/etc/sluice/run/sluice.sock,0.0.0.0:9900,10.0.0.1:8443,app.internal:80," +
-      "unix:/run/app.sock,[fd00::1]:81,web-1:3000,web-2:3000",
+      "unix:/run/app.sock,[fd00::1]:81,web-1:3000,web-2:3000,127.0.0.1:4318",
   );
   assertEquals(read, "--allow-read=/etc/sluice,/etc/tls/client.pem,/etc/tls/client.key,/run/app.sock");
   assertEquals(write, "--allow-write=/etc/sluice/run/sluice.sock,/run/app.sock,/etc/sluice/logs/access.log");
+  assertEquals(env.startsWith("--allow-env=SLUICE_*,OTEL_*,"), true, env);
   assertEquals(env.endsWith(",STICKY_SECRET,REGION"), true);
 });
 

@@ -176,6 +176,26 @@ const SERVER: readonly Case[] = [
     MINIMAL + '[tracing]\nendpoint = "localhost"',
     '8: tracing.endpoint: must be an http or https URL, got "localhost"',
   ],
+  [
+    "an endpoint with a port out of range",
+    MINIMAL + '[tracing]\nendpoint = "http://a:70000/v1/traces"',
+    '8: tracing.endpoint: must be an http or https URL, got "http://a:70000/v1/traces"',
+  ],
+  [
+    "an endpoint with a password, without repeating it",
+    MINIMAL + '[tracing]\nendpoint = "http://user:hidden@a/v1/traces"',
+    "8: tracing.endpoint: must not hold a user or password",
+  ],
+  [
+    "an endpoint with a fragment",
+    MINIMAL + '[tracing]\nendpoint = "http://a/v1/traces#x"',
+    '8: tracing.endpoint: must be a URL without a fragment, got "http://a/v1/traces#x"',
+  ],
+  [
+    "a service without a name",
+    MINIMAL + '[tracing]\nservice = ""',
+    '8: tracing.service: must be a name without quotes, backslashes, control characters or outer spaces, got ""',
+  ],
 ];
 
 const LISTENERS: readonly Case[] = [

@@ -15,3 +15,18 @@ export const WEBSOCKET_MESSAGE_BYTES_MAX = 16 * 1024 * 1024;
 export const WEBSOCKET_BUFFER_BYTES_MAX = 16 * 1024 * 1024;
 /** Access log lines that may wait for a slow disk or pipe before new ones are dropped and counted; bytes. */
 export const ACCESS_LOG_BUFFER_BYTES_MAX = 8 * 1024 * 1024;
+/** Finished spans that may wait for the collector before new ones are dropped and counted; about 3 KiB each. */
+export const TRACE_SPANS_WAITING_MAX = 2048;
+/** Spans sent at once: encoding them is one piece of work during which nothing else happens (about 1 ms). */
+export const TRACE_BATCH_MAX = 128;
+/** How long a span waits for others to go with, ms. */
+export const TRACE_FLUSH_MS = 1000;
+/** For the collector to take a batch, repeats on a failed connection included, ms. */
+export const TRACE_EXPORT_MS_MAX = 5000;
+/** After a batch that was not taken, doubled with each in a row, ms. */
+export const TRACE_BACKOFF_MS = 1000;
+export const TRACE_BACKOFF_MS_MAX = 30_000;
+/** For what waits when tracing is switched off or the process ends, ms. */
+export const TRACE_CLOSE_MS_MAX = 1000;
+/** Characters of one attribute: a path or a user agent may be as long as the head limit. */
+export const TRACE_ATTRIBUTE_LENGTH_MAX = 2048;

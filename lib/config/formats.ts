@@ -91,7 +91,7 @@ export const FORMATS = {
         ? ""
         : mustBe(`"connect", "reset", "timeout" or a status from 400 to 599`, text),
   },
-  http_url: matching("an http or https URL", /^https?:\/\/[!-~]+$/),
+  http_url: { wanted: "an http or https URL", pattern: "^https?://[!-~]+$", check: checkHttpUrl },
 } as const satisfies Record<string, Format>;
 
 export type FormatName = keyof typeof FORMATS;
@@ -151,4 +151,13 @@ function checkHashKey(text: string): string {
   if (match[2] === "") return `must name the ${match[1]}, as in "${match[1]}:NAME", got "${text}"`;
   const format = match[1] === "query" ? FORMATS.parameter_name : FORMATS.field_name;
   return format.check(match[2]) === "" ? "" : mustBe(wanted, text);
+}
+
+function checkHttpUrl(text: string): string {
+  const url = /^https?:\/\/[!-~]+$/.test(text) ? URL.parse(text) : null;
+  if (url === null) return mustBe("an http or https URL", text);
+  // The message does not repeat the text: it may hold a password.
+  if (url.username !== "" || url.password !== "") return "must not hold a user or password";
+  if (url.port === "0") return mustBe("a URL with a port that can be reached", text);
+  return url.hash === "" ? "" : mustBe("a URL without a fragment", text);
 }

@@ -12,6 +12,9 @@ import type { BackendAddress, Config, ListenAddress } from "./types.ts";
 /** `SLUICE_CONFIG` and the defaults that can be moved: some eighty names, all with our own prefix. */
 const OWN_VARIABLES = "SLUICE_*";
 
+/** Looked at by the exporter of traces: `OTEL_EXPORTER_OTLP_HEADERS` and others of the OpenTelemetry specification. */
+const TRACING_VARIABLES = "OTEL_*";
+
 export interface PermissionOptions {
   /** Variables that the text of the configuration refers to. */
   readonly envNames?: readonly string[];
@@ -39,7 +42,9 @@ export function requiredPermissions(
     write.add(address.path);
   }
   if (config.log.access !== "stdout" && config.log.access !== "off") write.add(config.log.access);
-  const env = new Set([OWN_VARIABLES, ...envNames.filter((name) => !name.startsWith("SLUICE_"))]);
+  if (config.tracing !== null) net.add(collectorOf(config.tracing.endpoint));
+  const tracingVariables = config.tracing === null ? [] : [TRACING_VARIABLES];
+  const env = new Set([OWN_VARIABLES, ...tracingVariables, ...envNames.filter((name) => !name.startsWith("SLUICE_"))]);
   return [flagOf("net", net), flagOf("read", read), flagOf("write", write), flagOf("env", env)].filter(Boolean);
 }
 
@@ -47,6 +52,12 @@ function addressesOf({ listeners, admin, upstreams }: Config): ReadonlyArray<Lis
   const ours = listeners.map(({ address }) => address);
   if (admin !== null) ours.push(admin.address);
   return [...ours, ...upstreams.flatMap(({ backends }) => backends.map(({ address }) => address))];
+}
+
+/** The host with its port, which a URL leaves out when it is the usual one. */
+function collectorOf(endpoint: string): string {
+  const { hostname, port, protocol } = new URL(endpoint);
+  return `${hostname}:${port || (protocol === "https:" ? 443 : 80)}`;
 }
 
 function isInside(folder: string, path: string): boolean {

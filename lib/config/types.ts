@@ -19,6 +19,8 @@ export interface Config {
   readonly upstreams: readonly UpstreamConfig[];
   readonly routes: readonly RouteConfig[];
   readonly log: LogConfig;
+  /** Null: trace fields of clients pass as they came. */
+  readonly tracing: TracingConfig | null;
 }
 
 export interface ServerConfig {
@@ -224,4 +226,12 @@ export interface LogConfig {
   /** "stdout", "off", or an absolute path. */
   readonly access: string;
   readonly format: "json" | "combined";
+}
+
+export interface TracingConfig {
+  /** http or https URL of an OTLP receiver, with its path. */
+  readonly endpoint: string;
+  /** 0 to 1. */
+  readonly sample: number;
+  readonly service: string;
 }

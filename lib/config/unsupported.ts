@@ -10,5 +10,4 @@ export const UNSUPPORTED: ReadonlySet<string> = new Set([
   "routes[].mirror",
   "routes[].handler",
   "features",
-  "tracing",
 ]);

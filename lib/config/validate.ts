@@ -12,7 +12,7 @@ import type { ParsedToml } from "./parse.ts";
 import { folderOf, resolvePath } from "./paths.ts";
 import { Reader, type Setting } from "./read.ts";
 import { SCHEMA } from "./schema.ts";
-import type { AdminConfig, Config, LogConfig, ServerConfig } from "./types.ts";
+import type { AdminConfig, Config, LogConfig, ServerConfig, TracingConfig } from "./types.ts";
 import { UNSUPPORTED } from "./unsupported.ts";
 import { type FileUse, listenAddress, type ReadConfig, type Validation } from "./validation.ts";
 import { validateListeners } from "./validate_listeners.ts";
@@ -73,6 +73,7 @@ export function examine(parsed: ParsedToml, options: ValidateOptions): Examined 
     upstreams,
     routes: validateRoutes(read.routes, upstreams.map(({ name }) => name), validation),
     log: validateLog(read.log, validation),
+    tracing: read.tracing === null ? null : validateTracing(read.tracing, validation),
   };
   return { config, found, files, settings: reader.settings };
 }
@@ -102,4 +103,11 @@ function validateAdmin(read: NonNullable<ReadConfig["admin"]>, { found, resolve 
 function validateLog(read: ReadConfig["log"], { resolve }: Validation): LogConfig {
   const isFile = read.access !== "stdout" && read.access !== "off" && read.access !== "";
   return { level: read.level, access: isFile ? resolve(read.access) : read.access, format: read.format };
+}
+
+function validateTracing(read: NonNullable<ReadConfig["tracing"]>, { found }: Validation): TracingConfig {
+  if (!found.hasFailed("tracing.endpoint") && new URL(read.endpoint).pathname === "/") {
+    found.warn("tracing.endpoint", `has no path; collectors take traces at "/v1/traces"`);
+  }
+  return { endpoint: read.endpoint, sample: read.sample, service: read.service };
 }

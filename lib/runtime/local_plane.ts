@@ -1,5 +1,5 @@
 /**
- * One thread's serving side: core, listeners, pools and access log. The only one when there are no worker threads; else
+ * One thread's serving side: core, listeners, pools, access log and traces. The only one when there are no worker threads; else
  * each worker has one.
  */
 
@@ -23,6 +23,7 @@ import type { EventLog } from "./log.ts";
 import { MetricsRecorder } from "./metrics_recorder.ts";
 import type { BoundListener, Plane, PlaneChange, ThreadCounts } from "./plane.ts";
 import { Recorders } from "./recorders.ts";
+import { Tracing } from "./tracing.ts";
 import { within } from "./within.ts";
 
 /** How often pools close what is old. */
@@ -53,11 +54,14 @@ export class LocalPlane implements Plane {
   readonly #deadlines: Deadlines;
   readonly #resources: Resources;
   readonly #accessLog: AccessLog;
+  /** Its counts are there to be read. */
+  readonly tracing: Tracing;
   readonly #listeners: ListenerSet;
   readonly #block: MetricsBlock;
   readonly #errors: ErrorTally = new ErrorTally();
-  /** As published last: access lines; look-ups, which other planes of this thread may have made before. */
+  /** As published last: access lines; spans; look-ups, which other planes of this thread may have made before. */
   #dropped = 0;
+  #spansDropped = 0;
   #lookups = targetLookups();
   readonly #timers: readonly ReturnType<typeof setInterval>[];
 
@@ -68,6 +72,7 @@ export class LocalPlane implements Plane {
     this.#deadlines = parts.deadlines;
     this.#resources = parts.resources;
     this.#accessLog = new AccessLog({ clock, log, stdout: parts.stdout ?? STDOUT });
+    this.tracing = new Tracing({ clock, log });
     this.core = new ProxyCore({
       clock,
       plans: parts.plans,
@@ -77,6 +82,7 @@ export class LocalPlane implements Plane {
         metrics: new MetricsRecorder(parts.block),
         errors: this.#errors,
         accessLog: this.#accessLog,
+        tracing: this.tracing,
       }),
       requestIds: new RequestIds(random),
       random,
@@ -116,6 +122,7 @@ export class LocalPlane implements Plane {
   }
 
   async prepare({ config }: LoadedConfig, plan: Plan): Promise<PlaneChange> {
+    const tracing = await this.tracing.prepare(config.tracing); // nothing of it has to be undone
     const listeners = await this.#listeners.prepare(config.listeners);
     let accessLog;
     try {
@@ -130,6 +137,8 @@ export class LocalPlane implements Plane {
         this.setLogLevel(config.log.level);
         if (this.plans.current.plan !== plan) this.plans.swap(plan);
         accessLog.commit();
+        tracing.commit();
+        this.core.tracer = this.tracing.tracer;
         listeners.commit();
         this.#resources.keepIdleOnlyOf(plan);
         this.#resources.sweep(); // opens what is to be kept warm
@@ -153,6 +162,9 @@ export class LocalPlane implements Plane {
     // What is new: a thread before this one may have counted into the block.
     this.#block[GLOBAL.accessLogDropped] += dropped - this.#dropped;
     this.#dropped = dropped;
+    const { spansDropped } = this.tracing;
+    this.#block[GLOBAL.spansDropped] += spansDropped - this.#spansDropped;
+    this.#spansDropped = spansDropped;
     const lookups = targetLookups();
     this.#block[GLOBAL.cacheHits] += lookups.hits - this.#lookups.hits;
     this.#block[GLOBAL.cacheMisses] += lookups.misses - this.#lookups.misses;
@@ -170,7 +182,7 @@ export class LocalPlane implements Plane {
     for (const timer of this.#timers) clearInterval(timer);
     this.#deadlines.stop();
     this.#resources.close();
-    await this.#accessLog.close();
+    await Promise.all([this.#accessLog.close(), this.tracing.close()]);
     return cut;
   }
 
