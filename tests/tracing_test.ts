@@ -433,7 +433,8 @@ Deno.test("tracing: what waits at the end is sent, and a collector that hangs ho
   const toml = (url: string) => LISTENERS + tracingToml(url, 1) + upstreamToml("api", [backend.url]);
   try {
     for (const { url } of [receiver, hanging]) {
-      await using sluice = await SluiceProcess.start(toml(url), { deadlineMs: PATIENCE_MS });
+      const env = { OTEL_EXPORTER_OTLP_HEADERS: "x-token=secret" };
+      await using sluice = await SluiceProcess.start(toml(url), { deadlineMs: PATIENCE_MS, env });
       await burst(sluice, "wire", 300);
       assertEquals(await sluice.stop(PATIENCE_MS), 0);
       const closed = sluice.events.find(({ event }) => event === "tracing_closed");
@@ -442,10 +443,28 @@ Deno.test("tracing: what waits at the end is sent, and a collector that hangs ho
     }
     assertEquals(receiver.spans.length, 600);
     assert(hanging.requests.length > 0);
-    assertEquals(receiver.requests[0].get("content-type"), "application/json");
+    const [fields] = receiver.requests;
+    assertEquals([fields.get("content-type"), fields.get("x-token")], ["application/json", "secret"]);
   } finally {
     gate.open();
   }
+});
+
+Deno.test("tracing: each worker thread sends its own spans", async () => {
+  await using backend = ScriptedBackend.start();
+  await using receiver = OtlpReceiver.start();
+  await using sluice = await SluiceProcess.start(
+    "[server]\nworkers = 2\n" + LISTENERS + tracingToml(receiver.url, 1) + upstreamToml("api", [backend.url]),
+    { deadlineMs: PATIENCE_MS },
+  );
+  const count = 32; // connections: that one thread gets them all is less than likely
+  for (let index = 0; index < count; index++) await burst(sluice, "wire", 1);
+  assertEquals(await sluice.stop(PATIENCE_MS), 0);
+  const closed = sluice.events.filter(({ event }) => event === "tracing_closed");
+  assertEquals(closed.map(({ worker, dropped_spans }) => [worker, dropped_spans]).sort(), [[1, 0], [2, 0]]);
+  assertEquals(closed.map(({ exported_spans }) => Number(exported_spans)).reduce((sum, one) => sum + one), 2 * count);
+  assertEquals(receiver.spans.length, 2 * count);
+  assertEquals(receiver.instances.size, 2);
 });
 
 async function burst(sluice: SluiceProcess, listener: string, count: number): Promise<void> {

@@ -59,6 +59,8 @@ export interface ReceiverOptions {
 
 export class OtlpReceiver {
   readonly spans: ReceivedSpan[] = [];
+  /** Processes or threads that sent some. */
+  readonly instances: Set<string> = new Set();
   /** Fields of each request. */
   readonly requests: Headers[] = [];
   readonly #server: Deno.HttpServer<Deno.NetAddr>;
@@ -71,7 +73,7 @@ export class OtlpReceiver {
       this.#watch.notify();
       await gate?.opened;
       const response = await respond(this.requests.length);
-      if (response.ok && new URL(request.url).pathname === "/v1/traces") this.spans.push(...spansOf(body));
+      if (response.ok && new URL(request.url).pathname === "/v1/traces") this.#take(body);
       this.#watch.notify();
       return response;
     });
@@ -107,6 +109,13 @@ export class OtlpReceiver {
 
   waitFor(isMet: () => boolean, wanted: string, deadlineMs = DEADLINE_MS): Promise<void> {
     return this.#watch.until(isMet, () => `${wanted}; got ${this.spans.map(labelOf).join(", ")}`, deadlineMs);
+  }
+
+  #take(body: OtlpRequest): void {
+    for (const { resource } of body.resourceSpans) {
+      this.instances.add(String(attributesOf(resource.attributes)["service.instance.id"]));
+    }
+    this.spans.push(...spansOf(body));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
