@@ -1,53 +1,18 @@
 /** Traces end to end: what backends are told, and what a collector gets. */
 
 import { assert, assertEquals, assertInRange } from "./support/assert.ts";
-import { answer, closeBeforeHead, echo, echoOf, hang, response, tunnelEcho } from "./support/backend_scripts.ts";
+import { answer, closeBeforeHead, echo, hang, response, tunnelEcho } from "./support/backend_scripts.ts";
 import { OtlpReceiver, type ServedTrace } from "./support/otlp_receiver.ts";
 import type { RawResponse } from "./support/raw_client.ts";
 import { freePort, ScriptedBackend } from "./support/scripted_backend.ts";
 import { SluiceProcess } from "./support/sluice_process.ts";
-import { Gate } from "./support/waiting.ts";
 import { WsBackend } from "./support/ws_backend.ts";
 import { WsClient } from "./support/ws_client.ts";
 import { connect, PATIENCE_MS, upstreamToml } from "./proxy_stage.ts";
+import { ENGINES, LISTENERS, seen, send, SPAN, told, TRACE, tracingToml } from "./tracing_stage.ts";
 
-const ENGINES = ["serve", "wire"] as const;
-
-const TRACE = "0af7651916cd43dd8448eb211c80319c";
-const SPAN = "b7ad6b7169203331";
 const UNSAMPLED_TRACE = TRACE.replace("0", "1");
-const TRACEPARENT = /^00-([0-9a-f]{32})-([0-9a-f]{16})-(0[01])$/;
-
-const LISTENERS = ENGINES.map((engine) =>
-  `[[listeners]]\nname = "${engine}"\naddress = "127.0.0.1:0"\nengine = "${engine}"\n`
-).join("");
-
 const THRICE = `[upstreams.both.retry]\nattempts = 3\nbudget = 1.0\non = ["connect", "reset", 503]\n`;
-
-function tracingToml(url: string, sample: number): string {
-  return `[tracing]\nendpoint = "${url}"\nsample = ${sample}\nservice = "edge"\n`;
-}
-
-async function send(address: string, target: string, ...lines: string[]): Promise<RawResponse> {
-  using client = await connect(address);
-  await client.send(
-    `GET ${target} HTTP/1.1\r\nHost: shop.test:81\r\n${lines.map((line) => `${line}\r\n`).join("")}\r\n`,
-  );
-  return await client.readResponse();
-}
-
-/** What the backend saw of a field, all lines of it. */
-function seen(reply: RawResponse, name: string): string[] {
-  return echoOf(reply).fields.filter(([key]) => key.toLowerCase() === name).map(([, value]) => value);
-}
-
-/** [trace, span, flags] that the backend was told. */
-function told(reply: RawResponse): [string, string, string] {
-  const [text, ...more] = seen(reply, "traceparent");
-  const match = TRACEPARENT.exec(text ?? "");
-  assert(match !== null && more.length === 0, `one traceparent, got ${seen(reply, "traceparent")}`);
-  return [match[1], match[2], match[3]];
-}
 
 interface Stage {
   readonly sluice: SluiceProcess;
@@ -362,115 +327,4 @@ async function stepsOn(t: Deno.TestContext, engine: typeof ENGINES[number]): Pro
 /** Failures are what is looked at here, not who is spared after them. */
 function patient(upstream: string): string {
   return `[upstreams.${upstream}.circuit]\nfailures = 1000\nmin_requests = 1000\n`;
-}
-
-Deno.test("tracing: a trace that begins here and is not sampled is told so, and has no spans", async () => {
-  await using receiver = OtlpReceiver.start();
-  await using backend = ScriptedBackend.start();
-  const toml = LISTENERS + upstreamToml("api", [backend.url]);
-  await using sluice = await SluiceProcess.start(toml, { deadlineMs: PATIENCE_MS });
-  const untouched = ["traceparent: junk", "tracestate: also junk"];
-  for (const engine of ENGINES) {
-    const reply = await send(sluice.address(engine), "/api/off", ...untouched);
-    assertEquals([seen(reply, "traceparent"), seen(reply, "tracestate")], [["junk"], ["also junk"]]);
-    assertEquals(seen(await send(sluice.address(engine), "/api/off"), "traceparent"), []);
-  }
-
-  await reload(sluice, toml + tracingToml(receiver.url, 0));
-  for (const engine of ENGINES) {
-    const ids = new Set<string>();
-    for (let index = 0; index < 5; index++) {
-      const [traceId, spanId, flags] = told(await send(sluice.address(engine), "/api/zero"));
-      assertEquals(flags, "00");
-      ids.add(traceId).add(spanId);
-    }
-    assertEquals(ids.size, 10);
-    await send(sluice.address(engine), "/api/asked", `traceparent: 00-${TRACE}-${SPAN}-01`);
-  }
-
-  await reload(sluice, toml + tracingToml(receiver.url, 1).replace("edge", "renamed"));
-  for (const engine of ENGINES) await send(sluice.address(engine), `/api/one-${engine}`);
-  const serverSpans = () => receiver.spans.filter(({ kind }) => kind === "server");
-  await receiver.waitFor(() => serverSpans().length >= 4, "four server spans", PATIENCE_MS);
-  const labels = serverSpans().map(({ service, attributes }) => `${service} ${attributes["url.path"]}`).sort();
-  assertEquals(labels, ["edge /api/asked", "edge /api/asked", "renamed /api/one-serve", "renamed /api/one-wire"]);
-
-  await reload(sluice, toml);
-  const reply = await send(sluice.address("wire"), "/api/off", ...untouched);
-  assertEquals([seen(reply, "traceparent"), seen(reply, "tracestate")], [["junk"], ["also junk"]]);
-  await sluice.waitForEvent(({ event, dropped_spans }) => event === "tracing_closed" && dropped_spans === 0);
-  assertEquals(await sluice.stop(), 0);
-});
-
-async function reload(sluice: SluiceProcess, toml: string): Promise<void> {
-  const from = sluice.events.length;
-  sluice.writeConfig(toml);
-  await sluice.waitForEvent(({ event }) => event === "reloaded", from);
-}
-
-Deno.test("tracing: a collector that is not there costs spans, and they are counted", async () => {
-  await using backend = ScriptedBackend.start();
-  const port = freePort();
-  await using sluice = await SluiceProcess.start(
-    LISTENERS + tracingToml(`http://127.0.0.1:${port}/v1/traces`, 1) + upstreamToml("api", [backend.url]),
-    { deadlineMs: PATIENCE_MS },
-  );
-  const count = 1500; // with a span for each attempt, more than may wait
-  for (const engine of ENGINES) await burst(sluice, engine, count / 2);
-  await sluice.waitForEvent(({ event }) => event === "tracing_export_failed");
-  await burst(sluice, "wire", 1);
-  assertEquals(sluice.events.filter(({ event }) => event === "tracing_export_failed").length, 1);
-  assertEquals(await sluice.stop(PATIENCE_MS), 0);
-  const closed = sluice.events.find(({ event }) => event === "tracing_closed");
-  assertEquals([closed?.exported_spans, closed?.dropped_spans], [0, 2 * (count + 1)]);
-});
-
-Deno.test("tracing: what waits at the end is sent, and a collector that hangs holds up nobody", async () => {
-  const gate = new Gate();
-  await using backend = ScriptedBackend.start();
-  await using receiver = OtlpReceiver.start();
-  await using hanging = OtlpReceiver.start({ gate });
-  const toml = (url: string) => LISTENERS + tracingToml(url, 1) + upstreamToml("api", [backend.url]);
-  try {
-    for (const { url } of [receiver, hanging]) {
-      const env = { OTEL_EXPORTER_OTLP_HEADERS: "x-token=secret" };
-      await using sluice = await SluiceProcess.start(toml(url), { deadlineMs: PATIENCE_MS, env });
-      await burst(sluice, "wire", 300);
-      assertEquals(await sluice.stop(PATIENCE_MS), 0);
-      const closed = sluice.events.find(({ event }) => event === "tracing_closed");
-      const expected = url === receiver.url ? [600, 0] : [0, 600];
-      assertEquals([closed?.exported_spans, closed?.dropped_spans], expected, url);
-    }
-    assertEquals(receiver.spans.length, 600);
-    assert(hanging.requests.length > 0);
-    const [fields] = receiver.requests;
-    assertEquals([fields.get("content-type"), fields.get("x-token")], ["application/json", "secret"]);
-  } finally {
-    gate.open();
-  }
-});
-
-Deno.test("tracing: each worker thread sends its own spans", async () => {
-  await using backend = ScriptedBackend.start();
-  await using receiver = OtlpReceiver.start();
-  await using sluice = await SluiceProcess.start(
-    "[server]\nworkers = 2\n" + LISTENERS + tracingToml(receiver.url, 1) + upstreamToml("api", [backend.url]),
-    { deadlineMs: PATIENCE_MS },
-  );
-  const count = 32; // connections: that one thread gets them all is less than likely
-  for (let index = 0; index < count; index++) await burst(sluice, "wire", 1);
-  assertEquals(await sluice.stop(PATIENCE_MS), 0);
-  const closed = sluice.events.filter(({ event }) => event === "tracing_closed");
-  assertEquals(closed.map(({ worker, dropped_spans }) => [worker, dropped_spans]).sort(), [[1, 0], [2, 0]]);
-  assertEquals(closed.map(({ exported_spans }) => Number(exported_spans)).reduce((sum, one) => sum + one), 2 * count);
-  assertEquals(receiver.spans.length, 2 * count);
-  assertEquals(receiver.instances.size, 2);
-});
-
-async function burst(sluice: SluiceProcess, listener: string, count: number): Promise<void> {
-  using client = await connect(sluice.address(listener));
-  for (let index = 0; index < count; index++) {
-    await client.send("GET /api/burst HTTP/1.1\r\nHost: a.test\r\n\r\n");
-    assertEquals((await client.readResponse()).status, 200);
-  }
 }
