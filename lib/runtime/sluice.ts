@@ -17,7 +17,7 @@ import type { Resources } from "../plan/resources.ts";
 import type { Plan } from "../plan/types.ts";
 import { openAdmin } from "./admin_listener.ts";
 import { assemble, type Parts } from "./assemble.ts";
-import { Control, type ReloadResult, type Running } from "./control.ts";
+import { Control, type ReloadResult, type Running, type RunningNow } from "./control.ts";
 import type { EventRings } from "./event_rings.ts";
 import { FileWatcher } from "./file_watcher.ts";
 import { type FileContents, loadFromDisk, loadText } from "./load.ts";
@@ -241,22 +241,27 @@ export class Sluice {
     for (let slot = 0; slot < recent.length; slot++) recent[slot] *= 0.5;
   }
 
+  #now(): RunningNow {
+    this.plane.publish();
+    return {
+      isStarted: this.#isStarted,
+      isDraining: this.#isStopping,
+      plan: this.plan,
+      plansAlive: this.plane.plans.alive,
+      loaded: this.#loaded,
+      listeners: this.plane.listeners,
+      workers: this.plane.workers,
+      logLevel: this.#log.level,
+    };
+  }
+
   /** What the operator's side sees of this. */
   #asRunning(): Running {
     const { version, path } = this.#options;
     return {
       version,
       path,
-      now: () => ({
-        isStarted: this.#isStarted,
-        isDraining: this.#isStopping,
-        plan: this.plan,
-        plansAlive: this.plane.plans.alive,
-        loaded: this.#loaded,
-        listeners: this.plane.listeners,
-        workers: this.plane.workers,
-        logLevel: this.#log.level,
-      }),
+      now: () => this.#now(),
       metricsText: () => this.metricsText(),
       setLogLevel: (level) => this.plane.setLogLevel(level),
       reload: (trigger, from) => this.reload(trigger, from),
