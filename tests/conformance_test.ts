@@ -9,7 +9,7 @@ import { ENGINES } from "./conformance/case.ts";
 import { REQUEST_GROUPS } from "./conformance/corpus.ts";
 import { runIdleJunk, runResponseCase } from "./conformance/response_stage.ts";
 import { RESPONSES } from "./conformance/responses.ts";
-import { ask, runRequestCase, runSlowPipeline, startConformance } from "./conformance/stage.ts";
+import { ask, pipedSite, runRequestCase, runSlowPipeline, startConformance } from "./conformance/stage.ts";
 
 const IDLE_JUNK: Readonly<Record<string, string>> = {
   "a response": "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil",
@@ -63,6 +63,14 @@ for (const engine of ENGINES) {
       `${engine}: response: ${row.name} (${row.rule}) → ${row.client}`,
       (gateway) => runResponseCase(gateway, engine, row),
     );
+  }
+  if (engine === "wire") {
+    for (const [index, row] of RESPONSES.entries()) {
+      wireTest(
+        `${engine}, pipelining: response: ${row.name} (${row.rule}) → ${row.client}`,
+        (gateway) => runResponseCase(gateway, engine, row, pipedSite(index)),
+      );
+    }
   }
   for (const [name, junk] of Object.entries(IDLE_JUNK)) {
     wireTest(

@@ -14,6 +14,7 @@ function configOf(urls: readonly string[], pair: readonly string[]): string {
     `[log]\naccess = "off"\n`,
     listenerToml("web"),
     upstreamToml("kill", urls, { keys: QUICK_CIRCUIT }),
+    upstreamToml("piped", urls, { keys: `${QUICK_CIRCUIT}\npool.pipelining = 8` }),
     upstreamToml("freeze", urls, {
       keys: `${QUICK_CIRCUIT}\ntimeouts = { connect = "400ms", response = "400ms", total = "20s" }\n` +
         `retry = { on = ["connect", "reset", "timeout"], attempts = 3, budget = 1.0 }`,
@@ -51,9 +52,9 @@ async function returnOf(load: Load, backend: ChildBackend): Promise<number> {
   return Math.round(performance.now() - startedMs);
 }
 
-async function killOne(stage: Stage): Promise<void> {
+async function killOne(stage: Stage, target: string, clients: number): Promise<void> {
   const [, victim] = stage.three;
-  await using load = loadOn(stage, "/kill/x");
+  await using load = new Load({ address: stage.web, target: () => target, clients });
   await load.more(200);
   const from = stage.sluice.events.length;
   const killedMs = performance.now();
@@ -65,7 +66,7 @@ async function killOne(stage: Stage): Promise<void> {
   await victim.restart();
   const returnMs = await returnOf(load, victim);
   await load.stop();
-  report(`kill -9 of one of three: ${load}; out after ${ejectMs} ms, back after ${returnMs} ms`);
+  report(`kill -9 of one of three, ${target}: ${load}; out after ${ejectMs} ms, back after ${returnMs} ms`);
   assertEquals(load.failed, 0, String(load));
 }
 
@@ -182,7 +183,8 @@ Deno.test("Backends that die, freeze and come back cost no GET and repeat no POS
     deadlineMs: PATIENCE_MS,
   });
   const stage: Stage = { sluice, web: sluice.address("web"), three, pair };
-  await step(t, "kill -9 of one of three fails no GET", () => killOne(stage));
+  await step(t, "kill -9 of one of three fails no GET", () => killOne(stage, "/kill/x", 4));
+  await step(t, "nor where requests are pipelined", () => killOne(stage, "/piped/x", 16));
   await step(t, "SIGSTOP of one of three fails no GET", () => freezeOne(stage));
   await step(t, "kills under POSTs carry out none twice", () => killUnderPosts(stage));
   await step(t, "passing probes do not bring back what traffic closed", () => deceive(stage));

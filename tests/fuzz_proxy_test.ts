@@ -1,5 +1,6 @@
 /**
- * Many clients at once, some with spoiled requests, through the real process to backends of which one spoils responses.
+ * Many clients at once, some with spoiled requests, through the real process to backends of which some spoil responses
+ * and some get several requests on one connection.
  *
  * Whatever the bytes: nothing of one client's exchange reaches another client, or is mixed with it on the way to a
  * backend; backends get well-formed requests only; a client that did everything right at a site that does gets exactly its
@@ -35,24 +36,36 @@ const UPSTREAM = [
 ].join("\n");
 /** The site that behaves must not fail because a machine is slow. */
 const PATIENT = `timeouts.response = "20s"\ntimeouts.idle = "20s"`;
+const PIPELINED = "pool.pipelining = 4";
 const IMPATIENT = `timeouts.response = "300ms"\ntimeouts.idle = "300ms"\ntimeouts.tunnel = "300ms"`;
 
 /** What must never be; the first is enough. */
 const crossings: string[] = [];
 /** Spoiled runs that found their own ids in what they received: the search for ids works. */
 let recognized = 0;
+/** Requests behind which the next one was there already. */
+let pipelined = 0;
 
-function answering(random: SeededRandom, spoils: boolean): Script {
+type Spoiling = "nothing" | "anything" | "ends";
+
+/** @param spoils "ends": broken off, but what came is as it should be: HTTP/1.1 can't number responses. */
+function answering(random: SeededRandom, spoils: Spoiling): Script {
   return async (exchange) => {
     await exchange.readBody();
     const { head, text, method } = exchange.request;
+    if (exchange.connection.source.length > 0) pipelined++;
     const runs = runsIn(head + text);
     if (runs.size > 1) crossings.push(`One request with bytes of runs ${[...runs].join()}: ${head}${text}`);
     const id = /X-Id: (\S+)/i.exec(head)?.[1] ?? "none";
     const { wire, ends } = makeResponse(random, id, method);
-    const isSpoiled = spoils && random.next() < 0.5;
-    for (const piece of piecesOf(random, isSpoiled ? spoil(random, wire) : wire)) await exchange.write(piece);
-    if (ends || (isSpoiled && random.next() < 0.3)) exchange.close();
+    const isSpoiled = spoils !== "nothing" && random.next() < (spoils === "ends" ? 0.1 : 0.5);
+    const sent = !isSpoiled
+      ? wire
+      : spoils === "ends"
+      ? wire.slice(0, random.integer(0, wire.length))
+      : spoil(random, wire);
+    for (const piece of piecesOf(random, sent)) await exchange.write(piece);
+    if (ends || (isSpoiled && (spoils === "ends" || random.next() < 0.3))) exchange.close();
   };
 }
 
@@ -84,7 +97,9 @@ function leaveRudely(client: RawClient): void {
 async function runOnce(address: string, seed: number, run: number): Promise<void> {
   const random = new SeededRandom(seed ^ Math.imul(run + 1, 0x9e3779b1));
   const isGood = random.next() < 0.4;
-  const site = isGood || random.next() < 0.3 ? "good.test" : "wild.test";
+  const site = isGood || random.next() < 0.3
+    ? random.pick(["good.test", "piped.test"])
+    : random.pick(["wild.test", "torn.test"]);
   const requests = Array.from(
     { length: random.integer(1, 4) },
     (_, index) => makeRequest(random, idOf(run, index), site),
@@ -115,8 +130,10 @@ async function runOnce(address: string, seed: number, run: number): Promise<void
 Deno.test("the proxy: any bytes from clients and backends cross nothing, break nothing, leave nothing", async () => {
   const random = seededRandom("fuzz_proxy");
   const sites: Site[] = [
-    { name: "good", script: answering(random, false), upstream: `${UPSTREAM}\n${PATIENT}` },
-    { name: "wild", script: answering(random, true), upstream: `${UPSTREAM}\n${IMPATIENT}` },
+    { name: "good", script: answering(random, "nothing"), upstream: `${UPSTREAM}\n${PATIENT}` },
+    { name: "piped", script: answering(random, "nothing"), upstream: `${UPSTREAM}\n${PIPELINED}\n${PATIENT}` },
+    { name: "wild", script: answering(random, "anything"), upstream: `${UPSTREAM}\n${IMPATIENT}` },
+    { name: "torn", script: answering(random, "ends"), upstream: `${UPSTREAM}\n${PIPELINED}\n${IMPATIENT}` },
   ];
   const limits = `limits.body_timeout = "20s"`;
   await using gateway = await Gateway.start({
@@ -135,6 +152,7 @@ Deno.test("the proxy: any bytes from clients and backends cross nothing, break n
   assertEquals(crossings.slice(0, 1), []);
   assert(runs > 20, `only ${runs} runs`);
   assert(recognized > runs / 20, `only ${recognized} of ${runs} runs found their own ids`);
+  assert(pipelined > 0, "no two requests were on one connection");
   for (const engine of ENGINES) await runOnce(sluice.address(engine), random.seed, runs++);
   for (const { name } of sites) await gateway.waitForBackendClosed(name);
   for (const { name } of sites) assertEquals(gateway.backend(name).violations, []);
@@ -144,5 +162,9 @@ Deno.test("the proxy: any bytes from clients and backends cross nothing, break n
   assertEquals(sluice.events.filter(({ event }) => event === "internal_error"), []);
   assertEquals(sluice.accessLog.filter(({ error }) => error === "internal_error"), []);
   assertEquals(sluice.events.find(({ event }) => event === "stopped")?.cut_off, 0, "exchanges that never ended");
-  console.log(`fuzz_proxy: ${runs} connections, ${sluice.accessLog.length} exchanges, ${grown >> 20} MiB more`);
+  console.log(
+    `fuzz_proxy: ${runs} connections, ${sluice.accessLog.length} exchanges (${pipelined} pipelined), ${
+      grown >> 20
+    } MiB more`,
+  );
 });

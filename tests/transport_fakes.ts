@@ -1,6 +1,7 @@
 /** The far side of a connection, under the control of a test. */
 
-import type { HeadReader, ResponseBounds } from "../lib/transport/connection.ts";
+import type { HeadReader } from "../lib/transport/backend_stream.ts";
+import type { ResponseBounds } from "../lib/transport/connection.ts";
 import { toBytes, toText } from "./support/wire_bytes.ts";
 
 export const RESPONSE_BOUNDS: ResponseBounds = {

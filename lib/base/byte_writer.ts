@@ -46,6 +46,11 @@ export class ByteWriter {
     }
   }
 
+  /** Forgets what was written behind the first `length` bytes. */
+  truncate(length: number): void {
+    if (length < this.#length) this.#length = length;
+  }
+
   /** Text of our own, CR and LF included. Every char code must be below 0x80. */
   ascii(text: string): void {
     const count = text.length;

@@ -94,6 +94,10 @@ export const DEFAULTS = {
   "respond.status": 200,
   "respond.body": "",
 
+  "features.pipelining": true, // does what `pool.pipelining` says
+  "features.fast_path": true, // the plain way costs more and gives the same
+  "features.prewarm": true, // does what `pool.min_idle` says
+
   "log.level": "info",
   "log.access": "stdout", // containers collect it
   "log.format": "json", // for machines

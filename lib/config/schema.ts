@@ -130,7 +130,11 @@ const POOL = table({
   min_idle: withDefault("pool.min_idle", whole(0, 65535), "Connections opened beforehand and kept warm."),
   queue: withDefault("pool.queue", whole(0, 1_000_000), "Requests that may wait for a connection."),
   queue_timeout: withDefault("pool.queue_timeout", duration("1ms", "1h"), "How long they may wait."),
-  pipelining: withDefault("pool.pipelining", whole(1, 256), "Requests in flight on one connection; 1: off."),
+  pipelining: withDefault(
+    "pool.pipelining",
+    whole(1, 256),
+    "Requests in flight on one connection: GET, HEAD, OPTIONS and TRACE without a body; 1: off.",
+  ),
 });
 
 const UPSTREAM_TLS = table({
@@ -221,9 +225,9 @@ const UPSTREAM = table({
 });
 
 const FEATURES = table({
-  pipelining: optional(flag(), "Several requests in flight on one connection."),
-  fast_path: optional(flag(), "Short cuts for plain requests."),
-  prewarm: optional(flag(), "Connections opened beforehand."),
+  pipelining: withDefault("features.pipelining", flag(), "`pool.pipelining`; false: as if it were 1 everywhere."),
+  fast_path: withDefault("features.fast_path", flag(), "Short cuts for plain requests."),
+  prewarm: withDefault("features.prewarm", flag(), "`pool.min_idle`; false: nothing is opened beforehand."),
 });
 
 const LOG = table({
@@ -248,7 +252,7 @@ export const SCHEMA = table({
   listeners: required(list(LISTENER, { lengthMin: 1, isSet: false }), "Where clients come in."),
   upstreams: orEmpty(named("bare_name", UPSTREAM), "Groups of backends, by name."),
   routes: required(list(ROUTE, { lengthMin: 1, isSet: false }), "Which requests go where; the most specific wins."),
-  features: optional(FEATURES, "Switches for optimisations; false means the plain way."),
+  features: section(FEATURES, "Switches for optimisations; false means the plain way."),
   log: section(LOG, "What is written where."),
   tracing: optional(TRACING, "Absent: W3C `traceparent` is only passed on."),
 });

@@ -18,9 +18,17 @@ export interface Config {
   readonly listeners: readonly ListenerConfig[];
   readonly upstreams: readonly UpstreamConfig[];
   readonly routes: readonly RouteConfig[];
+  readonly features: FeaturesConfig;
   readonly log: LogConfig;
   /** Null: trace fields of clients pass as they came. */
   readonly tracing: TracingConfig | null;
+}
+
+/** Switches for optimisations; false: the plain way. */
+export interface FeaturesConfig {
+  readonly pipelining: boolean;
+  readonly fastPath: boolean;
+  readonly prewarm: boolean;
 }
 
 export interface ServerConfig {

@@ -5,9 +5,7 @@
  */
 export const UNSUPPORTED: ReadonlySet<string> = new Set([
   "upstreams.*.resolve",
-  "upstreams.*.pool.pipelining",
   "routes[].split",
   "routes[].mirror",
   "routes[].handler",
-  "features",
 ]);

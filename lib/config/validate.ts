@@ -72,6 +72,11 @@ export function examine(parsed: ParsedToml, options: ValidateOptions): Examined 
     listeners: validateListeners(read, validation),
     upstreams,
     routes: validateRoutes(read.routes, upstreams.map(({ name }) => name), validation),
+    features: {
+      pipelining: read.features.pipelining,
+      fastPath: read.features.fast_path,
+      prewarm: read.features.prewarm,
+    },
     log: validateLog(read.log, validation),
     tracing: read.tracing === null ? null : validateTracing(read.tracing, validation),
   };

@@ -11,7 +11,7 @@ import { FieldId } from "../base/field_names.ts";
 import { WEBSOCKET_BUFFER_BYTES_MAX, WEBSOCKET_MESSAGE_BYTES_MAX } from "../config/bounds.ts";
 import type { Exchange } from "../proxy/exchange.ts";
 import { serveResponse } from "./serve_response.ts";
-import type { Connection } from "../transport/connection.ts";
+import type { BackendStream } from "../transport/backend_stream.ts";
 import { encodeClose, encodeFrame } from "../websocket/frame_encoder.ts";
 import { FrameDecoder, FrameError, type FrameEvent, Opcode, validCloseCode } from "../websocket/frames.ts";
 import { acceptOf, parseProtocols, validateHandshake } from "../websocket/handshake.ts";
@@ -71,7 +71,7 @@ async function clientIsThere(exchange: Exchange): Promise<void> {
 
 class Bridge {
   readonly #exchange: Exchange;
-  readonly #connection: Connection;
+  readonly #connection: BackendStream;
   readonly #socket: WebSocket;
   readonly #decoder = new FrameDecoder({ messageBytesMax: WEBSOCKET_MESSAGE_BYTES_MAX });
   #writing: Promise<void> = Promise.resolve();

@@ -20,7 +20,7 @@ import type { Exchange } from "../proxy/exchange.ts";
 import { TRAILER_DROPS } from "../proxy/field_filter.ts";
 import { contentLengthOf, nextBody, ownFields, responseFilter, takeBody } from "../proxy/response.ts";
 import { httpDate } from "./http_date.ts";
-import type { Connection } from "../transport/connection.ts";
+import type { BackendStream } from "../transport/backend_stream.ts";
 import type { WireRequest } from "./wire_request.ts";
 
 /** A piece up to here is copied behind what waits to be written; a larger one gets a write of its own. */
@@ -51,7 +51,7 @@ export interface BegunResponse {
 export interface BodyRest {
   readonly isChunked: boolean;
   readonly takesTrailers: boolean;
-  readonly connection: Connection;
+  readonly connection: BackendStream;
   /** To go out next; undefined when the backend has to send it first. */
   readonly piece: Uint8Array | undefined;
 }

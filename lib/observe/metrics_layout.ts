@@ -106,12 +106,16 @@ export const BACKEND = {
   /** Since the start: connections opened; exchanges that found an idle one. */
   poolOpened: RESULTS.length + 10,
   poolReused: RESULTS.length + 11,
-  attempt: RESULTS.length + 12,
-  firstByte: RESULTS.length + 12 + HISTOGRAM_WIDTH,
-  queue: RESULTS.length + 12 + 2 * HISTOGRAM_WIDTH,
-  connect: RESULTS.length + 12 + 3 * HISTOGRAM_WIDTH,
-  tls: RESULTS.length + 12 + 4 * HISTOGRAM_WIDTH,
-  width: RESULTS.length + 12 + 5 * HISTOGRAM_WIDTH,
+  /** Since the start: of requests that shared connections. */
+  pipelined: RESULTS.length + 12,
+  pipelineLost: RESULTS.length + 13,
+  pipelineFallbacks: RESULTS.length + 14,
+  attempt: RESULTS.length + 15,
+  firstByte: RESULTS.length + 15 + HISTOGRAM_WIDTH,
+  queue: RESULTS.length + 15 + 2 * HISTOGRAM_WIDTH,
+  connect: RESULTS.length + 15 + 3 * HISTOGRAM_WIDTH,
+  tls: RESULTS.length + 15 + 4 * HISTOGRAM_WIDTH,
+  width: RESULTS.length + 15 + 5 * HISTOGRAM_WIDTH,
 } as const;
 
 export const ROW_WIDTH: Readonly<Record<RowKind, number>> = {

@@ -86,6 +86,12 @@ export const METRICS = {
   sluice_pool_waiting: gauge(BACKEND, "Exchanges that wait for a connection."),
   sluice_pool_opened_total: counter(BACKEND, "Connections opened."),
   sluice_pool_reused_total: counter(BACKEND, "Attempts that found an idle connection."),
+  sluice_pipelined_total: counter(BACKEND, "Attempts that were answered behind others on one connection."),
+  sluice_pipelining_lost_total: counter(
+    BACKEND,
+    "Attempts that failed because of another one before them on their connection.",
+  ),
+  sluice_pipelining_fallbacks_total: counter(BACKEND, "Times that pipelining was given up for a minute."),
 
   // The proxy itself.
   sluice_reloads_total: counter(["result"], "Reloads of the configuration: ok, or refused with nothing changed."),

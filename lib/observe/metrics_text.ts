@@ -57,6 +57,9 @@ const WAYS: { readonly [Name in MetricName]: (writer: MetricsWriter) => void } =
   sluice_pool_waiting: (to) => to.rows("backend", BACKEND.poolWaiting),
   sluice_pool_opened_total: (to) => to.rows("backend", BACKEND.poolOpened),
   sluice_pool_reused_total: (to) => to.rows("backend", BACKEND.poolReused),
+  sluice_pipelined_total: (to) => to.rows("backend", BACKEND.pipelined),
+  sluice_pipelining_lost_total: (to) => to.rows("backend", BACKEND.pipelineLost),
+  sluice_pipelining_fallbacks_total: (to) => to.rows("backend", BACKEND.pipelineFallbacks),
 
   sluice_reloads_total: (to) => to.reloads(),
   sluice_config_generation: (to) => to.value(to.facts.generation),

@@ -7,7 +7,14 @@
 import { CidrSet } from "../base/address.ts";
 import type { RegistryEntry } from "../backend/registry.ts";
 import { ConfigError, type ConfigIssue } from "../config/issue.ts";
-import type { BackendConfig, Config, RouteConfig, StatusRange, UpstreamConfig } from "../config/types.ts";
+import type {
+  BackendConfig,
+  Config,
+  FeaturesConfig,
+  RouteConfig,
+  StatusRange,
+  UpstreamConfig,
+} from "../config/types.ts";
 import { compileEdits } from "../fields/edits.ts";
 import { ForwardedFields } from "../fields/forwarded.ts";
 import { compileHashKey } from "../fields/hash_key.ts";
@@ -37,6 +44,12 @@ import type {
   UpstreamPlan,
 } from "./types.ts";
 
+/**
+ * RFC 9110 §9.2.1. What shares a connection may have to be sent twice through no fault of its own, so it must be safe and
+ * the upstream must let it be repeated. PUT and DELETE are idempotent, but sent twice a DELETE is answered differently.
+ */
+const SAFE_METHODS = ["GET", "HEAD", "OPTIONS", "TRACE"];
+
 export interface CompileContext {
   readonly resources: Resources;
   readonly generation: number;
@@ -56,7 +69,7 @@ export async function compile(config: Config, context: CompileContext): Promise<
     const upstreams = new Map<string, UpstreamPlan>();
     for (const upstream of config.upstreams) {
       const affinity = await compileAffinity(upstream, context);
-      const plan = compileUpstream(upstream, affinity, { context, backends, metricsRows });
+      const plan = compileUpstream(upstream, affinity, { context, features: config.features, backends, metricsRows });
       if (plan.judged !== null) judged.push(plan.judged);
       upstreams.set(upstream.name, plan);
     }
@@ -66,6 +79,7 @@ export async function compile(config: Config, context: CompileContext): Promise<
       routes: compileRoutes(config, upstreams, metricsRows),
       upstreams,
       listeners: config.listeners,
+      features: config.features,
       trusted: new CidrSet(config.server.trustedProxies),
       forwarded: new ForwardedFields(config.server.forwarded),
       backends,
@@ -109,6 +123,7 @@ class PlanRows {
 
 interface UpstreamParts {
   readonly context: CompileContext;
+  readonly features: FeaturesConfig;
   readonly backends: RegistryEntry<BackendState>[];
   readonly metricsRows: PlanRows;
 }
@@ -119,13 +134,14 @@ function compileUpstream(upstream: UpstreamConfig, affinity: Affinity, parts: Up
   const backends = upstream.backends.map((backend, position): BackendPlan => {
     const state = resources.acquireBackend(upstream, backend);
     parts.backends.push(state);
-    const { slot, pool, metrics } = state.resource;
+    const { slot, pool, pipelines, metrics } = state.resource;
     return {
       name: backend.name,
       position,
       slot,
       metricsRow: parts.metricsRows.acquire("backend", [upstream.name, backend.name]),
       pool,
+      pipelines: parts.features.pipelining ? pipelines : null,
       metrics,
       health: health.backends[position],
       host: hostFor(upstream, backend),
@@ -155,6 +171,7 @@ function compileUpstream(upstream: UpstreamConfig, affinity: Affinity, parts: Up
     maskWords: health.group.eligible.length,
     affinity,
     retry: compileRetry(upstream.retry),
+    pipelined: new Set(SAFE_METHODS.filter((method) => upstream.retry.methods.includes(method))),
     budget: new RetryBudget(upstream.retry.budget),
     backoff: createBackoff(upstream.retry.backoff),
     bodyBufferBytes: upstream.retry.attempts > 1 ? upstream.retry.bodyBufferBytes : 0,

@@ -20,6 +20,9 @@ export class PoolMetrics {
   #waiting = 0;
   #opened = 0;
   #reused = 0;
+  #pipelined = 0;
+  #pipelineLost = 0;
+  #pipelineFallbacks = 0;
 
   constructor(row: number, block: MetricsBlock) {
     this.#block = block;
@@ -33,8 +36,9 @@ export class PoolMetrics {
 
   /** @param counts Of the pool: what is new in them was counted under the old name. */
   move(row: number, counts: Readonly<PoolCounts>): void {
-    const { opened, reused } = counts;
-    this.publish({ activeCount: 0, idleCount: 0, waitingCount: 0, opened, reused });
+    const { opened, reused, pipelined, pipelineLost, pipelineFallbacks } = counts;
+    const counters = { opened, reused, pipelined, pipelineLost, pipelineFallbacks };
+    this.publish({ activeCount: 0, idleCount: 0, waitingCount: 0, ...counters });
     this.#row = row;
     this.#at = backendAt(row);
     this.publish(counts);
@@ -47,7 +51,8 @@ export class PoolMetrics {
   }
 
   /** To be called some times a second, and when the pool is closed. */
-  publish({ activeCount, idleCount, waitingCount, opened, reused }: Readonly<PoolCounts>): void {
+  publish(counts: Readonly<PoolCounts>): void {
+    const { activeCount, idleCount, waitingCount, opened, reused } = counts;
     const block = this.#block;
     const at = this.#at;
     block[at + BACKEND.poolActive] += activeCount - this.#active;
@@ -55,12 +60,28 @@ export class PoolMetrics {
     block[at + BACKEND.poolWaiting] += waitingCount - this.#waiting;
     block[at + BACKEND.poolOpened] += opened - this.#opened;
     block[at + BACKEND.poolReused] += reused - this.#reused;
+    block[at + BACKEND.pipelined] += counts.pipelined - this.#pipelined;
+    block[at + BACKEND.pipelineLost] += counts.pipelineLost - this.#pipelineLost;
+    block[at + BACKEND.pipelineFallbacks] += counts.pipelineFallbacks - this.#pipelineFallbacks;
     this.#active = activeCount;
     this.#idle = idleCount;
     this.#waiting = waitingCount;
     this.#opened = opened;
     this.#reused = reused;
+    this.#pipelined = counts.pipelined;
+    this.#pipelineLost = counts.pipelineLost;
+    this.#pipelineFallbacks = counts.pipelineFallbacks;
   }
 }
 
-type PoolCounts = Pick<Pool, "activeCount" | "idleCount" | "waitingCount" | "opened" | "reused">;
+type PoolCounts = Pick<
+  Pool,
+  | "activeCount"
+  | "idleCount"
+  | "waitingCount"
+  | "opened"
+  | "reused"
+  | "pipelined"
+  | "pipelineLost"
+  | "pipelineFallbacks"
+>;

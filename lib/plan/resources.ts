@@ -24,6 +24,7 @@ import { type MetricsBlock, NO_BLOCK } from "../observe/metrics_store.ts";
 import { Connection, type ResponseBounds } from "../transport/connection.ts";
 import type { Deadlines } from "../transport/deadlines.ts";
 import { dial } from "../transport/dial.ts";
+import { type FallbackFacts, PipelinePool } from "../transport/pipeline_pool.ts";
 import { Pool, type PoolSettings } from "../transport/pool.ts";
 import { PoolMetrics } from "./pool_metrics.ts";
 import type { BackendState, Plan } from "./types.ts";
@@ -42,6 +43,8 @@ export interface ResourceParts {
   readonly deadlines: Deadlines;
   /** Told of each change of a backend's health, for the log. */
   readonly onHealthChange: (upstream: string, backend: string, change: HealthChange) => void;
+  /** A backend that can't take several requests on a connection gets one at a time for a while. */
+  readonly onPipeliningFallback?: (backend: string, facts: FallbackFacts) => void;
   /** Default: rows of a table of this thread's own. */
   readonly slots?: SlotSource;
   /** Default: numbers that nobody reads. */
@@ -86,12 +89,20 @@ export class Resources {
         timeoutMs: upstream.timeouts.connectMs,
         onDialled: (connectMs: number, tlsMs: number) => metrics.dialled(connectMs, tlsMs),
       };
-      const pool = new Pool(`${upstream.name}/${backend.name}`, settings, {
+      const name = `${upstream.name}/${backend.name}`;
+      const nowMs = () => clock.nowMs();
+      const pool = new Pool(name, settings, {
         deadlines,
-        nowMs: () => clock.nowMs(),
+        nowMs,
         dial: async () => new Connection(await dial(options), RESPONSE_BOUNDS, clock.nowMs()),
       });
-      return { slot: this.slots.take(identity), pool, metrics };
+      const depthMax = upstream.pool.pipelining;
+      const pipelines = depthMax === 1 ? null : new PipelinePool(pool, { ...settings, depthMax }, {
+        deadlines,
+        nowMs,
+        onFallback: (facts) => this.#parts.onPipeliningFallback?.(name, facts),
+      });
+      return { slot: this.slots.take(identity), pool, pipelines, metrics };
     });
   }
 
@@ -111,10 +122,13 @@ export class Resources {
     });
   }
 
-  /** From now on only backends of this plan keep idle connections; others serve what is left of older plans. */
+  /**
+   * From now on only backends of this plan keep idle connections, and warm ones if it says so; others serve what is left
+   * of older plans.
+   */
   keepIdleOnlyOf(plan: Plan): void {
     const kept = new Set(plan.backends.map(({ resource }) => resource));
-    for (const state of this.backends.resources()) state.pool.keepIdle(kept.has(state));
+    for (const state of this.backends.resources()) state.pool.keepIdle(kept.has(state), plan.features.prewarm);
     this.#renamePools(plan);
   }
 
@@ -163,7 +177,8 @@ export class Resources {
 
 /** What a reload keeps a pool and its connections by: two backends of the same text share one. */
 export function poolIdentity(upstream: UpstreamConfig, backend: BackendConfig): string {
-  return connectionIdentity(upstream, backend) + JSON.stringify(poolSettings(upstream, backend));
+  return connectionIdentity(upstream, backend) +
+    JSON.stringify([poolSettings(upstream, backend), upstream.pool.pipelining]);
 }
 
 /** By it health machines are told apart: the connection, and the rules by which it is judged. */

@@ -8,7 +8,7 @@ import type { HealthMachine } from "../backend/health.ts";
 import type { BackendHealth, GroupHealth } from "../backend/health_gate.ts";
 import type { HealthGroup } from "../backend/health_group.ts";
 import type { RegistryEntry } from "../backend/registry.ts";
-import type { Config, ListenerConfig, TimeoutsConfig, UpstreamConfig } from "../config/types.ts";
+import type { Config, FeaturesConfig, ListenerConfig, TimeoutsConfig, UpstreamConfig } from "../config/types.ts";
 import type { FieldEdits } from "../fields/edits.ts";
 import type { ForwardedFields } from "../fields/forwarded.ts";
 import type { RowKind } from "../observe/metrics_layout.ts";
@@ -18,6 +18,7 @@ import type { RetrySettings } from "../resilience/retry_policy.ts";
 import type { Redirect } from "../routing/redirect.ts";
 import type { Rewrite } from "../routing/rewrite.ts";
 import type { RouteTable } from "../routing/route_table.ts";
+import type { PipelinePool } from "../transport/pipeline_pool.ts";
 import type { Pool } from "../transport/pool.ts";
 import type { Selector } from "../../strategies/selector.ts";
 import type { Affinity } from "./affinity.ts";
@@ -31,6 +32,7 @@ export interface Plan {
   readonly routes: RouteTable<RoutePlan>;
   readonly upstreams: ReadonlyMap<string, UpstreamPlan>;
   readonly listeners: readonly ListenerConfig[];
+  readonly features: FeaturesConfig;
   readonly trusted: CidrSet;
   readonly forwarded: ForwardedFields;
   /** What the plan holds, given back when its last exchange ends. */
@@ -49,6 +51,8 @@ export interface MetricsRow {
 export interface BackendState {
   readonly slot: number;
   readonly pool: Pool;
+  /** Of the pool's connections; null where the pool's settings rule it out. */
+  readonly pipelines: PipelinePool | null;
   readonly metrics: PoolMetrics;
 }
 
@@ -102,6 +106,8 @@ export interface UpstreamPlan {
   readonly maskWords: number;
   readonly affinity: Affinity;
   readonly retry: RetrySettings;
+  /** Methods that may share a connection with others. */
+  readonly pipelined: ReadonlySet<string>;
   readonly budget: RetryBudget;
   readonly backoff: Backoff;
   readonly bodyBufferBytes: number;
@@ -122,6 +128,8 @@ export interface BackendPlan {
   readonly slot: number;
   readonly metricsRow: number;
   readonly pool: Pool;
+  /** For requests that may share a connection; null: none does. */
+  readonly pipelines: PipelinePool | null;
   /** Of the pool. */
   readonly metrics: PoolMetrics;
   /** What exchanges ask and report to. */

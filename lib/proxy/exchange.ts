@@ -16,7 +16,7 @@ import { BodyKind, type Framing } from "../http1/framing.ts";
 import type { BackendPlan, Plan, RoutePlan, UpstreamPlan } from "../plan/types.ts";
 import type { LivePlan } from "../plan/holder.ts";
 import type { RouteInput } from "../routing/types.ts";
-import type { Connection } from "../transport/connection.ts";
+import type { BackendStream, StreamSource } from "../transport/backend_stream.ts";
 import type { Timed } from "../transport/deadlines.ts";
 import type { Ticket } from "../transport/pool.ts";
 import type { PickInput } from "../../strategies/selector.ts";
@@ -74,7 +74,9 @@ export class Exchange implements Timed, Listed, PickInput, RouteInput {
   hasOwnTried = false;
 
   // Towards the backend.
-  connection: Connection | null = null;
+  connection: BackendStream | null = null;
+  /** Where it came from. */
+  source: StreamSource | null = null;
   body: RequestBody | null = null;
   cookieForBackend: string | null = null;
   isUploadDone = true;
@@ -222,7 +224,7 @@ export class Exchange implements Timed, Listed, PickInput, RouteInput {
   async waitFor(ticket: Ticket): Promise<void> {
     this.#ticket = ticket;
     try {
-      this.connection = await ticket.connection;
+      this.connection = await ticket.stream;
       this.sentAtMs = this.core.clock.nowMs();
     } finally {
       this.#ticket = null;
@@ -273,7 +275,7 @@ export class Exchange implements Timed, Listed, PickInput, RouteInput {
     if (connection !== null) {
       this.connection = null;
       if (!this.isUploadDone) connection.close();
-      this.backend!.pool.release(connection, nowMs);
+      this.source!.release(connection, nowMs);
     }
     if (!this.#isHolding) return;
     this.#isHolding = false;

@@ -10,8 +10,8 @@ import { FieldId } from "../base/field_names.ts";
 import type { BackendPlan, RoutePlan, UpstreamAction, UpstreamPlan } from "../plan/types.ts";
 import { retryAfterMs } from "../resilience/retry_after.ts";
 import { RETRY_VERDICTS, retryVerdict } from "../resilience/retry_policy.ts";
-import { Connection } from "../transport/connection.ts";
-import type { Ticket } from "../transport/pool.ts";
+import type { BackendStream } from "../transport/backend_stream.ts";
+import { Ticket } from "../transport/pool.ts";
 import type { Matched } from "../routing/types.ts";
 import type { Exchange } from "./exchange.ts";
 import { FieldFilter, requestDrops } from "./field_filter.ts";
@@ -52,7 +52,7 @@ export async function forward(
         // One attempt. It is written out here because each async function on the way costs every request a promise, a
         // turn of the microtask queue and half a kilobyte.
         const got = borrow(exchange, backend, course);
-        if (!(got instanceof Connection)) await exchange.waitFor(got);
+        if (got instanceof Ticket) await exchange.waitFor(got);
         const connection = send(exchange, course);
         while (!connection.takeHead(exchange.request)) {
           try {
@@ -195,19 +195,31 @@ function markTried(exchange: Exchange, upstream: UpstreamPlan, position: number)
   exchange.tried[position >>> 5] |= 1 << (position & 31);
 }
 
-/** Begins an attempt. @returns The connection, which the exchange then has, or a place in the line for one. */
-function borrow(exchange: Exchange, backend: BackendPlan, course: Course): Connection | Ticket {
-  exchange.beginAttempt(course.action.upstream, backend);
-  const got = backend.pool.acquire(exchange.nowMs, course.freshAt !== null);
-  if (got instanceof Connection) {
+/** Begins an attempt. @returns The stream, which the exchange then has, or a place in the line for one. */
+function borrow(exchange: Exchange, backend: BackendPlan, course: Course): BackendStream | Ticket {
+  const { upstream } = course.action;
+  exchange.beginAttempt(upstream, backend);
+  const { pipelines } = backend;
+  const source = exchange.source = pipelines !== null && mayShare(exchange, upstream) ? pipelines : backend.pool;
+  const got = source.acquire(exchange.nowMs, course.freshAt !== null);
+  if (!(got instanceof Ticket)) {
     exchange.connection = got;
     exchange.sentAtMs = exchange.nowMs;
   }
   return got;
 }
 
-/** @returns The exchange's connection, from which the response will come. */
-function send(exchange: Exchange, { action, target, filter }: Course): Connection {
+/**
+ * Its response may come behind those of others, and it may be repeated when one of those goes wrong; but only once, so
+ * that others can't spoil both attempts.
+ */
+function mayShare(exchange: Exchange, upstream: UpstreamPlan): boolean {
+  return exchange.attempts === 1 && exchange.body === null && exchange.request.upgrade === "" &&
+    upstream.pipelined.has(exchange.request.method);
+}
+
+/** @returns The exchange's stream, from which the response will come. */
+function send(exchange: Exchange, { action, target, filter }: Course): BackendStream {
   const { timeouts } = action;
   const { request, body } = exchange;
   const backend = exchange.backend!;
@@ -232,7 +244,7 @@ function send(exchange: Exchange, { action, target, filter }: Course): Connectio
 }
 
 /** The response head is here. @throws {ProxyError} */
-function receive(exchange: Exchange, { action }: Course, connection: Connection): void {
+function receive(exchange: Exchange, { action }: Course, connection: BackendStream): void {
   const { timeouts, upstream } = action;
   const { health, slot } = exchange.backend!;
   exchange.expectDownload(0, "response_idle_timeout");
@@ -254,7 +266,7 @@ function receive(exchange: Exchange, { action }: Course, connection: Connection)
 }
 
 /** @throws {ProxyError} for a switch of protocols that nobody asked for. */
-function checkUpgrade(exchange: Exchange, connection: Connection): void {
+function checkUpgrade(exchange: Exchange, connection: BackendStream): void {
   if (exchange.status !== 101) return;
   const asked = exchange.request.upgrade;
   if (asked === "") throw new ProxyError("response_invalid", "Switched protocols without being asked");

@@ -10,7 +10,7 @@ import { FieldId } from "../base/field_names.ts";
 import type { FieldEdits } from "../fields/edits.ts";
 import { BodyKind } from "../http1/framing.ts";
 import type { Head } from "../http1/head.ts";
-import type { Connection } from "../transport/connection.ts";
+import type { BackendStream } from "../transport/backend_stream.ts";
 import { connectionOptions } from "./connection_options.ts";
 import type { Exchange } from "./exchange.ts";
 import { FieldFilter, RESPONSE_DROPS } from "./field_filter.ts";
@@ -104,7 +104,7 @@ export async function readBody(exchange: Exchange): Promise<Uint8Array<ArrayBuff
 }
 
 /** @throws {ProxyError} when the exchange is over: a cancelled one must not look like one that came to its end. */
-function heldBy(exchange: Exchange): Connection {
+function heldBy(exchange: Exchange): BackendStream {
   if (exchange.connection !== null) return exchange.connection;
   throw exchange.cancelled ?? new ProxyError(exchange.errorCode || "internal_error");
 }

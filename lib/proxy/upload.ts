@@ -10,7 +10,7 @@ import { ProxyError } from "../base/errors.ts";
 import type { ByteWriter } from "../base/byte_writer.ts";
 import { chunkHead, LAST_CHUNK } from "../http1/encode.ts";
 import type { Head } from "../http1/head.ts";
-import type { Connection } from "../transport/connection.ts";
+import type { BackendStream } from "../transport/backend_stream.ts";
 import type { Exchange } from "./exchange.ts";
 import { TRAILER_DROPS } from "./field_filter.ts";
 import { UNKNOWN_LENGTH } from "./request.ts";
@@ -33,7 +33,7 @@ interface Bounds {
  */
 export async function upload(
   exchange: Exchange,
-  connection: Connection,
+  connection: BackendStream,
   body: RequestBody,
   bounds: Bounds,
 ): Promise<void> {
@@ -68,13 +68,13 @@ export async function upload(
 }
 
 /** The backend takes no more of it, and nobody owes anything but the response. */
-function refused(exchange: Exchange, connection: Connection, bounds: Bounds): void {
+function refused(exchange: Exchange, connection: BackendStream, bounds: Bounds): void {
   if (exchange.connection !== connection) return;
   exchange.expectUpload(0, "response_timeout");
   exchange.uploadEnded(bounds.responseMs);
 }
 
-async function nextPiece(connection: Connection, body: RequestBody, index: number): Promise<Uint8Array | null> {
+async function nextPiece(connection: BackendStream, body: RequestBody, index: number): Promise<Uint8Array | null> {
   const reading = body.piece(index);
   reading.catch(() => {}); // it is awaited below; until then nobody must find it unhandled
   if (connection.out.length > 0) {
@@ -85,7 +85,7 @@ async function nextPiece(connection: Connection, body: RequestBody, index: numbe
 }
 
 /** @returns Whether the backend takes more. */
-async function sendPiece(connection: Connection, piece: Uint8Array, isChunked: boolean): Promise<boolean> {
+async function sendPiece(connection: BackendStream, piece: Uint8Array, isChunked: boolean): Promise<boolean> {
   const out = connection.out;
   if (isChunked) chunkHead(out, piece.length);
   if (piece.length <= JOIN_BYTES_MAX) {
@@ -108,7 +108,7 @@ function writeEnd(out: ByteWriter, trailers: Head | null): void {
   out.ascii("\r\n");
 }
 
-async function flush(connection: Connection, out: ByteWriter): Promise<boolean> {
+async function flush(connection: BackendStream, out: ByteWriter): Promise<boolean> {
   if (out.length === 0) return true;
   const isWritten = await write(connection, out.view());
   out.reset();
@@ -116,7 +116,7 @@ async function flush(connection: Connection, out: ByteWriter): Promise<boolean> 
 }
 
 /** A backend that stops reading may still have answered; whoever reads its response finds out. */
-async function write(connection: Connection, bytes: Uint8Array): Promise<boolean> {
+async function write(connection: BackendStream, bytes: Uint8Array): Promise<boolean> {
   try {
     await connection.write(bytes);
     return true;

@@ -18,6 +18,7 @@ import type { Plan } from "../plan/types.ts";
 import { Deadlines } from "../transport/deadlines.ts";
 import { Fleet } from "./fleet.ts";
 import { LocalPlane } from "./local_plane.ts";
+import { logPipeliningFallback } from "./log.ts";
 import { Metrics } from "./metrics.ts";
 import type { Plane } from "./plane.ts";
 import type { SluiceOptions } from "./sluice.ts";
@@ -48,6 +49,7 @@ async function assembleAlone(options: SluiceOptions, loaded: LoadedConfig): Prom
     clock,
     deadlines,
     onHealthChange: (upstream, backend, change) => onHealthChange({ options, metrics }, { upstream, backend, change }),
+    onPipeliningFallback: (backend, facts) => logPipeliningFallback(log, backend, facts),
     metrics: { rows: metrics.rows, block },
   });
   const compileFrom = ({ config }: LoadedConfig, generation: number, running: ReadonlySet<string>) => {

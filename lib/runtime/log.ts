@@ -54,3 +54,12 @@ function writeToStderr(line: string): void {
     // Nobody listens on stderr any more; there is no other place to say so, and no reason to stop serving.
   }
 }
+
+/** From any thread: a backend gets one request a connection for a while. */
+export function logPipeliningFallback(
+  log: EventLog,
+  backend: string,
+  { forMs, lost }: { readonly forMs: number; readonly lost: number },
+): void {
+  log.warn("pipelining_fallback", { backend, for_ms: forMs, lost });
+}

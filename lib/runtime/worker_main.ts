@@ -19,7 +19,7 @@ import type { Plan } from "../plan/types.ts";
 import { Deadlines } from "../transport/deadlines.ts";
 import type { LineSink } from "./line_queue.ts";
 import { LocalPlane } from "./local_plane.ts";
-import { EventLog } from "./log.ts";
+import { EventLog, logPipeliningFallback } from "./log.ts";
 import type { PlaneChange } from "./plane.ts";
 import { problemsOf } from "./problems.ts";
 import { catchStrays } from "./strays.ts";
@@ -72,6 +72,7 @@ class WorkerThread {
       slots: this.#slots,
       metrics: { rows: this.#metricsRows, block: this.#block },
       onHealthChange: () => {}, // judged elsewhere
+      onPipeliningFallback: (backend, facts) => logPipeliningFallback(this.#log, backend, facts),
     });
     catchStrays(this.#log);
     setInterval(() => this.#beat(), HEARTBEAT_MS);

@@ -20,6 +20,7 @@ import { type BodyBounds, BodyDecoder } from "../http1/body_decoder.ts";
 import { decodeResponseHead } from "../http1/decode_response.ts";
 import { BodyKind, type Framing, responseFraming } from "../http1/framing.ts";
 import { Head, type HeadBounds } from "../http1/head.ts";
+import type { BackendStream, HeadReader } from "./backend_stream.ts";
 import { closeQuietly } from "./dial.ts";
 
 /** Holds almost every head, and a small body behind it. */
@@ -32,20 +33,12 @@ const DETACH_BYTES_MIN = 16 * 1024;
 const INTERIMS_MAX = 16;
 const NO_FRAMING: Framing = { kind: BodyKind.none, length: -1, keepAlive: false };
 
-/** Whom a response is for. */
-export interface HeadReader {
-  /** Of the request: a response to HEAD has no body. */
-  readonly method: string;
-  /** Hears of each 1xx before the response. The head is valid during the call. */
-  passInformational(head: Head): void;
-}
-
 export interface ResponseBounds {
   readonly head: HeadBounds;
   readonly body: BodyBounds;
 }
 
-export class Connection implements Listed {
+export class Connection implements BackendStream, Listed {
   /** Where the owner of the exchange builds the request head; free to use from `acquire` to `release`. */
   readonly out: ByteWriter = new ByteWriter(2048);
   readonly head: Head = new Head();
@@ -60,7 +53,7 @@ export class Connection implements Listed {
   framing: Framing = NO_FRAMING;
   readonly #conn: Deno.Conn;
   readonly #bounds: ResponseBounds;
-  readonly #decoder: BodyDecoder = new BodyDecoder("response");
+  #decoder: BodyDecoder = new BodyDecoder("response");
   readonly #onParkedRead: () => void;
   readonly #onSent: (written: number) => void;
   readonly #onSendFailed: (error: unknown) => void;
@@ -98,17 +91,34 @@ export class Connection implements Listed {
     return this.#decoder.done;
   }
 
+  /** Something has come behind the response that was read. */
+  get hasSurplus(): boolean {
+    return this.#start < this.#end;
+  }
+
   get trailers(): Head | null {
     return this.#decoder.trailers;
   }
 
+  /** As `trailers`, and they stay valid when the next response is read. */
+  keepTrailers(): Head | null {
+    const { trailers } = this.#decoder;
+    if (trailers !== null) this.#decoder = new BodyDecoder("response");
+    return trailers;
+  }
+
   beginExchange(): void {
+    this.beginResponse();
+    this.out.reset();
+  }
+
+  /** As `beginExchange()` for who writes the requests himself: they leave `out` alone. */
+  beginResponse(): void {
     this.exchanges++;
-    this.bytesIn = 0;
+    this.bytesIn = this.#end - this.#start;
     this.#keepAlive = false;
     this.#interims = 0;
     this.head.reset();
-    this.out.reset();
   }
 
   /**

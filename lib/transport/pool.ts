@@ -15,6 +15,7 @@
 
 import { ProxyError } from "../base/errors.ts";
 import { LiveList } from "../base/live_list.ts";
+import type { BackendStream, StreamSource } from "./backend_stream.ts";
 import type { Connection } from "./connection.ts";
 import type { Deadlines, Timed } from "./deadlines.ts";
 
@@ -40,20 +41,29 @@ export interface PoolContext {
 /** After a failed dial nothing is opened beforehand for so long: a dead backend is not hammered for warmth. */
 const PREWARM_PAUSE_MS = 1000;
 
+export type EnterConnection = (connection: Connection) => BackendStream;
+
 /** A place in the line for a connection. */
 export class Ticket implements Timed {
   deadlineMs: number;
   deadlineIndex = -1;
   readonly #pool: Pool;
-  readonly #settled: PromiseWithResolvers<Connection> = Promise.withResolvers();
+  readonly #enter: EnterConnection | null;
+  readonly #settled: PromiseWithResolvers<BackendStream> = Promise.withResolvers();
 
-  constructor(pool: Pool, deadlineMs: number) {
+  /** @param enter What to make of a connection; null: who waits wants it whole. */
+  constructor(pool: Pool, deadlineMs: number, enter: EnterConnection | null) {
     this.#pool = pool;
     this.deadlineMs = deadlineMs;
+    this.#enter = enter;
   }
 
-  get connection(): Promise<Connection> {
+  get stream(): Promise<BackendStream> {
     return this.#settled.promise;
+  }
+
+  get wantsWhole(): boolean {
+    return this.#enter === null;
   }
 
   /** Gives the place up; who waits on it gets `error`. Does nothing once it is served. */
@@ -65,14 +75,19 @@ export class Ticket implements Timed {
     this.cancel(new ProxyError("queue_timeout"));
   }
 
-  /** The pool's own: it has taken the ticket out of the line already. */
-  settle(outcome: Connection | ProxyError): void {
+  /** For who has taken the ticket out of the line already. */
+  settle(outcome: BackendStream | ProxyError): void {
     if (outcome instanceof ProxyError) this.#settled.reject(outcome);
     else this.#settled.resolve(outcome);
   }
+
+  /** The pool's own, as `settle()`. */
+  serve(connection: Connection): void {
+    this.#settled.resolve(this.#enter === null ? connection : this.#enter(connection));
+  }
 }
 
-export class Pool {
+export class Pool implements StreamSource {
   readonly name: string;
   readonly #settings: PoolSettings;
   readonly #context: PoolContext;
@@ -81,12 +96,19 @@ export class Pool {
   readonly #active: LiveList<Connection> = new LiveList();
   readonly #onDead: (connection: Connection) => void;
   #dialling = 0;
+  #wholeWaiting = 0;
   #prewarmAfterMs = 0;
   #isClosed = false;
   #keepsIdle = true;
+  #keepsWarm = true;
   /** Since the start, for metrics and tests. */
   opened = 0;
   reused = 0;
+  /** Counted by who has several exchanges share connections: answered behind others, sent again because of others, … */
+  pipelined = 0;
+  pipelineLost = 0;
+  /** … and how often the backend was found unable. */
+  pipelineFallbacks = 0;
 
   constructor(name: string, settings: PoolSettings, context: PoolContext) {
     this.name = name;
@@ -107,6 +129,11 @@ export class Pool {
     return this.#tickets.length;
   }
 
+  /** Who waits for a connection of their own that no dial will bring. */
+  get starvingCount(): number {
+    return Math.max(0, this.#wholeWaiting - this.#dialling);
+  }
+
   get total(): number {
     return this.#active.size + this.#idle.length + this.#dialling;
   }
@@ -115,9 +142,10 @@ export class Pool {
    * A connection at once, or a place in the line for one. The caller owns the connection until `release`.
    *
    * @param wantsFresh Never an idle one: the attempt before met a stale connection.
+   * @param enter See `Ticket`.
    * @throws {ProxyError} `queue_full`.
    */
-  acquire(nowMs: number, wantsFresh = false): Connection | Ticket {
+  acquire(nowMs: number, wantsFresh = false, enter: EnterConnection | null = null): Connection | Ticket {
     if (!wantsFresh) {
       const connection = this.#takeIdle(nowMs);
       if (connection !== null) return connection;
@@ -128,15 +156,17 @@ export class Pool {
     if (!mayDial && this.#tickets.length - this.#dialling >= this.#settings.queueMax) {
       throw new ProxyError("queue_full");
     }
-    const ticket = new Ticket(this, mayDial ? Infinity : nowMs + this.#settings.queueTimeoutMs);
+    const ticket = new Ticket(this, mayDial ? Infinity : nowMs + this.#settings.queueTimeoutMs, enter);
     this.#tickets.push(ticket);
+    if (enter === null) this.#wholeWaiting++;
     this.#context.deadlines.add(ticket);
     if (mayDial) this.#dial();
     return ticket;
   }
 
   /** Takes a connection back, for the next in line, to be kept, or to be closed. Once per acquired connection. */
-  release(connection: Connection, nowMs: number): void {
+  release(stream: BackendStream, nowMs: number): void {
+    const connection = stream as Connection; // it gives nothing else
     if (!this.#active.remove(connection)) return;
     if (this.#mayKeep(connection, nowMs)) {
       this.#offer(connection, nowMs);
@@ -151,6 +181,7 @@ export class Pool {
     const index = this.#tickets.indexOf(ticket);
     if (index < 0) return false;
     this.#tickets.splice(index, 1);
+    if (ticket.wantsWhole) this.#wholeWaiting--;
     this.#context.deadlines.remove(ticket);
     return true;
   }
@@ -168,19 +199,20 @@ export class Pool {
       this.#idle.splice(index, 1);
       connection.close();
     }
-    if (this.#isClosed || !this.#keepsIdle || nowMs < this.#prewarmAfterMs) return;
+    if (this.#isClosed || !this.#keepsIdle || !this.#keepsWarm || nowMs < this.#prewarmAfterMs) return;
     const spare = this.#idle.length + this.#dialling - this.#tickets.length;
     const room = this.#settings.connectionsMax - this.total;
     for (let missing = Math.min(this.#settings.idleMin - spare, room); missing > 0; missing--) this.#dial();
   }
 
   /**
-   * Whether connections are kept between exchanges, and some warm. Without it the pool serves as before, but idle
+   * Whether connections are kept between exchanges, and some warm (`idleMin`). Without the first the pool serves as before, but idle
    * connections close now and all others after their exchange: its backend is gone from the configuration, and only
    * exchanges that began before may still go there.
    */
-  keepIdle(isWanted: boolean): void {
+  keepIdle(isWanted: boolean, isWarm = isWanted): void {
     this.#keepsIdle = isWanted;
+    this.#keepsWarm = isWarm;
     if (!isWanted) { for (const connection of this.#idle.splice(0)) connection.close(); }
   }
 
@@ -234,7 +266,7 @@ export class Pool {
     if (ticket !== undefined) {
       this.forget(ticket);
       this.#active.add(connection);
-      ticket.settle(connection);
+      ticket.serve(connection);
     } else if (this.#idle.length < this.#settings.idleMax && !this.#isClosed && this.#keepsIdle) {
       this.#idle.push(connection);
       connection.park(nowMs, this.#onDead);

@@ -7,19 +7,18 @@ import { type Gateway, PATIENCE_MS } from "../gateway_stage.ts";
 import type { ResponseCase } from "./case.ts";
 import { answerWithItsName, ask } from "./stage.ts";
 
-const SITE = "r";
-
 let cases = 0;
 
-export async function runResponseCase(gateway: Gateway, engine: string, row: ResponseCase): Promise<void> {
-  const backend = gateway.backend(SITE);
+/** @param site One of its own where requests are pipelined: a backend that breaks the order is not trusted any more. */
+export async function runResponseCase(gateway: Gateway, engine: string, row: ResponseCase, site = "r"): Promise<void> {
+  const backend = gateway.backend(site);
   // Two characters, as the lengths in the corpus say; never those of the case before.
   const id = (36 * 10 + cases++ % 900).toString(36);
   const text = (bytes: string) => bytes.replaceAll("ID", id);
   backend.use([hostile(row, text), answerWithItsName]);
   const method = row.method ?? "GET";
   using client = await gateway.connect(engine);
-  await client.send(`${method} /${id} HTTP/1.1\r\nHost: ${SITE}.test\r\n\r\n`);
+  await client.send(`${method} /${id} HTTP/1.1\r\nHost: ${site}.test\r\n\r\n`);
   const got = await readOutcome(client, method);
   const wanted = text(row.client);
   if (wanted.endsWith("…")) {
@@ -35,7 +34,7 @@ export async function runResponseCase(gateway: Gateway, engine: string, row: Res
   const connectionId = backend.requests.at(-1)!.connectionId;
   for (const next of ["next", "last"]) {
     using other = await gateway.connect(engine);
-    assertEquals(await ask(other, SITE, `/${id}/${next}`), `200 GET /${id}/${next}`);
+    assertEquals(await ask(other, site, `/${id}/${next}`), `200 GET /${id}/${next}`);
   }
   assertEquals(backend.requests.at(-2)!.connectionId === connectionId, row.reuses, "uses the connection again");
 }
@@ -83,13 +82,13 @@ async function readOutcome(client: RawClient, method: string): Promise<Got> {
 
 /** Junk that comes while nobody uses the connection: it is closed, and the junk answers nobody. */
 export async function runIdleJunk(gateway: Gateway, engine: string, junk: string): Promise<void> {
-  const backend = gateway.backend(SITE);
+  const backend = gateway.backend("r");
   backend.use(answerWithItsName);
   using client = await gateway.connect(engine);
-  assertEquals(await ask(client, SITE, "/before"), "200 GET /before");
+  assertEquals(await ask(client, "r", "/before"), "200 GET /before");
   const { connectionId } = backend.requests.at(-1)!;
   const connection = backend.connections[connectionId];
   await connection.write(junk);
   await backend.waitFor(() => connection.source.isEnded, "sluice to close the connection with junk", PATIENCE_MS);
-  assertEquals(await ask(client, SITE, "/after"), "200 GET /after");
+  assertEquals(await ask(client, "r", "/after"), "200 GET /after");
 }

@@ -11,6 +11,7 @@ import { CARELESS, type LenientOptions } from "../support/lenient_parser.ts";
 import type { RawClient } from "../support/raw_client.ts";
 import type { ScriptedBackend } from "../support/scripted_backend.ts";
 import { Gateway, type GatewayOptions, PATIENCE_MS, type Site } from "../gateway_stage.ts";
+import { RESPONSES } from "./responses.ts";
 import { ENGINES, type Outcome, type RequestCase } from "./case.ts";
 
 /** Three backends that are careless in different ways, so that one message has more than one meaning. */
@@ -36,6 +37,11 @@ export const answerWithItsName: Script = async (exchange) => {
   await exchange.write(method === "HEAD" ? response(200, "", { framing: "none" }) : response(200, body));
 };
 
+/** Of a hostile response, where requests are pipelined. */
+export function pipedSite(index: number): string {
+  return `piped-${index}`;
+}
+
 /** @param folder Where the Unix sockets go. */
 export function startConformance(folder: string): Promise<Gateway> {
   const sites = Object.entries(CARELESSNESS).map(([name, lenient]): Site => ({
@@ -45,11 +51,16 @@ export function startConformance(folder: string): Promise<Gateway> {
     upstream: UPSTREAM,
   }));
   const replies: Site = { name: "r", script: answerWithItsName, upstream: UPSTREAM };
+  const piped = RESPONSES.map((_, index): Site => ({
+    name: pipedSite(index),
+    script: answerWithItsName,
+    upstream: `${UPSTREAM}\npool.pipelining = 8`,
+  }));
   const listeners = Object.fromEntries(ENGINES.flatMap((engine) => [
     [engine, `engine = "${engine}"`],
     [`${engine}_unix`, `engine = "${engine}"\naddress = "unix:${folder}/${engine}.sock"`],
   ]));
-  return Gateway.start({ sites: [...sites, replies], listeners } satisfies GatewayOptions);
+  return Gateway.start({ sites: [...sites, replies, ...piped], listeners } satisfies GatewayOptions);
 }
 
 /** "POST /carrier hello". */

@@ -1,0 +1,72 @@
+/**
+ * What an exchange uses of a backend: one request out, one response in.
+ *
+ * A whole `Connection`, or a `Lane`: one exchange's place among those that share a connection. Which of the two an exchange
+ * gets is its source's choice; a request with a body and an upgrade always get a connection.
+ *
+ * The order of calls is: `beginExchange()`, the head into `out`, `send()` in the same turn, `takeHead()` with `reading()`
+ * until it is there, then `readBody()` or `takeBody()` until null, then `release()` of the source, which is also due when
+ * something failed.
+ */
+
+import type { ByteWriter } from "../base/byte_writer.ts";
+import type { ProxyError } from "../base/errors.ts";
+import type { Framing } from "../http1/framing.ts";
+import type { Head } from "../http1/head.ts";
+import type { Ticket } from "./pool.ts";
+
+/** Whom a response is for. */
+export interface HeadReader {
+  /** Of the request: a response to HEAD has no body. */
+  readonly method: string;
+  /** Hears of each 1xx before the response. The head is valid during the call. */
+  passInformational(head: Head): void;
+}
+
+export interface BackendStream {
+  readonly out: ByteWriter;
+  /** Of the response; valid from `readHead()` to the first piece of the body. */
+  readonly head: Head;
+  /** Of the body behind the head that was taken last. */
+  readonly framing: Framing;
+  /** Exchanges that were begun on the connection, this one included. */
+  readonly exchanges: number;
+  /** Bytes of this exchange's response that were read. */
+  readonly bytesIn: number;
+  /** Of a body that is done; null when it had none. */
+  readonly trailers: Head | null;
+
+  beginExchange(): void;
+  /** Sends what is in `out`: the head of a request without a body. */
+  send(): void;
+  /** @returns Whether the final response head is in `head`; while it is not, the caller does `took(await reading())`. */
+  takeHead(request: HeadReader): boolean;
+  reading(): Promise<number | null>;
+  took(count: number | null): void;
+  /** What an error of `reading()` means. */
+  failure(error: unknown): ProxyError;
+  takeBody(): Uint8Array<ArrayBuffer> | null | undefined;
+  readBody(): Promise<Uint8Array<ArrayBuffer> | null>;
+  own(piece: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer>;
+  /** Whoever waits on it gets `error`. */
+  abort(error: ProxyError): void;
+  close(): void;
+
+  /** For a request body, and behind a 101: not on a lane. */
+  write(bytes: Uint8Array): Promise<void>;
+  readRaw(): Promise<Uint8Array<ArrayBuffer> | null>;
+  closeWrite(): Promise<void>;
+}
+
+/** Where exchanges get their streams. */
+export interface StreamSource {
+  /**
+   * A stream at once, or a place in a line for one. The caller owns the stream until `release`.
+   *
+   * @param wantsFresh A connection of its own that has not served yet: the attempt before met a stale one.
+   * @throws {ProxyError} `queue_full`.
+   */
+  acquire(nowMs: number, wantsFresh?: boolean): BackendStream | Ticket;
+  /** Once per acquired stream. */
+  release(stream: BackendStream, nowMs: number): void;
+}

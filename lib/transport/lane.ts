@@ -1,0 +1,137 @@
+/**
+ * One exchange's place on a connection that several share. See pipeline.ts, which decides everything about it.
+ */
+
+import type { ByteWriter } from "../base/byte_writer.ts";
+import { invariant, ProxyError } from "../base/errors.ts";
+import type { Framing } from "../http1/framing.ts";
+import type { Head } from "../http1/head.ts";
+import type { BackendStream, HeadReader } from "./backend_stream.ts";
+import type { Connection } from "./connection.ts";
+import type { Pipeline } from "./pipeline.ts";
+
+export class Lane implements BackendStream {
+  readonly pipeline: Pipeline;
+  readonly connection: Connection;
+  /** When the exchange got it, which is when its request goes out. */
+  readonly sinceMs: number;
+  /** As in `BackendStream`; one more where the connection may have failed because it was shared. */
+  exchanges = 0;
+  trailers: Head | null = null;
+  /** Whose response it is: known once it is waited for, and with it where the response ends. */
+  request: HeadReader | null = null;
+  /** Its request is in the output buffer, or behind it. */
+  isSent = false;
+  /** Others were before it. */
+  wasQueued = false;
+  /** Its response is the one that comes next, or comes, or came. */
+  hasTurn = false;
+  /** The response head was read. */
+  hasHead = false;
+  /** Its exchange has left, and its response is still to come. */
+  isAbandoned = false;
+  /** It is off the connection: nothing that is done to it has an effect. */
+  isEnded = false;
+  #error: ProxyError | null = null;
+  #waiting: PromiseWithResolvers<number> | null = null;
+
+  constructor(pipeline: Pipeline, nowMs: number) {
+    this.pipeline = pipeline;
+    this.connection = pipeline.connection;
+    this.sinceMs = nowMs;
+  }
+
+  get out(): ByteWriter {
+    return this.pipeline.out;
+  }
+
+  get head(): Head {
+    return this.connection.head;
+  }
+
+  get bytesIn(): number {
+    return this.hasTurn ? this.connection.bytesIn : 0;
+  }
+
+  get framing(): Framing {
+    return this.connection.framing;
+  }
+
+  beginExchange(): void {
+    this.pipeline.beginRequest();
+  }
+
+  send(): void {
+    this.pipeline.send(this);
+  }
+
+  takeHead(request: HeadReader): boolean {
+    if (this.#error !== null) throw this.#error;
+    this.request = request;
+    return this.hasTurn && this.pipeline.takeHead(this);
+  }
+
+  /** Ends when there is a reason to call `takeHead()` again. */
+  reading(): Promise<number> {
+    this.#waiting = Promise.withResolvers();
+    if (this.hasTurn) this.pipeline.read();
+    return this.#waiting.promise;
+  }
+
+  /** The pipeline has counted what came. */
+  took(): void {}
+
+  failure(error: unknown): ProxyError {
+    return this.connection.failure(error);
+  }
+
+  /** @throws {ProxyError} once it is ended: what is buffered then is another's. */
+  takeBody(): Uint8Array<ArrayBuffer> | null | undefined {
+    if (this.isEnded) throw new ProxyError("response_incomplete");
+    return this.connection.takeBody();
+  }
+
+  readBody(): Promise<Uint8Array<ArrayBuffer> | null> {
+    if (this.isEnded) return Promise.reject(new ProxyError("response_incomplete"));
+    return this.connection.readBody();
+  }
+
+  own(piece: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+    return this.connection.own(piece);
+  }
+
+  abort(error: ProxyError): void {
+    this.pipeline.abandon(this, error);
+  }
+
+  close(): void {
+    this.pipeline.abandon(this, new ProxyError("connection_reset"));
+  }
+
+  /** The pipeline's own: something has come, or it is its turn. */
+  wake(): void {
+    this.#waiting?.resolve(0);
+  }
+
+  /** The pipeline's own. Only the first error counts. */
+  fail(error: ProxyError): void {
+    this.#error ??= error;
+    this.#waiting?.resolve(0);
+  }
+
+  write(): Promise<void> {
+    return refused();
+  }
+
+  readRaw(): Promise<null> {
+    return refused();
+  }
+
+  closeWrite(): Promise<void> {
+    return refused();
+  }
+}
+
+function refused(): never {
+  invariant(false, "a lane carries neither request bodies nor tunnels");
+}
