@@ -45,6 +45,8 @@ import { rampFraction } from "./ramp.ts";
 /** Told after every change of state and whenever the trial is taken or given back. Must not report to the machine. */
 export interface HealthListener {
   healthChanged(machine: HealthMachine): void;
+  /** After everybody was told. */
+  healthSettled?(machine: HealthMachine): void;
 }
 
 const NEVER = Number.POSITIVE_INFINITY;
@@ -391,5 +393,6 @@ export class HealthMachine implements BackendHealth {
 
   #notify(): void {
     for (const listener of this.#listeners) listener.healthChanged(this);
+    for (const listener of this.#listeners) listener.healthSettled?.(this);
   }
 }

@@ -1,9 +1,14 @@
 /**
  * Where the reports of all workers are judged: the control thread's end of shared health.
  *
- * Each machine has a row. What the machine decides is copied to its row at once, before any group writes a mask, so that
- * a worker never finds a backend eligible whose row does not admit. What workers report is taken to the machine: a
- * failure after all successes that were counted before it.
+ * Each machine has a row, kept so that a worker never finds less than a thread that judges by itself would:
+ *
+ * - What comes into service or on offer is in the row before any group writes a mask, what leaves service after: a
+ *   backend that is eligible admits, and a spared one is never refused because its sparing came a moment late.
+ * - A worker's failure is judged after the successes that it counted before, and before those that it counted after. With
+ *   other workers there is no such order; their successes count first, so that failures are never overrated.
+ *
+ * What a thread reports that has been ended counts no more, but for a trial that it took: that is given back.
  */
 
 import type { HealthListener, HealthMachine } from "./health.ts";
@@ -12,17 +17,22 @@ import { type HealthReport, ReportReader } from "./health_report.ts";
 import { HEALTH_ROWS_MAX, type HealthColumns, type SharedState } from "./shared_state.ts";
 
 const INDEX_OF_STATE = new Map<HealthState, number>(HEALTH_STATES.map((state, index) => [state, index]));
+const NOBODY = -1;
 
 export class HealthCourt {
   readonly #state: SharedState;
+  /** By berth. */
   readonly #readers: readonly ReportReader[];
+  /** Whose thread has been ended. */
+  readonly #isEnded: boolean[];
   readonly #images: (Image | null)[] = [];
   readonly #rows: Map<HealthMachine, number> = new Map();
   readonly #free: number[] = [];
 
   constructor(state: SharedState) {
     this.#state = state;
-    this.#readers = state.parts.map((_, index) => new ReportReader(state, index + 1));
+    this.#readers = state.berths.map((_, berth) => new ReportReader(state, berth));
+    this.#isEnded = state.berths.map(() => false);
   }
 
   /** To be called before a group is made of the machine. @throws {RangeError} when all rows are taken. */
@@ -36,7 +46,9 @@ export class HealthCourt {
     machine.subscribe(image);
   }
 
-  dismissMachine(machine: HealthMachine): void {
+  /** To be called when no exchange is left that may report on it. */
+  dismissMachine(machine: HealthMachine, nowMs: number): void {
+    this.hear(nowMs); // what is still in the rings must not meet the next machine of this row
     const row = this.rowOf(machine);
     machine.unsubscribe(this.#images[row]!);
     this.#images[row] = null;
@@ -50,61 +62,80 @@ export class HealthCourt {
 
   /** Hears the reports that have come. To be called at each wake-up. */
   hear(nowMs: number): void {
-    for (let index = 0; index < this.#readers.length; index++) {
-      this.#readers[index].drain((report) => this.judge(index + 1, report, nowMs));
+    for (let berth = 0; berth < this.#readers.length; berth++) {
+      this.#readers[berth].drain((report) => this.judge(berth, report, nowMs));
     }
   }
 
   /** Takes in what workers have only counted. To be called several times a second. */
   count(nowMs: number): void {
+    this.hear(nowMs);
     for (const image of this.#images) {
-      if (image !== null) this.#hearSuccesses(image, nowMs);
+      if (image !== null) this.#hearSuccesses(image, NOBODY, nowMs);
     }
   }
 
   /** One report; also for those that came another way. */
-  judge(worker: number, { kind, row, ticket, code, successes }: HealthReport, nowMs: number): void {
+  judge(berth: number, { kind, row, ticket, code, successes }: HealthReport, nowMs: number): void {
     const image = this.#images[row] ?? null;
     if (image === null) return; // of a machine that is gone
     const { machine } = image;
-    this.#takeSuccesses(image, worker, successes, nowMs);
+    if (kind === "trial") {
+      machine.takeOffered(ticket, nowMs);
+      image.trialBerth = berth;
+      image.trialTicket = ticket;
+      if (this.#isEnded[berth]) machine.releaseToken(ticket);
+      return;
+    }
+    if (this.#isEnded[berth]) return;
+    this.#takeSuccesses(image, berth, successes, nowMs);
     switch (kind) {
-      case "trial":
-        machine.takeOffered(ticket, nowMs);
-        image.trialWorker = worker;
-        image.trialTicket = ticket;
-        return;
       case "success":
         return machine.onTrafficSuccess(nowMs, ticket);
       case "failure":
-        this.#hearSuccesses(image, nowMs);
+        this.#hearSuccesses(image, berth, nowMs);
         return machine.onTrafficFailure(code, nowMs, ticket);
       case "release":
         return machine.releaseToken(ticket);
     }
   }
 
-  /** A worker has died: hears its last reports, and takes back the trials that it will not report on. */
-  forgetWorker(worker: number, nowMs: number): void {
+  /** The thread at a berth has been ended: hears its last reports, and takes back the trials it will not report on. */
+  endBerth(berth: number, nowMs: number): void {
     this.hear(nowMs);
+    this.#isEnded[berth] = true;
     for (const image of this.#images) {
-      if (image === null || image.trialWorker !== worker) continue;
-      image.machine.releaseToken(image.trialTicket);
-      image.trialWorker = 0;
+      if (image === null) continue;
+      if (image.trialBerth === berth) image.machine.releaseToken(image.trialTicket);
+      image.renewOffer(nowMs);
     }
   }
 
-  #hearSuccesses(image: Image, nowMs: number): void {
-    for (let index = 0; index < this.#readers.length; index++) {
-      this.#takeSuccesses(image, index + 1, this.#readers[index].successes(image.row), nowMs);
+  /** A new thread has taken the berth. */
+  beginBerth(berth: number): void {
+    this.#readers[berth].drain(() => {});
+    this.#isEnded[berth] = false;
+    for (const image of this.#images) {
+      if (image !== null) image.seen[berth] = this.#readers[berth].successes(image.row);
     }
   }
 
-  #takeSuccesses(image: Image, worker: number, successes: number, nowMs: number): void {
-    const count = (successes - image.seen[worker - 1]) | 0;
+  /** @param except A berth whose reports are being read. */
+  #hearSuccesses(image: Image, except: number, nowMs: number): void {
+    for (let berth = 0; berth < this.#readers.length; berth++) {
+      if (berth === except) continue;
+      const reader = this.#readers[berth];
+      const successes = reader.successes(image.row);
+      // Looked at afterwards: were there reports, some of these successes might have come behind them.
+      if (reader.isDrained) this.#takeSuccesses(image, berth, successes, nowMs);
+    }
+  }
+
+  #takeSuccesses(image: Image, berth: number, successes: number, nowMs: number): void {
+    const count = (successes - image.seen[berth]) | 0;
     if (count <= 0) return;
-    image.seen[worker - 1] = successes;
-    image.machine.onTrafficSuccesses(count, nowMs);
+    image.seen[berth] = successes;
+    if (!this.#isEnded[berth]) image.machine.onTrafficSuccesses(count, nowMs);
   }
 }
 
@@ -112,10 +143,10 @@ export class HealthCourt {
 class Image implements HealthListener {
   readonly machine: HealthMachine;
   readonly row: number;
-  /** Successes per worker that the machine has heard of. */
+  /** Successes per berth that the machine has heard of. */
   readonly seen: number[];
-  /** Who had the last trial; 0: nobody. A ticket that was brought back meanwhile is no trial any more. */
-  trialWorker = 0;
+  /** Who had the last trial. A ticket that was brought back meanwhile is no trial any more. */
+  trialBerth = NOBODY;
   trialTicket = 0;
   readonly #columns: HealthColumns;
   /** A number is offered once: a worker that has taken it may not have told yet. */
@@ -128,18 +159,51 @@ class Image implements HealthListener {
     this.#columns = columns;
     Atomics.store(columns.offer, row, 0);
     this.healthChanged();
+    this.healthSettled();
   }
 
+  /** Before the groups: what gives. */
   healthChanged(): void {
+    const { machine } = this;
+    if (machine.offer === 0) Atomics.store(this.#columns.offer, this.row, 0);
+    if (machine.isInService) {
+      this.#storeTickets();
+      this.#storeStatus();
+    } else if (machine.offer !== 0) {
+      this.#storeOffer(machine.offer);
+    }
+  }
+
+  /** After the groups: what takes. The status before the ticket, see `SharedMachine.tryAdmit`. */
+  healthSettled(): void {
+    if (this.machine.isInService) return;
+    this.#storeStatus();
+    this.#storeTickets();
+  }
+
+  /** An offer that is taken, and nobody told: whoever took it has ended. Another number is offered. */
+  renewOffer(nowMs: number): void {
     const { machine, row } = this;
-    const { status, ticket, term, offer, sinceMs } = this.#columns;
-    const offered = machine.offer;
-    if (offered === 0) Atomics.store(offer, row, 0);
-    sinceMs[row] = machine.sinceMs;
-    Atomics.store(term, row, machine.termTicket);
-    Atomics.store(ticket, row, machine.ticket);
-    Atomics.store(status, row, INDEX_OF_STATE.get(machine.state)!);
-    if (offered !== 0 && offered !== this.#offered) Atomics.store(offer, row, offered);
-    if (offered !== 0) this.#offered = offered;
+    const { offer } = machine;
+    if (offer === 0 || Atomics.load(this.#columns.offer, row) !== 0) return;
+    machine.takeOffered(offer, nowMs);
+    machine.releaseToken(offer);
+  }
+
+  #storeOffer(offered: number): void {
+    if (offered === this.#offered) return;
+    this.#offered = offered;
+    Atomics.store(this.#columns.offer, this.row, offered);
+  }
+
+  #storeTickets(): void {
+    const { machine, row } = this;
+    this.#columns.sinceMs[row] = machine.sinceMs;
+    Atomics.store(this.#columns.term, row, machine.termTicket);
+    Atomics.store(this.#columns.ticket, row, machine.ticket);
+  }
+
+  #storeStatus(): void {
+    Atomics.store(this.#columns.status, this.row, INDEX_OF_STATE.get(this.machine.state)!);
   }
 }

@@ -59,6 +59,8 @@ export class HealthGroup implements GroupHealth, HealthListener {
   readonly #isWithdrawn: boolean[];
   readonly #settings: HealthGroupSettings;
   readonly #standings: Uint8Array;
+  /** The same for other threads, without the steps in between. */
+  readonly #published: Uint8Array;
   /** Eligible primaries that do not ramp up. */
   readonly #steady: Int32Array;
   readonly #ramp: Ramp;
@@ -79,7 +81,8 @@ export class HealthGroup implements GroupHealth, HealthListener {
     this.#isBackup = members.map((member) => member.backup);
     this.#isWithdrawn = members.map(() => false);
     this.#settings = settings;
-    this.#standings = memory.standings;
+    this.#standings = new Uint8Array(members.length);
+    this.#published = memory.standings;
     this.#steady = memory.steady;
     this.#ramp = new Ramp(members.length, memory.steady);
     this.#isPanicking = false;
@@ -152,7 +155,20 @@ export class HealthGroup implements GroupHealth, HealthListener {
         if (this.#standings[position] === EJECTED) this.#standings[position] = PANIC;
       }
     }
+    this.#publish();
+  }
+
+  /**
+   * Other threads may look in between: who is to be spared is so before the mask offers him, and stays so until it does
+   * no more. Else a lone member would be refused for a moment.
+   */
+  #publish(): void {
+    for (let position = 0; position < this.#standings.length; position++) {
+      const standing = this.#standings[position];
+      if (standing === SPARED || standing === PANIC) this.#published[position] = standing;
+    }
     this.#writeMasks();
+    this.#published.set(this.#standings);
   }
 
   #takeCensus(): void {

@@ -6,12 +6,13 @@
  * successes before it, so that "five failures in a row" means what it says for each worker.
  *
  * The ring has one writer and one reader, so head and tail are enough. When it is full (the control thread is stopped,
- * or 4,096 failures came in a millisecond) the report goes as a message instead: a trial's fate must not be lost.
+ * or 4,096 failures came in a millisecond) a trial's fate, which must not be lost, goes as a message instead; of other
+ * failures there are enough then.
  */
 
 import { ERROR_TRAITS, type ErrorCode } from "../base/errors.ts";
 import type { FailureCode } from "./health_reason.ts";
-import { REPORT_WORDS, REPORTS_MAX, type SharedState, type WorkerPart, WorkerWord } from "./shared_state.ts";
+import { type Berth, BerthWord, REPORT_WORDS, REPORTS_MAX, type SharedState } from "./shared_state.ts";
 
 export interface HealthReport {
   readonly kind: ReportKind;
@@ -32,13 +33,13 @@ const INDEX_OF_CODE = new Map(CODES.map((code, index) => [code, index]));
 
 /** The worker's end. */
 export class ReportWriter {
-  readonly #part: WorkerPart;
+  readonly #part: Berth;
   readonly #wake: Int32Array;
   readonly #onFull: (report: HealthReport) => void;
 
-  /** @param onFull Takes what does not fit into the ring. */
-  constructor(state: SharedState, worker: number, onFull: (report: HealthReport) => void) {
-    this.#part = state.parts[worker - 1];
+  /** @param onFull Takes what must not be lost and does not fit into the ring. */
+  constructor(state: SharedState, berth: number, onFull: (report: HealthReport) => void) {
+    this.#part = state.berths[berth];
     this.#wake = state.wake;
     this.#onFull = onFull;
   }
@@ -49,34 +50,34 @@ export class ReportWriter {
 
   push(kind: ReportKind, row: number, ticket: number, code: FailureCode = "bad_status"): void {
     const { header, reports, ringHead, successes } = this.#part;
-    const tail = header[WorkerWord.ring_tail];
+    const tail = header[BerthWord.ring_tail];
     if (((tail - Atomics.load(ringHead, 0)) | 0) >= REPORTS_MAX) {
-      this.#onFull({ kind, row, ticket, code, successes: successes[row] });
+      if (isTrial(ticket)) this.#onFull({ kind, row, ticket, code, successes: successes[row] });
     } else {
       const at = (tail & (REPORTS_MAX - 1)) * REPORT_WORDS;
       reports[at] = INDEX_OF_KIND.get(kind)! | INDEX_OF_CODE.get(code)! << 8;
       reports[at + 1] = row;
       reports[at + 2] = ticket;
       reports[at + 3] = successes[row];
-      Atomics.store(header, WorkerWord.ring_tail, (tail + 1) | 0); // what was written before is seen with it
+      Atomics.store(header, BerthWord.ring_tail, (tail + 1) | 0); // what was written before is seen with it
     }
     Atomics.add(this.#wake, 0, 1);
     Atomics.notify(this.#wake, 0);
   }
 }
 
-/** The control thread's end, for one worker. */
+/** The control thread's end, for one berth. */
 export class ReportReader {
-  readonly #part: WorkerPart;
+  readonly #part: Berth;
 
-  constructor(state: SharedState, worker: number) {
-    this.#part = state.parts[worker - 1];
+  constructor(state: SharedState, berth: number) {
+    this.#part = state.berths[berth];
   }
 
   /** Hands everything that is there to `take`, oldest first. */
   drain(take: (report: HealthReport) => void): void {
     const { header, reports, ringHead } = this.#part;
-    const tail = Atomics.load(header, WorkerWord.ring_tail);
+    const tail = Atomics.load(header, BerthWord.ring_tail);
     for (let head = ringHead[0]; head !== tail; head = (head + 1) | 0) {
       const at = (head & (REPORTS_MAX - 1)) * REPORT_WORDS;
       const report: HealthReport = {
@@ -91,7 +92,17 @@ export class ReportReader {
     }
   }
 
+  /** Whether everything that was reported up to now has been handed out. */
+  get isDrained(): boolean {
+    return Atomics.load(this.#part.header, BerthWord.ring_tail) === this.#part.ringHead[0];
+  }
+
   successes(row: number): number {
     return Atomics.load(this.#part.successes, row);
   }
+}
+
+/** Tickets of trials are odd. */
+export function isTrial(ticket: number): boolean {
+  return (ticket & 1) === 1;
 }

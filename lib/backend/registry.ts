@@ -65,14 +65,15 @@ export interface SlotSource {
 /** Rows as another thread has assigned them. */
 export class AssignedSlots implements SlotSource {
   readonly table: BackendTable;
-  readonly #slots: Map<string, number> = new Map();
+  #slots: ReadonlyMap<string, number> = new Map();
 
   constructor(table: BackendTable) {
     this.table = table;
   }
 
+  /** @param slots Of the plan that is compiled next. */
   assign(slots: Iterable<readonly [identity: string, slot: number]>): void {
-    for (const [identity, slot] of slots) this.#slots.set(identity, slot);
+    this.#slots = new Map(slots);
   }
 
   take(identity: string): number {
@@ -96,7 +97,7 @@ export class Slots implements SlotSource {
   take(_identity: string): number {
     const slot = this.#free.pop() ?? this.#used++;
     if (slot >= SLOTS_MAX) throw new RangeError(`Cannot hold more than ${SLOTS_MAX} backends at once`);
-    this.table.inFlight[slot] = 0;
+    // In flight is 0: a row is given back when the last exchange on it has ended.
     this.table.recent[slot] = 0;
     this.table.latencyMs[slot] = 0;
     this.table.latencyAtMs[slot] = 0;

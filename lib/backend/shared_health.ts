@@ -9,7 +9,7 @@
 import { type GroupMemory, Standing } from "./group_memory.ts";
 import { type BackendHealth, type GroupHealth, REFUSED } from "./health_gate.ts";
 import { type FailureCode, HEALTH_STATES, isBackendFault } from "./health_reason.ts";
-import type { ReportWriter } from "./health_report.ts";
+import { isTrial, type ReportWriter } from "./health_report.ts";
 import { Ramp, rampFraction } from "./ramp.ts";
 import type { HealthColumns } from "./shared_state.ts";
 
@@ -46,7 +46,9 @@ export class SharedMachine implements BackendHealth {
 
   /** @returns A ticket, or `REFUSED`. */
   tryAdmit(): number {
-    if (this.isInService) return Atomics.load(this.#columns.ticket, this.#row);
+    // The ticket first: one that is read before the status cannot belong to a term that the status does not know yet.
+    const current = Atomics.load(this.#columns.ticket, this.#row);
+    if (this.isInService) return current;
     const { offer } = this.#columns;
     const ticket = Atomics.load(offer, this.#row);
     if (ticket === 0 || Atomics.compareExchange(offer, this.#row, ticket, 0) !== ticket) return REFUSED;
@@ -99,9 +101,4 @@ export class SharedGroup implements GroupHealth {
     if (machine.isRamping && !this.#ramp.allows(position, machine.rampFraction(nowMs), tried)) return REFUSED;
     return machine.tryAdmit();
   }
-}
-
-/** Tickets of trials are odd. */
-function isTrial(ticket: number): boolean {
-  return (ticket & 1) === 1;
 }

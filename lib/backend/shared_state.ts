@@ -3,17 +3,23 @@
  *
  *     part            columns                                         written by
  *     wake            1 word: counts calls for the control thread     workers (add), once a report
- *     backend table   in flight, recent, latency, latency's time      workers (in flight by `Atomics`)
+ *     counts          in flight by slot, connections by listener      workers, by `Atomics`
+ *                     and by client address (`shared_connections.ts`)
+ *     backend table   recent, latency, latency's time                 workers
  *     health          status, ticket, term, offer, since              control thread (offer: also taken by workers)
- *     per worker      header: heartbeat, exchanges                    that worker
- *                     own in flight, one a slot                       that worker
- *                     successes, one a health row                     that worker
- *                     ring of reports                                 that worker; its head: control thread
+ *     per berth       header: heartbeat, exchanges                    its worker
+ *                     own share of the counts                         its worker; taken off by the control thread
+ *                     successes, one a health row                     its worker
+ *                     ring of reports                                 its worker; its head: control thread
  *
- * Each part and each worker's part begins on a cache line of its own, so that a line is written by one thread wherever
- * it can be. The total in flight of a slot is the exception: least_connections has to see one number, and an atomic add
- * costs about 10 ns more than a plain one. Own counts are kept beside it, so that what a worker that died had in flight
- * can be taken off again.
+ * Each part and each berth's part begins on a cache line of its own, so that a line is written by one thread wherever
+ * it can be. Totals are the exception: least_connections has to see one number, and an atomic add costs about 10 ns
+ * more than a plain one.
+ *
+ * A *berth* is what one thread writes to. There are more of them than workers, because a thread that was ended goes on
+ * to the end of its turn: the one that takes its place gets another berth. Own shares are kept beside the totals, so
+ * that what a thread held can be taken off again; both are changed by `Atomics` only, so that this is exact also while
+ * the thread still runs.
  *
  * `recent`, latency and its time are written by all without locks. A lost update is a lost sample, and both are
  * averages that fade.
@@ -26,6 +32,17 @@ import { type BackendTable, SLOTS_MAX } from "../base/backend_table.ts";
 
 /** Health machines that may exist at once; as many as slots. */
 export const HEALTH_ROWS_MAX = SLOTS_MAX;
+/** Listeners whose connections are counted. */
+export const LISTENER_ROWS_MAX = 1024;
+/** Counters a hash of client addresses chooses from; there are two hashes. A power of two. */
+export const ADDRESS_BUCKETS = 16_384;
+/** Where the counts of listeners and of addresses begin; those of slots come first. */
+export const COUNT_AT = { listeners: SLOTS_MAX, addresses: SLOTS_MAX + LISTENER_ROWS_MAX } as const;
+const COUNTS = COUNT_AT.addresses + 2 * ADDRESS_BUCKETS;
+
+/** Berths per worker: its own, and one for the thread that follows it. */
+const BERTHS_PER_WORKER = 2;
+
 /** Reports of one worker that the control thread has not read. It reads within a millisecond or so. */
 export const REPORTS_MAX = 4096;
 /** Words of one report: kind and code, health row, ticket, successes on that row before it. */
@@ -33,8 +50,8 @@ export const REPORT_WORDS = 4;
 
 const CACHE_LINE_BYTES = 64;
 
-/** Words of a worker's header. */
-export const WorkerWord = { heartbeat: 0, exchanges: 1, plansAlive: 2, ring_tail: 4 } as const;
+/** Words of a berth's header. */
+export const BerthWord = { heartbeat: 0, exchanges: 1, ring_tail: 4 } as const;
 const HEADER_WORDS = 16;
 
 /** Columns of the health machines, one row each. Status is an index into `HEALTH_STATES`. */
@@ -50,9 +67,10 @@ export interface HealthColumns {
   readonly sinceMs: Float64Array;
 }
 
-export interface WorkerPart {
+export interface Berth {
   readonly header: Int32Array;
-  readonly inFlight: Int32Array;
+  /** Its share of `SharedState.counts`. */
+  readonly own: Int32Array;
   readonly successes: Int32Array;
   readonly reports: Int32Array;
   /** One word: how many reports the control thread has read. On a line of its own. */
@@ -63,9 +81,9 @@ export interface SharedState {
   readonly buffer: SharedArrayBuffer;
   readonly workers: number;
   readonly wake: Int32Array;
+  readonly counts: Int32Array;
   readonly health: HealthColumns;
-  /** Index 0 is worker 1. */
-  readonly parts: readonly WorkerPart[];
+  readonly berths: readonly Berth[];
 }
 
 /** @param workers 1 to 256. */
@@ -77,26 +95,24 @@ export function createSharedState(workers: number): SharedState {
 
 /** The same state, seen from another thread. */
 export function sharedStateOn(buffer: SharedArrayBuffer, workers: number): SharedState {
-  return { buffer, workers, ...layOut(new Parts(buffer), workers) };
+  const { wake, counts, health, berths } = layOut(new Parts(buffer), workers);
+  return { buffer, workers, wake, counts, health, berths };
 }
 
 /**
  * The backend table in shared memory.
  *
- * @param worker Whose own counts are kept; 0 for the control thread, which holds no backend.
+ * @param berth Whose own counts are kept; -1 for the control thread, which holds no backend.
  */
-export function sharedTable(state: SharedState, worker: number): BackendTable {
-  return new SharedTable(state, worker);
+export function sharedTable(state: SharedState, berth: number): BackendTable {
+  return new SharedTable(state, berth);
 }
 
-/** Takes what a worker that has died had in flight off the totals. */
-export function forgetInFlight(state: SharedState, worker: number): void {
-  const { inFlight } = sharedTable(state, 0);
-  const own = state.parts[worker - 1].inFlight;
-  for (let slot = 0; slot < own.length; slot++) {
-    if (own[slot] === 0) continue;
-    Atomics.sub(inFlight, slot, own[slot]);
-    own[slot] = 0;
+/** Takes what a thread that has ended held off the totals. To be repeated while it may still be in its last turn. */
+export function forgetCounts({ counts, berths }: SharedState, berth: number): void {
+  const { own } = berths[berth];
+  for (let index = 0; index < own.length; index++) {
+    if (own[index] !== 0) Atomics.sub(counts, index, Atomics.exchange(own, index, 0));
   }
 }
 
@@ -107,38 +123,39 @@ class SharedTable implements BackendTable {
   readonly latencyAtMs: Float64Array;
   readonly #own: Int32Array;
 
-  constructor(state: SharedState, worker: number) {
+  constructor(state: SharedState, berth: number) {
     const columns = layOut(new Parts(state.buffer), state.workers).table;
-    this.inFlight = columns.inFlight;
+    this.inFlight = state.counts.subarray(0, SLOTS_MAX);
     this.recent = columns.recent;
     this.latencyMs = columns.latencyMs;
     this.latencyAtMs = columns.latencyAtMs;
-    this.#own = worker === 0 ? new Int32Array(SLOTS_MAX) : state.parts[worker - 1].inFlight;
+    this.#own = berth < 0 ? new Int32Array(SLOTS_MAX) : state.berths[berth].own;
   }
 
   begin(slot: number): void {
-    this.#own[slot]++;
+    Atomics.add(this.#own, slot, 1);
     Atomics.add(this.inFlight, slot, 1);
     this.recent[slot]++;
   }
 
   end(slot: number): void {
-    this.#own[slot]--;
+    Atomics.sub(this.#own, slot, 1);
     Atomics.sub(this.inFlight, slot, 1);
   }
 }
 
 interface TableColumns {
-  readonly inFlight: Int32Array;
   readonly recent: Float64Array;
   readonly latencyMs: Float64Array;
   readonly latencyAtMs: Float64Array;
 }
 
-function layOut(parts: Parts, workers: number): Omit<SharedState, "buffer" | "workers"> & { table: TableColumns } {
+type Layout = Omit<SharedState, "buffer" | "workers"> & { readonly table: TableColumns };
+
+function layOut(parts: Parts, workers: number): Layout {
   const wake = parts.int32(1);
+  const counts = parts.int32(COUNTS);
   const table: TableColumns = {
-    inFlight: parts.int32(SLOTS_MAX),
     recent: parts.float64(SLOTS_MAX),
     latencyMs: parts.float64(SLOTS_MAX),
     latencyAtMs: parts.float64(SLOTS_MAX),
@@ -150,14 +167,14 @@ function layOut(parts: Parts, workers: number): Omit<SharedState, "buffer" | "wo
     offer: parts.int32(HEALTH_ROWS_MAX),
     sinceMs: parts.float64(HEALTH_ROWS_MAX),
   };
-  const ofWorkers = Array.from({ length: workers }, (): WorkerPart => ({
+  const berths = Array.from({ length: workers * BERTHS_PER_WORKER }, (): Berth => ({
     header: parts.int32(HEADER_WORDS),
-    inFlight: parts.int32(SLOTS_MAX),
+    own: parts.int32(COUNTS),
     successes: parts.int32(HEALTH_ROWS_MAX),
     reports: parts.int32(REPORTS_MAX * REPORT_WORDS),
     ringHead: parts.int32(1),
   }));
-  return { wake, table, health, parts: ofWorkers };
+  return { wake, counts, table, health, berths };
 }
 
 /** Hands out views one behind the other; without a buffer it only adds up. */

@@ -1,5 +1,6 @@
 /** What the runtime needs of a listener, whichever engine it has. */
 
+import type { ConnectionCount } from "../backend/shared_connections.ts";
 import { normalizeIp } from "../base/ip.ts";
 import type { ListenerConfig } from "../config/types.ts";
 import type { ProxyCore } from "../proxy/core.ts";
@@ -16,6 +17,8 @@ export interface ListenerOptions {
   readonly certificate: Certificate | null;
   /** Other threads of ours listen on the same port (`SO_REUSEPORT`). */
   readonly sharesPort: boolean;
+  /** Of its connections, also those that other threads have. */
+  readonly count: ConnectionCount;
   /** Told of what must never happen. */
   readonly onBug: (error: unknown) => void;
   /** It could not accept, and tries to listen again. Told once for the same reason. */

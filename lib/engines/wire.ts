@@ -33,7 +33,6 @@ export class WireListener implements EngineListener {
   readonly #core: ProxyCore;
   readonly #options: ListenerOptions;
   readonly #connections: Map<WireConnection, Promise<void>> = new Map();
-  readonly #perIp: Map<string, number> = new Map();
   #config: ListenerConfig;
   #certificate: Certificate | null;
   #facts: WireListenerFacts;
@@ -153,22 +152,16 @@ export class WireListener implements EngineListener {
   }
 
   #take(conn: Deno.Conn): void {
-    const { connectionsMax, connectionsPerIpMax } = this.#facts.limits;
+    const { count } = this.#options;
     const peerIp = peerIpOf(conn.remoteAddr);
-    const ofIp = this.#perIp.get(peerIp) ?? 0;
-    const isOver = (connectionsMax > 0 && this.#connections.size >= connectionsMax) ||
-      (connectionsPerIpMax > 0 && peerIp !== "" && ofIp >= connectionsPerIpMax);
-    if (isOver || this.#isClosed) return closeQuietly(conn);
+    if (this.#isClosed || !count.enter(peerIp, this.#facts.limits)) return closeQuietly(conn);
     sendAtOnce(conn);
     const connection = new WireConnection(this.#core, conn, this.#facts, peerIp);
-    this.#perIp.set(peerIp, ofIp + 1);
     this.#connections.set(
       connection,
       connection.run().finally(() => {
         this.#connections.delete(connection);
-        const left = this.#perIp.get(peerIp)! - 1;
-        if (left === 0) this.#perIp.delete(peerIp);
-        else this.#perIp.set(peerIp, left);
+        count.leave(peerIp);
       }),
     );
   }

@@ -79,8 +79,11 @@ async function assembleFleet(options: SluiceOptions, loaded: LoadedConfig): Prom
     onHealthChange: (upstream, backend, change) => onHealthChange({ options, metrics }, { upstream, backend, change }),
     // Rows are given here, and counted in by workers.
     metrics: { rows: metrics.rows, block: NO_BLOCK },
-    slots: new Slots(sharedTable(state, 0)),
-    onMachine: { made: (machine) => court.admitMachine(machine), gone: (machine) => court.dismissMachine(machine) },
+    slots: new Slots(sharedTable(state, -1)),
+    onMachine: {
+      made: (machine) => court.admitMachine(machine),
+      gone: (machine) => court.dismissMachine(machine, clock.nowMs()),
+    },
   });
   const memories = new WeakMap<Plan, SharedArrayBuffer>();
   const compileFrom = async ({ config }: LoadedConfig, generation: number, running: ReadonlySet<string>) => {

@@ -2,28 +2,33 @@
  * Worker threads that share the ports: the plane when `server.workers` is above 1.
  *
  * - A change reaches all workers or none. All prepare (the first before the others, because it finds the ports for
- *   listeners on port 0); when one refuses, all undo; else all commit.
+ *   listeners on port 0); when one refuses, all undo; else all commit. One that dies meanwhile is no reason to refuse:
+ *   the others prepare once more without it.
  * - A worker that dies loses what it had in flight. Its counts are taken off, its trials given back, and another one takes
  *   its place on the current plan. The kernel gives new connections to the others meanwhile.
- * - A worker that starts during a change may come up on the old plan; whoever commits looks for such and has it catch up.
+ * - A worker that starts during a change takes no part in it, and may come up on the old plan; whoever commits looks for
+ *   such and has it catch up. So a worker is never asked for two things at once.
  *
  * Unix sockets can't be shared: the first worker has them all.
  */
 
 import type { HealthCourt } from "../backend/health_court.ts";
-import { forgetInFlight, type SharedState } from "../backend/shared_state.ts";
+import { BerthWord, COUNT_AT, forgetCounts, type SharedState } from "../backend/shared_state.ts";
 import type { LoadedConfig } from "../config/load.ts";
+import type { ListenerConfig } from "../config/types.ts";
 import { assertPortFree } from "../engines/listener.ts";
 import type { PlanHolder } from "../plan/holder.ts";
 import { listenerPlace } from "../plan/listener_place.ts";
 import type { Plan } from "../plan/types.ts";
 import { STDOUT } from "./access_log.ts";
 import { type ErrorCount, ErrorTally } from "./error_tally.ts";
+import { Berths } from "./berths.ts";
+import { ListenerRows } from "./listener_rows.ts";
 import { ListenError, reasonOf } from "./listener_set.ts";
 import type { Metrics } from "./metrics.ts";
 import type { BoundListener, Plane, PlaneChange, ThreadCounts } from "./plane.ts";
 import type { SluiceOptions } from "./sluice.ts";
-import { WorkerHandle } from "./worker_handle.ts";
+import { WorkerDied, WorkerHandle } from "./worker_handle.ts";
 import type { PlanMessage } from "./worker_messages.ts";
 import { within } from "./within.ts";
 
@@ -34,6 +39,13 @@ const PAUSE_MS = 100;
 const PAUSE_MS_MAX = 10_000;
 /** Beyond the drain, for the workers' own farewell. */
 const GRACE_MS = 2000;
+/** A reader of stdout that does not read must not hold up the end. */
+const WRITE_MS_MAX = 1000;
+/** A port that a worker is about to let go may be busy for so long. */
+const PORT_TRIES = 20;
+const PORT_PAUSE_MS = 50;
+/** All berths rest: workers died in a row, or their threads are stuck. */
+const BERTH_PAUSE_MS = 1000;
 
 export interface FleetParts {
   readonly options: SluiceOptions;
@@ -57,6 +69,8 @@ interface Place {
   restarts: number;
   pauseMs: number;
   startedMs: number;
+  /** Of the next start. */
+  timer: ReturnType<typeof setTimeout> | null;
 }
 
 export class Fleet implements Plane {
@@ -64,19 +78,27 @@ export class Fleet implements Plane {
   listeners: readonly BoundListener[] = [];
   readonly #parts: FleetParts;
   readonly #places: readonly Place[];
+  readonly #berths: Berths;
+  readonly #listenerRows: ListenerRows;
   readonly #ticker: ReturnType<typeof setInterval>;
   /** What is in force; null before the first commit. */
   #current: { readonly loaded: LoadedConfig; readonly plan: Plan } | null = null;
   #writing: Promise<unknown> = Promise.resolve();
   readonly #errors: ErrorTally = new ErrorTally();
   #isStopping = false;
+  readonly #hearing: Promise<void>;
 
   constructor(parts: FleetParts) {
     this.plans = parts.plans;
     this.#parts = parts;
-    this.#places = parts.state.parts.map(() => ({ handle: null, restarts: 0, pauseMs: PAUSE_MS, startedMs: 0 }));
-    this.#ticker = setInterval(() => this.#handles.forEach((handle) => handle.tick()), TICK_MS);
-    this.#hearReports();
+    const { counts, berths, workers } = parts.state;
+    this.#places = Array.from({ length: workers }, () => {
+      return { handle: null, restarts: 0, pauseMs: PAUSE_MS, startedMs: 0, timer: null };
+    });
+    this.#berths = new Berths(berths.length);
+    this.#listenerRows = new ListenerRows((row) => Atomics.load(counts, COUNT_AT.listeners + row));
+    this.#ticker = setInterval(() => this.#tick(), TICK_MS);
+    this.#hearing = this.#hearReports();
   }
 
   get exchanges(): number {
@@ -113,26 +135,20 @@ export class Fleet implements Plane {
   }
 
   async prepare(loaded: LoadedConfig, plan: Plan): Promise<PlaneChange> {
-    this.#assertPortsFree(loaded);
+    await this.#assertPortsFree(loaded);
     const isFirst = this.#current === null;
-    if (isFirst) this.#places.forEach((_, index) => this.#start(index));
-    const handles = this.#handles.filter(({ state }) => isFirst || state === "serving");
-    const undo = () => handles.forEach((handle) => handle.post({ kind: "undo", generation: plan.generation }));
-    let listeners = this.listeners;
-    try {
-      const [first, ...others] = handles;
-      if (first !== undefined) {
-        const known = await first.prepare(this.#messageOf(loaded, plan, this.listeners));
-        // Only the first worker knows Unix sockets; when it is missing, they stay as they were.
-        if (first.id === 1) listeners = known;
-        const message = this.#messageOf(loaded, plan, listeners);
-        await settleAll(others.map((handle) => handle.prepare(message)));
+    if (isFirst) this.#places.forEach((place) => this.#start(place));
+    for (let isSecondTry = false;; isSecondTry = true) {
+      const handles = this.#handles.filter(({ state, isBehind }) => isFirst || (state === "serving" && !isBehind));
+      const undo = () => handles.forEach((handle) => handle.post({ kind: "undo", generation: plan.generation }));
+      try {
+        const listeners = await this.#prepareAll(handles, loaded, plan);
+        return { listeners, undo, commit: () => this.#commit({ loaded, plan, listeners, handles }) };
+      } catch (error) {
+        undo();
+        if (isFirst || isSecondTry || !(error instanceof WorkerDied)) throw error;
       }
-    } catch (error) {
-      undo();
-      throw error;
     }
-    return { listeners, undo, commit: () => this.#commit({ loaded, plan, listeners, handles }) };
   }
 
   setLogLevel(level: LoadedConfig["config"]["log"]["level"]): void {
@@ -143,15 +159,16 @@ export class Fleet implements Plane {
   async shutdown(drainMs: number): Promise<number> {
     this.#isStopping = true;
     clearInterval(this.#ticker);
-    const handles = this.#handles;
-    let cut = 0;
-    const drained = handles.map(async (handle) => {
-      cut += await handle.shutdown(drainMs);
-    });
-    await within(Promise.all(drained), drainMs + GRACE_MS);
-    await this.#writing;
-    for (const handle of handles) handle.kill("shutdown");
-    return cut;
+    for (const { timer } of this.#places) if (timer !== null) clearTimeout(timer);
+    const serving = this.#handles.filter(({ state }) => state === "serving");
+    for (const handle of this.#handles) if (!serving.includes(handle)) handle.kill("shutdown");
+    const drained = Promise.all(serving.map((handle) => handle.shutdown(drainMs)));
+    await within(drained, drainMs + GRACE_MS);
+    await within(this.#writing, WRITE_MS_MAX);
+    for (const handle of serving) handle.kill("shutdown");
+    Atomics.notify(this.#parts.state.wake, 0);
+    await this.#hearing;
+    return (await drained).reduce((sum, cut) => sum + cut, 0);
   }
 
   get #handles(): readonly WorkerHandle[] {
@@ -171,75 +188,141 @@ export class Fleet implements Plane {
     this.#current = { loaded, plan };
     this.listeners = listeners;
     for (const handle of handles) handle.commit(plan.generation, this.plans.current);
-    for (const handle of this.#handles) {
-      if (handle.state === "serving" && !handles.includes(handle)) this.#catchUp(handle);
+    for (const place of this.#places) {
+      const { handle, timer } = place;
+      if (handle === null && timer === null) this.#startAgain(place, 0); // died before there was anything to serve
+      else if (handle?.state === "serving" && !handle.isBehind && !handles.includes(handle)) this.#catchUp(handle);
     }
   }
 
-  #start(index: number): WorkerHandle {
-    const { options, state, metrics } = this.#parts;
-    const place = this.#places[index];
+  /** @returns The listeners as they will be. */
+  async #prepareAll(
+    handles: readonly WorkerHandle[],
+    loaded: LoadedConfig,
+    plan: Plan,
+  ): Promise<readonly BoundListener[]> {
+    const [first, ...others] = handles;
+    if (first === undefined) return this.#boundWithout(loaded, this.listeners);
+    const opened = await first.prepare(this.#messageOf(loaded, plan, this.listeners));
+    const listeners = first.id === 1 ? opened : this.#boundWithout(loaded, opened);
+    const message = this.#messageOf(loaded, plan, listeners);
+    await settleAll(others.map((handle) => handle.prepare(message)));
+    return listeners;
+  }
+
+  /**
+   * The listeners of a configuration when the first worker, which has Unix sockets, could not be asked.
+   *
+   * @throws {ListenError} for a port that nobody has found yet.
+   */
+  #boundWithout({ config }: LoadedConfig, known: readonly BoundListener[]): readonly BoundListener[] {
+    return config.listeners.map((listener) => {
+      const place = listenerPlace(listener);
+      const bound = known.find((one) => one.place === place);
+      if (bound !== undefined) return bound;
+      const { address, addressText, name } = listener;
+      if (address.kind === "tcp" && address.port === 0) {
+        throw new ListenError(`Cannot find a port for ${addressText}: no worker is up`);
+      }
+      return { place, name, address: addressText };
+    });
+  }
+
+  /** @returns Null when there is no berth for it now. */
+  #start(place: Place): WorkerHandle | null {
+    const { options, state, court, metrics } = this.#parts;
+    const nowMs = options.clock.nowMs();
+    const berth = this.#berths.take(nowMs);
+    if (berth < 0) return null;
+    forgetCounts(state, berth);
+    court.beginBerth(berth);
+    Atomics.store(state.berths[berth].header, BerthWord.exchanges, 0);
+    const index = this.#places.indexOf(place);
     const handle = new WorkerHandle(
       {
         id: index + 1,
+        berth,
         workers: state.workers,
         shared: state.buffer,
         block: metrics.blocks[index].buffer as SharedArrayBuffer,
         seed: (options.seed + (index + 1) * 0x9e37_79b9 + place.restarts * 0x85eb_ca6b) >>> 0,
+        commonSeed: options.seed,
         stickySecret: options.stickySecret,
         timeOriginMs: performance.timeOrigin,
       },
       state,
       {
         onLines: (worker, bytes) => this.#write(worker, bytes),
-        onMessage: (worker, { report }) => this.#parts.court.judge(worker.id, report, options.clock.nowMs()),
+        onMessage: (worker, { report }) => court.judge(worker.berth, report, options.clock.nowMs()),
         onErrors: (counts) => counts.forEach((count) => this.#errors.add(count)),
-        onDeath: (worker, reason) => this.#onDeath(worker, reason),
+        onDeath: (worker, reason) => this.#onDeath(place, worker, reason),
       },
     );
     place.handle = handle;
-    place.startedMs = options.clock.nowMs();
+    place.startedMs = nowMs;
     return handle;
+  }
+
+  #startAgain(place: Place, pauseMs: number): void {
+    place.timer = setTimeout(() => {
+      place.timer = null;
+      if (this.#isStopping) return;
+      const handle = this.#start(place);
+      if (handle !== null) this.#catchUp(handle);
+      else this.#startAgain(place, BERTH_PAUSE_MS);
+    }, pauseMs);
   }
 
   /** Brings a worker to what is in force, also when that changes meanwhile. */
   async #catchUp(handle: WorkerHandle): Promise<void> {
+    const isNew = handle.state === "starting";
+    handle.isBehind = true;
     try {
       for (;;) {
         const target = this.#current!;
         await handle.prepare(this.#messageOf(target.loaded, target.plan, this.listeners));
-        if (this.#current !== target) {
-          handle.post({ kind: "undo", generation: target.plan.generation });
-          continue;
+        if (this.#isStopping) return;
+        if (this.#current === target) {
+          handle.commit(target.plan.generation, this.plans.current);
+          break;
         }
-        handle.commit(target.plan.generation, this.plans.current);
-        this.#parts.options.log.info("worker_started", { worker: handle.id });
-        this.#parts.options.events.push("worker", "worker_started", `worker ${handle.id} serves again`);
-        return;
+        handle.post({ kind: "undo", generation: target.plan.generation });
       }
+      if (isNew) this.#sayStarted(handle);
     } catch (error) {
       handle.kill((error as Error).message);
+    } finally {
+      handle.isBehind = false;
     }
   }
 
-  #onDeath(handle: WorkerHandle, reason: string): void {
+  #sayStarted({ id }: WorkerHandle): void {
+    const { log, events } = this.#parts.options;
+    log.info("worker_started", { worker: id });
+    events.push("worker", "worker_started", `worker ${id} serves again`);
+  }
+
+  #onDeath(place: Place, handle: WorkerHandle, reason: string): void {
     const { options, state, court } = this.#parts;
-    const index = handle.id - 1;
-    const place = this.#places[index];
     const nowMs = options.clock.nowMs();
-    court.forgetWorker(handle.id, nowMs);
-    forgetInFlight(state, handle.id);
-    if (this.#isStopping || place.handle !== handle) return;
+    court.endBerth(handle.berth, nowMs);
+    forgetCounts(state, handle.berth);
+    this.#berths.leave(handle.berth, nowMs, handle.isSilent);
+    if (place.handle !== handle) return;
     place.handle = null;
-    if (this.#current === null) return; // the start fails, and says why
+    if (this.#isStopping || this.#current === null) return; // the start fails and says why, or makes up for it
     place.restarts++;
     const pauseMs = nowMs - place.startedMs >= SETTLED_MS ? 0 : place.pauseMs;
     place.pauseMs = pauseMs === 0 ? PAUSE_MS : Math.min(place.pauseMs * 2, PAUSE_MS_MAX);
     options.log.error("worker_died", { worker: handle.id, reason, restart_in_ms: pauseMs });
     options.events.push("worker", "worker_died", `worker ${handle.id} ended: ${reason}`);
-    setTimeout(() => {
-      if (!this.#isStopping) this.#catchUp(this.#start(index));
-    }, pauseMs);
+    this.#startAgain(place, pauseMs);
+  }
+
+  #tick(): void {
+    const { options, state } = this.#parts;
+    for (const handle of this.#handles) handle.tick();
+    for (const berth of this.#berths.resting(options.clock.nowMs())) forgetCounts(state, berth);
   }
 
   #messageOf(loaded: LoadedConfig, plan: Plan, listeners: readonly BoundListener[]): PlanMessage {
@@ -253,18 +336,29 @@ export class Fleet implements Plane {
       memory: memoryOf(plan),
       ports: listeners.filter(({ address }) => !address.startsWith("unix:"))
         .map(({ place, address }) => [place, Number(address.slice(address.lastIndexOf(":") + 1))]),
+      listenerRows: this.#listenerRows.assign([
+        ...new Set([...loaded.config.listeners.map(listenerPlace), ...this.listeners.map(({ place }) => place)]),
+      ]),
     };
   }
 
   /** Workers share ports with each other, and so would share one with another process: found out here, once. */
-  #assertPortsFree({ config }: LoadedConfig): void {
+  async #assertPortsFree({ config }: LoadedConfig): Promise<void> {
     const open = new Set(this.listeners.map(({ place }) => place));
     for (const listener of config.listeners) {
-      if (open.has(listenerPlace(listener))) continue;
+      if (!open.has(listenerPlace(listener))) await this.#assertPortFree(listener);
+    }
+  }
+
+  async #assertPortFree(listener: ListenerConfig): Promise<void> {
+    for (let tries = 1;; tries++) {
       try {
-        assertPortFree(listener);
+        return assertPortFree(listener);
       } catch (error) {
-        throw new ListenError(`Cannot listen on ${listener.addressText}: ${reasonOf(error)}`, { cause: error });
+        // A port that left the configuration a moment ago is free as soon as all workers have heard of it.
+        const mayPass = error instanceof Deno.errors.AddrInUse && this.#current !== null && tries < PORT_TRIES;
+        if (!mayPass) throw cannotListen(listener, error);
+        await new Promise((resolve) => setTimeout(resolve, PORT_PAUSE_MS));
       }
     }
   }
@@ -273,8 +367,8 @@ export class Fleet implements Plane {
   #write(worker: WorkerHandle, bytes: Uint8Array): void {
     this.#writing = this.#writing
       .then(() => STDOUT.write(bytes as Uint8Array<ArrayBuffer>))
-      .catch((error) => this.#parts.options.log.error("access_log_failed", { message: (error as Error).message }))
-      .finally(() => worker.post({ kind: "written" }));
+      .then(() => "", (error) => (error as Error).message)
+      .then((problem) => worker.post({ kind: "written", problem }));
   }
 
   /** Asleep until a worker has something to say: a failure in one is known to all within a millisecond or two. */
@@ -282,11 +376,20 @@ export class Fleet implements Plane {
     const { state, court, options } = this.#parts;
     while (!this.#isStopping) {
       const seen = Atomics.load(state.wake, 0);
-      court.hear(options.clock.nowMs());
+      try {
+        court.hear(options.clock.nowMs());
+      } catch (error) {
+        options.log.error("internal_error", { message: String(error), stack: (error as Error)?.stack });
+      }
       const woken = Atomics.waitAsync(state.wake, 0, seen, TICK_MS);
-      if (woken.async) await woken.value;
+      // Nobody else here must starve while reports pour in.
+      await (woken.async ? woken.value : new Promise((resolve) => setTimeout(resolve, 0)));
     }
   }
+}
+
+function cannotListen({ addressText }: ListenerConfig, error: unknown): ListenError {
+  return new ListenError(`Cannot listen on ${addressText}: ${reasonOf(error)}`, { cause: error });
 }
 
 /** Waits for all, then throws the first failure: none must still be under way when the others are undone. */

@@ -5,6 +5,7 @@
  * reload is all or nothing: `open` opens what is new and can still be undone, `commit` closes what is gone.
  */
 
+import { type ConnectionCount, PrivateConnections } from "../backend/shared_connections.ts";
 import { ProxyError } from "../base/errors.ts";
 import type { ListenerConfig } from "../config/types.ts";
 import type { Certificate, EngineListener } from "../engines/listener.ts";
@@ -32,11 +33,18 @@ export interface ListenerSetOptions {
   readonly sharesPorts: boolean;
   /** Unix sockets can't be shared: whether this thread has them, and speaks of listeners for all. */
   readonly isFirst: boolean;
-  /** Ports that were found for listeners on port 0, by `listenerPlace`. */
-  readonly ports: ReadonlyMap<string, number>;
+  /** The port that was found for a listener on port 0. */
+  portAt(place: string): number | undefined;
+  /** Of the connections at a place. */
+  countOf(place: string): ConnectionCount;
 }
 
-const ALONE: ListenerSetOptions = { sharesPorts: false, isFirst: true, ports: new Map() };
+const ALONE: ListenerSetOptions = {
+  sharesPorts: false,
+  isFirst: true,
+  portAt: () => undefined,
+  countOf: () => new PrivateConnections(),
+};
 
 export class ListenerSet {
   readonly #core: ProxyCore;
@@ -140,9 +148,10 @@ export class ListenerSet {
     try {
       return openListener({
         core: this.#core,
-        config: withPort(config, this.#options.ports.get(listenerPlace(config))),
+        config: withPort(config, this.#options.portAt(listenerPlace(config))),
         certificate,
         sharesPort: this.#options.sharesPorts,
+        count: this.#options.countOf(listenerPlace(config)),
         onBug: (error) => this.#log.error("internal_error", { message: String(error), stack: (error as Error)?.stack }),
         onFailed: (error) =>
           this.#log.error("listener_failed", { listener: config.name, message: (error as Error)?.message }),

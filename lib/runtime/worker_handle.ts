@@ -7,17 +7,22 @@
  * process that was stopped and goes on has missed as many of both.
  */
 
-import { type SharedState, WorkerWord } from "../backend/shared_state.ts";
+import { BerthWord, type SharedState } from "../backend/shared_state.ts";
 import type { LivePlan } from "../plan/holder.ts";
 import type { ErrorCount } from "./error_tally.ts";
 import { ListenError } from "./listener_set.ts";
 import type { BoundListener } from "./plane.ts";
 import type { FromWorker, PlanMessage, ToWorker, WorkerSetup } from "./worker_messages.ts";
 
-/** Opening a listener takes milliseconds; compiling a plan of thousands of routes, a second. */
-const ANSWER_MS_MAX = 15_000;
+/** Opening a listener takes milliseconds; compiling a plan of thousands of routes, a second; a machine may be busy. */
+const ANSWER_MS_MAX = 30_000;
 /** Our ticks without a beat of its heart: 10 s at 250 ms. A turn of the event loop that long has stopped serving, too. */
 const SILENT_TICKS_MAX = 40;
+/** A second: one that is ended then may be stuck. */
+const SUSPICIOUS_TICKS = 4;
+
+/** A worker was gone before it had answered. */
+export class WorkerDied extends ListenError {}
 
 export interface WorkerEvents {
   onLines(worker: WorkerHandle, bytes: Uint8Array): void;
@@ -29,6 +34,9 @@ export interface WorkerEvents {
 
 export class WorkerHandle {
   readonly id: number;
+  readonly berth: number;
+  /** Is being brought to the plan in force, outside of a change that all take part in. */
+  isBehind = false;
   state: "starting" | "serving" | "draining" = "starting";
   readonly #worker: Worker;
   readonly #events: WorkerEvents;
@@ -38,14 +46,16 @@ export class WorkerHandle {
   #answer: PromiseWithResolvers<readonly BoundListener[]> | null = null;
   readonly #drained: PromiseWithResolvers<number> = Promise.withResolvers();
   #isDead = false;
+  readonly #firstBeat: number;
   #lastBeat: number;
   #silentTicks = 0;
 
   constructor(setup: WorkerSetup, state: SharedState, events: WorkerEvents) {
     this.id = setup.id;
+    this.berth = setup.berth;
     this.#events = events;
-    this.#header = state.parts[setup.id - 1].header;
-    this.#lastBeat = this.#beat;
+    this.#header = state.berths[setup.berth].header;
+    this.#firstBeat = this.#lastBeat = this.#beat;
     this.#worker = new Worker(new URL("./worker_main.ts", import.meta.url), {
       type: "module",
       name: `sluice worker ${setup.id}`,
@@ -60,7 +70,12 @@ export class WorkerHandle {
   }
 
   get exchanges(): number {
-    return this.#isDead ? 0 : Atomics.load(this.#header, WorkerWord.exchanges);
+    return this.#isDead ? 0 : Atomics.load(this.#header, BerthWord.exchanges);
+  }
+
+  /** It has not shown for a while that it is alive. */
+  get isSilent(): boolean {
+    return this.#silentTicks >= SUSPICIOUS_TICKS;
   }
 
   post(message: ToWorker): void {
@@ -71,7 +86,7 @@ export class WorkerHandle {
   async prepare(plan: PlanMessage): Promise<readonly BoundListener[]> {
     const answer = Promise.withResolvers<readonly BoundListener[]>();
     this.#answer = answer;
-    if (this.#isDead) throw new ListenError(`worker ${this.id} has died`);
+    if (this.#isDead) throw new WorkerDied(`worker ${this.id} has died`);
     const timer = setTimeout(() => this.#die(`no answer within ${ANSWER_MS_MAX / 1000} s`), ANSWER_MS_MAX);
     try {
       this.post({ kind: "prepare", plan });
@@ -100,9 +115,12 @@ export class WorkerHandle {
   /** To be called four times a second. */
   tick(): void {
     const beat = this.#beat;
+    if (beat === this.#firstBeat) return; // still loads its modules; `prepare` has a bound
     this.#silentTicks = beat === this.#lastBeat ? this.#silentTicks + 1 : 0;
     this.#lastBeat = beat;
-    if (this.#silentTicks >= SILENT_TICKS_MAX) this.#die("silent");
+    if (this.#silentTicks >= SILENT_TICKS_MAX) {
+      this.#die("silent for 10 s, and Deno does not end a thread that is stuck: restart sluice when it can wait");
+    }
   }
 
   /** Ends the thread now, with all its sockets. */
@@ -111,7 +129,7 @@ export class WorkerHandle {
   }
 
   get #beat(): number {
-    return Atomics.load(this.#header, WorkerWord.heartbeat);
+    return Atomics.load(this.#header, BerthWord.heartbeat);
   }
 
   #receive(message: FromWorker): void {
@@ -130,6 +148,8 @@ export class WorkerHandle {
         return this.#events.onMessage(this, message);
       case "errors":
         return this.#events.onErrors(message.counts);
+      case "broken":
+        return this.#die(message.reason);
       case "drained":
         return this.#drained.resolve(message.cut);
     }
@@ -140,8 +160,7 @@ export class WorkerHandle {
     this.#drained.resolve(this.exchanges);
     this.#isDead = true;
     this.#worker.terminate();
-    this.#header[WorkerWord.exchanges] = 0;
-    this.#answer?.reject(new ListenError(`worker ${this.id} has died: ${reason}`));
+    this.#answer?.reject(new WorkerDied(`worker ${this.id} has died: ${reason}`));
     this.#events.onDeath(this, reason);
     for (const live of this.#holds.values()) live.leave();
     this.#holds.clear();

@@ -6,7 +6,8 @@
 import { groupMemories } from "../backend/group_memory.ts";
 import { ReportWriter } from "../backend/health_report.ts";
 import { AssignedSlots } from "../backend/registry.ts";
-import { type SharedState, sharedStateOn, sharedTable, WorkerWord } from "../backend/shared_state.ts";
+import { SharedConnections } from "../backend/shared_connections.ts";
+import { BerthWord, type SharedState, sharedStateOn, sharedTable } from "../backend/shared_state.ts";
 import type { Clock } from "../base/clock.ts";
 import { createRandom } from "../base/random.ts";
 import { AssignedRows } from "../observe/metrics_rows.ts";
@@ -19,6 +20,7 @@ import type { Plan } from "../plan/types.ts";
 import { Deadlines } from "../transport/deadlines.ts";
 import type { LineSink } from "./line_queue.ts";
 import { LocalPlane } from "./local_plane.ts";
+import { ListenError } from "./listener_set.ts";
 import { EventLog, logPipeliningFallback } from "./log.ts";
 import type { PlaneChange } from "./plane.ts";
 import { problemsOf } from "./problems.ts";
@@ -50,9 +52,11 @@ class WorkerThread {
   readonly #resources: Resources;
   readonly #writer: ReportWriter;
   readonly #stdout: MessageSink = new MessageSink();
-  readonly #ports: Map<string, number> = new Map();
+  #ports: ReadonlyMap<string, number> = new Map();
+  #listenerRows: ReadonlyMap<string, number> = new Map();
   #plane: LocalPlane | null = null;
   #prepared: { readonly plan: Plan; readonly change: PlaneChange } | null = null;
+  #isStopping = false;
 
   constructor(setup: WorkerSetup) {
     const offsetMs = performance.timeOrigin - setup.timeOriginMs;
@@ -61,9 +65,13 @@ class WorkerThread {
     this.#log = new EventLog("info", () => Date.now(), { worker: setup.id });
     this.#random = createRandom(setup.seed);
     this.#state = sharedStateOn(setup.shared, setup.workers);
-    this.#slots = new AssignedSlots(sharedTable(this.#state, setup.id));
+    this.#slots = new AssignedSlots(sharedTable(this.#state, setup.berth));
     this.#deadlines = new Deadlines(() => this.#clock.nowMs());
-    this.#writer = new ReportWriter(this.#state, setup.id, (report) => scope.postMessage({ kind: "report", report }));
+    this.#writer = new ReportWriter(
+      this.#state,
+      setup.berth,
+      (report) => scope.postMessage({ kind: "report", report }),
+    );
     this.#block = blockOver(setup.block);
     clearGauges(this.#block);
     this.#resources = new Resources({
@@ -90,8 +98,9 @@ class WorkerThread {
       case "log_level":
         return this.#plane?.setLogLevel(message.level);
       case "written":
-        return this.#stdout.written();
+        return this.#stdout.written(message.problem);
       case "shutdown":
+        this.#isStopping = true;
         return scope.postMessage({ kind: "drained", cut: await this.#plane?.shutdown(message.drainMs) ?? 0 });
     }
   }
@@ -100,14 +109,19 @@ class WorkerThread {
     const { generation } = message;
     let plan: Plan | null = null;
     try {
-      for (const [place, port] of message.ports) this.#ports.set(place, port);
+      this.#ports = new Map(message.ports);
+      this.#listenerRows = new Map(message.listenerRows);
       plan = await this.#compile(message);
       this.#plane ??= this.#createPlane(plan);
       const change = await this.#plane.prepare(message.loaded, plan);
+      if (this.#isStopping) {
+        change.undo();
+        throw new ListenError("sluice is shutting down");
+      }
       this.#prepared = { plan, change };
       scope.postMessage({ kind: "prepared", generation, listeners: change.listeners });
     } catch (error) {
-      if (plan !== null) dispose(plan, this.#resources);
+      if (plan !== null) this.#drop(plan);
       scope.postMessage({ kind: "refused", generation, problems: problemsOf(error) });
     }
   }
@@ -123,7 +137,12 @@ class WorkerThread {
     if (prepared === null) return; // it was this worker that refused
     this.#prepared = null;
     prepared.change.undo();
-    dispose(prepared.plan, this.#resources);
+    this.#drop(prepared.plan);
+  }
+
+  /** Of a plan that was not committed. The first one is held by the plane all the same, until another takes its place. */
+  #drop(plan: Plan): void {
+    if (this.#plane?.plans.current.plan !== plan) dispose(plan, this.#resources);
   }
 
   #compile({ loaded, generation, slots, rows, metricsRows, memory }: PlanMessage): Promise<Plan> {
@@ -157,7 +176,12 @@ class WorkerThread {
       plans,
       random: this.#random,
       block: this.#block,
-      listeners: { sharesPorts: true, isFirst: this.#setup.id === 1, ports: this.#ports },
+      listeners: {
+        sharesPorts: true,
+        isFirst: this.#setup.id === 1,
+        portAt: (place) => this.#ports.get(place),
+        countOf: (place) => this.#countOf(place),
+      },
       stdout: this.#stdout,
     });
   }
@@ -167,26 +191,31 @@ class WorkerThread {
     if (counts.length > 0) scope.postMessage({ kind: "errors", counts });
   }
 
+  #countOf(place: string): SharedConnections {
+    const { berth, commonSeed } = this.#setup;
+    return new SharedConnections(this.#state, { berth, row: this.#listenerRows.get(place)!, seed: commonSeed });
+  }
+
   #beat(): void {
-    const { header } = this.#state.parts[this.#setup.id - 1];
-    header[WorkerWord.exchanges] = this.#plane?.exchanges ?? 0;
-    Atomics.add(header, WorkerWord.heartbeat, 1);
+    const { header } = this.#state.berths[this.#setup.berth];
+    header[BerthWord.exchanges] = this.#plane?.exchanges ?? 0;
+    Atomics.add(header, BerthWord.heartbeat, 1);
   }
 }
 
 /** Lines on their way to the control thread, one message at a time. */
 class MessageSink implements LineSink {
-  #written: (() => void) | null = null;
+  #written: PromiseWithResolvers<void> | null = null;
 
   write(bytes: Uint8Array<ArrayBuffer>): Promise<void> {
-    const written = Promise.withResolvers<void>();
-    this.#written = written.resolve;
+    const written = this.#written = Promise.withResolvers<void>();
     scope.postMessage({ kind: "lines", bytes }, [bytes.buffer]);
     return written.promise;
   }
 
-  written(): void {
-    this.#written?.();
+  written(problem: string): void {
+    if (problem === "") this.#written?.resolve();
+    else this.#written?.reject(new Error(problem));
   }
 
   close(): void {}
@@ -195,5 +224,5 @@ class MessageSink implements LineSink {
 let thread: WorkerThread | null = null;
 scope.onmessage = ({ data }) => {
   if (data.kind === "setup") thread = new WorkerThread(data.setup);
-  else thread!.receive(data);
+  else thread!.receive(data).catch((error) => scope.postMessage({ kind: "broken", reason: String(error) }));
 };

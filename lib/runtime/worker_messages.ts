@@ -19,15 +19,21 @@ export interface PlanMessage {
   readonly memory: SharedArrayBuffer;
   /** Ports that were found for listeners on port 0. */
   readonly ports: ReadonlyArray<readonly [place: string, port: number]>;
+  /** Where connections are counted. */
+  readonly listenerRows: ReadonlyArray<readonly [place: string, row: number]>;
 }
 
 export interface WorkerSetup {
   readonly id: number;
+  /** Where in shared memory it writes. */
+  readonly berth: number;
   readonly workers: number;
   readonly shared: SharedArrayBuffer;
   /** Where it counts. */
   readonly block: SharedArrayBuffer;
   readonly seed: number;
+  /** The same for all. */
+  readonly commonSeed: number;
   readonly stickySecret: string;
   /** `performance.timeOrigin` of the control thread, whose clock counts. */
   readonly timeOriginMs: number;
@@ -39,7 +45,8 @@ export type ToWorker =
   | { readonly kind: "commit"; readonly generation: number }
   | { readonly kind: "undo"; readonly generation: number }
   | { readonly kind: "log_level"; readonly level: LoadedConfig["config"]["log"]["level"] }
-  | { readonly kind: "written" }
+  /** @param problem Why the lines could not be written; "" when they were. */
+  | { readonly kind: "written"; readonly problem: string }
   | { readonly kind: "shutdown"; readonly drainMs: number };
 
 export type FromWorker =
@@ -53,4 +60,6 @@ export type FromWorker =
   | { readonly kind: "report"; readonly report: HealthReport }
   /** About once a second, when there were any. */
   | { readonly kind: "errors"; readonly counts: readonly ErrorCount[] }
+  /** What cannot fail has failed: it does not know any more what it serves. */
+  | { readonly kind: "broken"; readonly reason: string }
   | { readonly kind: "drained"; readonly cut: number };
