@@ -8,6 +8,7 @@ import { OtlpReceiver } from "./support/otlp_receiver.ts";
 import { get } from "./support/raw_client.ts";
 import { ScriptedBackend } from "./support/scripted_backend.ts";
 import { runSluice, SluiceProcess } from "./support/sluice_process.ts";
+import { ONE_WORKER } from "./support/workers.ts";
 import { PATIENCE_MS, upstreamToml } from "./proxy_stage.ts";
 import { answering, bodyAt, freePort, refusal, reload } from "./reload_stage.ts";
 
@@ -44,8 +45,10 @@ Deno.test("sluice runs with exactly the flags that sluice permissions prints", a
     const head = `[[listeners]]\nname = "web"\naddress = "127.0.0.1:${web}"\n` +
       `[[listeners]]\nname = "tls"\naddress = "127.0.0.1:${tls}"\ntls = { cert = "site.pem", key = "site.key" }\n` +
       `[[listeners]]\nname = "unix"\naddress = "unix:${config.folder}/edge.sock"\n`;
+    // Worker threads load our code once more, which Deno asks leave for.
+    const server = `[server]\nworkers = 2\n`;
     const tracing = `[tracing]\nendpoint = "http://localhost:${collector.port}/v1/traces"\nsample = 1.0\n`;
-    const toml = head + tracing + `[log]\naccess = "access.log"\n` + upstreamToml("plain", [plain.url]) +
+    const toml = server + head + tracing + `[log]\naccess = "access.log"\n` + upstreamToml("plain", [plain.url]) +
       upstreamToml("secure", [secure.url], { keys: `tls = { ca = "ca.pem" }` }) + upstreamToml("local", [local.url]);
     await using sluice = await startExactly(config, toml);
     for (const path of ["/plain/", "/secure/", "/local/"]) {
@@ -66,7 +69,7 @@ Deno.test("sluice runs with exactly the flags that sluice permissions prints", a
       `needs Deno permissions that were not granted: --allow-net=127.0.0.1:${elsewhere} (see "sluice permissions")`,
     );
     assertEquals((await get(`127.0.0.1:${web}`, "/plain/", {}, OPTIONS)).status, 200);
-    await reload(sluice, () => config.write(head + answering("mended")));
+    await reload(sluice, () => config.write(server + head + answering("mended")));
     assertEquals(await bodyAt(`127.0.0.1:${web}`), "mended");
     assertEquals(await sluice.stop(), 0);
     assertEquals(Deno.readTextFileSync(`${config.folder}/access.log`).trim().split("\n").length, 8);
@@ -78,7 +81,8 @@ Deno.test("sluice runs with exactly the flags that sluice permissions prints", a
 Deno.test("a permission that is missing is one clear line with the flags, and exit 1", async () => {
   const port = freePort();
   const config = new ConfigFile(
-    `[[listeners]]\nname = "web"\naddress = "127.0.0.1:${port}"\n` + upstreamToml("api", ["http://127.0.0.1:1"]),
+    `[server]\n${ONE_WORKER}\n[[listeners]]\nname = "web"\naddress = "127.0.0.1:${port}"\n` +
+      upstreamToml("api", ["http://127.0.0.1:1"]),
   );
   try {
     const denoFlags = [`--allow-read=${config.folder}`, "--allow-env", `--allow-net=127.0.0.1:${port}`];

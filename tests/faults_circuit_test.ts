@@ -3,7 +3,7 @@
 import { assert, assertEquals } from "./support/assert.ts";
 import { answer, closeMidway, echo, response, type Script } from "./support/backend_scripts.ts";
 import { Load } from "./support/load.ts";
-import { get } from "./support/raw_client.ts";
+import { get, RawClient } from "./support/raw_client.ts";
 import { ScriptedBackend } from "./support/scripted_backend.ts";
 import { SluiceProcess } from "./support/sluice_process.ts";
 import { listenerToml, PATIENCE_MS, step, upstreamToml } from "./proxy_stage.ts";
@@ -26,8 +26,11 @@ function useAll({ four }: Stage, scripts: readonly Script[]): void {
 /** Requests one after another. @returns How many each backend got; "none" for answers of sluice's own. */
 async function send({ sluice, four }: Stage, upstream: string, count: number): Promise<number[]> {
   const before = four.map(({ requests }) => requests.length);
+  // Over one connection, and so through one worker: budgets are each worker's own.
+  using client = await RawClient.connect(sluice.address("web"), { deadlineMs: PATIENCE_MS });
   for (let index = 0; index < count; index++) {
-    await get(sluice.address("web"), `/${upstream}/${index}`, {}, { deadlineMs: PATIENCE_MS });
+    await client.send(`GET /${upstream}/${index} HTTP/1.1\r\nHost: a.test\r\n\r\n`);
+    await client.readResponse();
   }
   return four.map(({ requests }, index) => requests.length - before[index]);
 }

@@ -124,6 +124,7 @@ const BROKEN_BODIES: readonly { name: string; script: Script; error: string }[] 
 const JUNK = response(200, "somebody else's");
 
 const SITES: readonly Site[] = [
+  { name: "left", script: hang() },
   ...MALFORMED.map(({ wire }, index): Site => ({ name: `malformed${index}`, script: answer(wire) })),
   ...BROKEN_BODIES.map(({ script }, index): Site => ({ name: `broken${index}`, script })),
   ...["reset", "flood", "closed", "head", "junk", "idle", "stale", "early", "refusing", "fine", "large"].map((
@@ -243,7 +244,11 @@ async function reuseSteps(test: Deno.TestContext, gateway: Gateway): Promise<voi
   });
 
   await test.step("one connection serves many requests", async () => {
-    for (let number = 0; number < 10; number++) assertEquals((await gateway.send(requestFor("fine"))).status, 200);
+    using client = await gateway.connect(); // one connection stays with one worker, and so with one pool
+    for (let number = 0; number < 10; number++) {
+      await client.send(requestFor("fine"));
+      assertEquals((await client.readResponse()).status, 200);
+    }
     assertEquals([gateway.backend("fine").requests.length, gateway.backend("fine").connections.length], [10, 1]);
   });
 }
@@ -269,13 +274,11 @@ async function earlySteps(test: Deno.TestContext, gateway: Gateway): Promise<voi
   });
 
   await test.step("a client that leaves takes its request away from the backend", async () => {
-    const backend = gateway.backend("fine");
-    backend.use(hang());
     const client = await gateway.connect();
-    await client.send(requestFor("fine"));
-    await backend.waitFor(() => backend.requests.length === 11, "the request", PATIENCE_MS);
+    await client.send(requestFor("left"));
+    await gateway.backend("left").waitForRequests(1, PATIENCE_MS);
     gateway.leave(client);
-    await gateway.waitForBackendClosed("fine");
-    await gateway.sluice.waitForAccess(({ host, error }) => host === "fine.test" && error === "client_gone");
+    await gateway.waitForBackendClosed("left");
+    await gateway.sluice.waitForAccess(({ host, error }) => host === "left.test" && error === "client_gone");
   });
 }

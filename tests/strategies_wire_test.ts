@@ -4,7 +4,7 @@ import { assert, assertEquals, assertInRange, assertMatch, assertNotEquals } fro
 import { answerAfter, type Echo, echo, echoOf, response } from "./support/backend_scripts.ts";
 import { testCertificates } from "./support/certificates.ts";
 import type { JsonLine } from "./support/line_log.ts";
-import { get, type RawResponse } from "./support/raw_client.ts";
+import { get, RawClient, type RawResponse } from "./support/raw_client.ts";
 import { refusedPort, ScriptedBackend } from "./support/scripted_backend.ts";
 import { SluiceProcess } from "./support/sluice_process.ts";
 import { Gate } from "./support/waiting.ts";
@@ -31,10 +31,14 @@ async function askEcho(stage: Stage, target: string, fields: Readonly<Record<str
   return echoOf(await ask(stage, target, fields));
 }
 
-/** The names of the backends that answer `count` requests, one after another. */
-async function turns(stage: Stage, upstream: string, count: number): Promise<string> {
+/** The names of the backends that answer `count` requests on one connection: to one worker, which has turns of its own. */
+async function turns({ web }: Stage, upstream: string, count: number): Promise<string> {
+  using client = await RawClient.connect(web, { deadlineMs: PATIENCE_MS });
   let names = "";
-  for (let index = 0; index < count; index++) names += (await askEcho(stage, `/${upstream}/${index}`)).backend;
+  for (let index = 0; index < count; index++) {
+    await client.send(`GET /${upstream}/${index} HTTP/1.1\r\nHost: a.test\r\n\r\n`);
+    names += echoOf(await client.readResponse()).backend;
+  }
   return names;
 }
 

@@ -1,8 +1,8 @@
 /** `sluice permissions`: the Deno flags that a configuration needs, and no others. */
 
 import { formatAddress } from "../base/address.ts";
-import { requiredPermissions } from "../config/permissions.ts";
 import { loadFromDisk } from "../runtime/load.ts";
+import { permissionsFor } from "../runtime/permissions.ts";
 import { ADMIN_OPTIONS, type AdminTarget, adminTarget } from "./admin_target.ts";
 import { type Command, defaultConfigPath } from "./command.ts";
 import { type OptionSpecs, parseArguments, refuseMoreThan, UsageError } from "./options.ts";
@@ -36,8 +36,7 @@ refused and says what is missing.
 };
 
 async function runPermissions(path: string): Promise<readonly string[]> {
-  const { config, files, envNames } = await loadFromDisk(path);
-  return requiredPermissions(config, files, { envNames });
+  return permissionsFor(await loadFromDisk(path));
 }
 
 async function adminPermissions(path: string): Promise<readonly string[]> {

@@ -18,6 +18,8 @@ const TRACING_VARIABLES = "OTEL_*";
 export interface PermissionOptions {
   /** Variables that the text of the configuration refers to. */
   readonly envNames?: readonly string[];
+  /** Where our own code is: Deno loads it anew for each worker thread, and asks for leave then. */
+  readonly codeFolders?: readonly string[];
 }
 
 /**
@@ -27,14 +29,15 @@ export interface PermissionOptions {
 export function requiredPermissions(
   config: Config,
   files: readonly string[],
-  { envNames = [] }: PermissionOptions = {},
+  { envNames = [], codeFolders = [] }: PermissionOptions = {},
 ): readonly string[] {
   const net = new Set<string>();
   const read = new Set<string>();
   const write = new Set<string>();
   const folder = folderOf(config.path);
   read.add(folder);
-  for (const file of files) if (!isInside(folder, file)) read.add(file);
+  const code = config.server.workers > 1 ? codeFolders : [];
+  for (const file of [...files, ...code]) if (!isInside(folder, file)) read.add(file);
   for (const address of addressesOf(config)) {
     net.add(formatAddress(address));
     if (address.kind !== "unix") continue;

@@ -18,10 +18,19 @@ export class PermissionError extends Error {
   }
 }
 
+/** What a worker thread imports is in these. Empty when it is no file of this machine. */
+const CODE_FOLDERS = ["../../lib", "../../strategies"].map((folder) => new URL(folder, import.meta.url))
+  .flatMap(({ protocol, pathname }) => protocol === "file:" ? [decodeURIComponent(pathname)] : []);
+
+/** @returns The flags that running it needs. */
+export function permissionsFor({ config, files, envNames }: LoadedConfig): readonly string[] {
+  return requiredPermissions(config, files, { envNames, codeFolders: CODE_FOLDERS });
+}
+
 /** @returns Flags with the values that are not granted; empty when all is well. */
-export async function missingPermissions({ config, files, envNames }: LoadedConfig): Promise<readonly string[]> {
+export async function missingPermissions(loaded: LoadedConfig): Promise<readonly string[]> {
   const missing: string[] = [];
-  for (const flag of requiredPermissions(config, files, { envNames })) {
+  for (const flag of permissionsFor(loaded)) {
     const [, kind, list] = /^--allow-(\w+)=?(.*)$/s.exec(flag)!;
     if (list === "") {
       if ((await Deno.permissions.query({ name: kind } as Deno.PermissionDescriptor)).state !== "granted") {

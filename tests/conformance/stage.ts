@@ -42,8 +42,8 @@ export function pipedSite(index: number): string {
   return `piped-${index}`;
 }
 
-/** @param folder Where the Unix sockets go. */
-export function startConformance(folder: string): Promise<Gateway> {
+/** @param folder Where the Unix sockets go. @param server Lines of `[server]`. */
+export function startConformance(folder: string, server: string): Promise<Gateway> {
   const sites = Object.entries(CARELESSNESS).map(([name, lenient]): Site => ({
     name,
     script: answerWithItsName,
@@ -60,7 +60,7 @@ export function startConformance(folder: string): Promise<Gateway> {
     [engine, `engine = "${engine}"`],
     [`${engine}_unix`, `engine = "${engine}"\naddress = "unix:${folder}/${engine}.sock"`],
   ]));
-  return Gateway.start({ sites: [...sites, replies, ...piped], listeners } satisfies GatewayOptions);
+  return Gateway.start({ sites: [...sites, replies, ...piped], listeners, server } satisfies GatewayOptions);
 }
 
 /** "POST /carrier hello". */
