@@ -15,8 +15,6 @@
 import type { HealthCourt } from "../backend/health_court.ts";
 import { BerthWord, COUNT_AT, forgetCounts, type SharedState } from "../backend/shared_state.ts";
 import type { LoadedConfig } from "../config/load.ts";
-import type { ListenerConfig } from "../config/types.ts";
-import { assertPortFree } from "../engines/listener.ts";
 import type { PlanHolder } from "../plan/holder.ts";
 import { listenerPlace } from "../plan/listener_place.ts";
 import type { Plan } from "../plan/types.ts";
@@ -24,9 +22,9 @@ import { STDOUT } from "./access_log.ts";
 import { type ErrorCount, ErrorTally } from "./error_tally.ts";
 import { Berths } from "./berths.ts";
 import { ListenerRows } from "./listener_rows.ts";
-import { ListenError, reasonOf } from "./listener_set.ts";
 import type { Metrics } from "./metrics.ts";
 import type { BoundListener, Plane, PlaneChange, ThreadCounts } from "./plane.ts";
+import { assertPortsFree, boundWithout } from "./shared_ports.ts";
 import type { SluiceOptions } from "./sluice.ts";
 import { WorkerDied, WorkerHandle } from "./worker_handle.ts";
 import type { PlanMessage } from "./worker_messages.ts";
@@ -41,9 +39,6 @@ const PAUSE_MS_MAX = 10_000;
 const GRACE_MS = 2000;
 /** A reader of stdout that does not read must not hold up the end. */
 const WRITE_MS_MAX = 1000;
-/** A port that a worker is about to let go may be busy for so long. */
-const PORT_TRIES = 20;
-const PORT_PAUSE_MS = 50;
 /** All berths rest: workers died in a row, or their threads are stuck. */
 const BERTH_PAUSE_MS = 1000;
 
@@ -135,8 +130,9 @@ export class Fleet implements Plane {
   }
 
   async prepare(loaded: LoadedConfig, plan: Plan): Promise<PlaneChange> {
-    await this.#assertPortsFree(loaded);
     const isFirst = this.#current === null;
+    const open = new Set(this.listeners.map(({ place }) => place));
+    await assertPortsFree(loaded.config.listeners.filter((listener) => !open.has(listenerPlace(listener))), !isFirst);
     if (isFirst) this.#places.forEach((place) => this.#start(place));
     for (let isSecondTry = false;; isSecondTry = true) {
       const handles = this.#handles.filter(({ state, isBehind }) => isFirst || (state === "serving" && !isBehind));
@@ -202,30 +198,12 @@ export class Fleet implements Plane {
     plan: Plan,
   ): Promise<readonly BoundListener[]> {
     const [first, ...others] = handles;
-    if (first === undefined) return this.#boundWithout(loaded, this.listeners);
+    if (first === undefined) return boundWithout(loaded, this.listeners);
     const opened = await first.prepare(this.#messageOf(loaded, plan, this.listeners));
-    const listeners = first.id === 1 ? opened : this.#boundWithout(loaded, opened);
+    const listeners = first.id === 1 ? opened : boundWithout(loaded, opened);
     const message = this.#messageOf(loaded, plan, listeners);
     await settleAll(others.map((handle) => handle.prepare(message)));
     return listeners;
-  }
-
-  /**
-   * The listeners of a configuration when the first worker, which has Unix sockets, could not be asked.
-   *
-   * @throws {ListenError} for a port that nobody has found yet.
-   */
-  #boundWithout({ config }: LoadedConfig, known: readonly BoundListener[]): readonly BoundListener[] {
-    return config.listeners.map((listener) => {
-      const place = listenerPlace(listener);
-      const bound = known.find((one) => one.place === place);
-      if (bound !== undefined) return bound;
-      const { address, addressText, name } = listener;
-      if (address.kind === "tcp" && address.port === 0) {
-        throw new ListenError(`Cannot find a port for ${addressText}: no worker is up`);
-      }
-      return { place, name, address: addressText };
-    });
   }
 
   /** @returns Null when there is no berth for it now. */
@@ -342,27 +320,6 @@ export class Fleet implements Plane {
     };
   }
 
-  /** Workers share ports with each other, and so would share one with another process: found out here, once. */
-  async #assertPortsFree({ config }: LoadedConfig): Promise<void> {
-    const open = new Set(this.listeners.map(({ place }) => place));
-    for (const listener of config.listeners) {
-      if (!open.has(listenerPlace(listener))) await this.#assertPortFree(listener);
-    }
-  }
-
-  async #assertPortFree(listener: ListenerConfig): Promise<void> {
-    for (let tries = 1;; tries++) {
-      try {
-        return assertPortFree(listener);
-      } catch (error) {
-        // A port that left the configuration a moment ago is free as soon as all workers have heard of it.
-        const mayPass = error instanceof Deno.errors.AddrInUse && this.#current !== null && tries < PORT_TRIES;
-        if (!mayPass) throw cannotListen(listener, error);
-        await new Promise((resolve) => setTimeout(resolve, PORT_PAUSE_MS));
-      }
-    }
-  }
-
   /** One batch after another: lines of two workers are never cut by each other. */
   #write(worker: WorkerHandle, bytes: Uint8Array): void {
     this.#writing = this.#writing
@@ -386,10 +343,6 @@ export class Fleet implements Plane {
       await (woken.async ? woken.value : new Promise((resolve) => setTimeout(resolve, 0)));
     }
   }
-}
-
-function cannotListen({ addressText }: ListenerConfig, error: unknown): ListenError {
-  return new ListenError(`Cannot listen on ${addressText}: ${reasonOf(error)}`, { cause: error });
 }
 
 /** Waits for all, then throws the first failure: none must still be under way when the others are undone. */
