@@ -25,8 +25,10 @@ import { closeQuietly } from "./dial.ts";
 
 /** Holds almost every head, and a small body behind it. */
 const SMALL_BUFFER_BYTES = 16 * 1024;
-/** One read of a large body; larger ones bring nothing (one socket read rarely returns more). */
-const LARGE_BUFFER_BYTES = 64 * 1024;
+/**
+ * One read of a large body. bench/load, get-100m, CPU per MiB in relation to nginx: 64 KiB 1.99, 128 KiB 1.41, 256 KiB 1.43.
+ */
+const LARGE_BUFFER_BYTES = 128 * 1024;
 /** From here on giving the buffer away is cheaper than copying the piece out of it. */
 const DETACH_BYTES_MIN = 16 * 1024;
 /** A backend may send early hints and progress, but not for ever. */
