@@ -4,8 +4,9 @@ import { FALLBACK_MS, PipelineTrust } from "../lib/transport/pipeline_trust.ts";
 
 function after(samples: ReadonlyArray<readonly [tookMs: number, wasQueued: boolean, times: number]>): PipelineDepth {
   const depth = new PipelineDepth(8);
+  let nowMs = -100_000;
   for (const [tookMs, wasQueued, times] of samples) {
-    for (let time = 0; time < times; time++) depth.onAnswered(tookMs, wasQueued, 0);
+    for (let time = 0; time < times; time++) depth.onAnswered(tookMs, wasQueued, nowMs += tookMs);
   }
   return depth;
 }
@@ -18,14 +19,23 @@ const DEPTHS: ReadonlyArray<readonly [name: string, samples: Parameters<typeof a
   ["one late answer in line", [[1, false, 1], [2, true, 1000], [50, true, 1]], 4],
   ["late answers in line", [[1, false, 1], [2, true, 1000], [50, true, 10]], 1],
   ["a slow backend, each waits for the one before", [[100, false, 50], [200, true, 1]], 1],
-  ["a slow backend, once found out", [[100, false, 50], [200, true, 1], [100, false, 100]], 1],
+  ["a slow backend, once found out", [[100, false, 50], [200, true, 1], [100, false, 2]], 1],
 ];
 for (const [name, samples, depth] of DEPTHS) {
   Deno.test(`PipelineDepth: ${name}: ${depth}`, () => assertEquals(after(samples).depth, depth));
 }
 
+Deno.test("PipelineDepth is halved once for all that were sent before", () => {
+  const depth = after([[1, false, 1], [2, true, 1000]]);
+  for (let lane = 0; lane < 7; lane++) depth.onAnswered(50, true, 10 + lane / 10);
+  assertEquals(depth.depth, 4);
+  depth.onAnswered(50, true, 100);
+  assertEquals(depth.depth, 2);
+});
+
 Deno.test("PipelineDepth tries a slow backend again, ever more rarely", () => {
-  const depth = after([[100, false, 50], [200, true, 1]]);
+  const depth = after([[100, false, 50]]);
+  depth.onAnswered(200, true, 0);
   const probes: number[] = [];
   for (let nowMs = 0; nowMs < 20_000; nowMs += 100) {
     depth.onAnswered(100, false, nowMs);
@@ -42,7 +52,7 @@ Deno.test("PipelineDepth stays deep with few late answers, and shallow with many
     let sum = 0;
     for (let index = 1; index <= 10_000; index++) {
       const isLate = index % Math.round(1 / share) === 0;
-      depth.onAnswered(isLate ? 50 : 2, depth.depth > 1, index);
+      depth.onAnswered(isLate ? 50 : 2, depth.depth > 1, index * 50);
       sum += depth.depth;
     }
     return sum / 10_000;

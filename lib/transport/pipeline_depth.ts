@@ -4,8 +4,8 @@
  * Answers come in the order of the requests, so one that waits in line shares the fate of those before it. Whether that
  * costs anything depends on the backend: one that answers in 0.2 ms holds nobody up, one that takes 100 ms makes the
  * eighth in line wait for 0.8 s. So depth is earned. It grows by a little with each answer that came about as fast from
- * behind others as answers come on a connection of their own, and is halved when one came late (as TCP finds out what a
- * network carries). Rejected: a fixed depth, which is either no gain or a hazard; and the time between two answers as the
+ * behind others as answers come on a connection of their own, and is halved when one came late: once for all that were
+ * sent before (as TCP finds out what a network carries). Rejected: a fixed depth, which is either no gain or a hazard; and the time between two answers as the
  * measure, which on a busy proxy is the time of a turn of its own event loop.
  *
  * At depth 1 nobody waits in line and nothing is learned. When the backend answers at once anyway, two may share again at
@@ -34,6 +34,7 @@ export class PipelineDepth {
   #aloneMs = -1;
   /** How far they are from it, on average. */
   #spreadMs = 0;
+  #lateAtMs = -Infinity;
   #probeAtMs = 0;
   #probeWaitMs = FIRST_PROBE_MS;
 
@@ -55,13 +56,17 @@ export class PipelineDepth {
   /** @param wasQueued Other requests were before it on its connection. @param tookMs Sent to end of its response. */
   onAnswered(tookMs: number, wasQueued: boolean, nowMs: number): void {
     if (!wasQueued) return this.#onAlone(tookMs, nowMs);
-    if (tookMs > this.overdueMs) return this.onLate(nowMs);
+    if (tookMs > this.overdueMs) {
+      if (nowMs - tookMs >= this.#lateAtMs) this.onLate(nowMs);
+      return;
+    }
     this.#probeWaitMs = FIRST_PROBE_MS;
     if (this.#depth < this.#max) this.#depth = Math.min(this.#max, this.#depth + STEP);
   }
 
   /** Somebody in line waited for too long. */
   onLate(nowMs: number): void {
+    this.#lateAtMs = nowMs;
     this.#depth = Math.max(1, this.#depth / 2);
     if (this.#depth >= 2) return;
     this.#probeAtMs = nowMs + this.#probeWaitMs;
