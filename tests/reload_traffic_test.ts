@@ -63,8 +63,10 @@ Deno.test("warm connections to a backend that stays are used on", async () => {
   await using backend = ScriptedBackend.start();
   const api = upstreamToml("api", [backend.url]);
   await using sluice = await SluiceProcess.start(WEB + api, OPTIONS);
+  using client = await RawClient.connect(sluice.address("web"), OPTIONS);
   for (let round = 0; round < 5; round++) {
-    assertEquals((await get(sluice.address("web"), "/api/", {}, OPTIONS)).status, 200);
+    await client.send("GET /api/ HTTP/1.1\r\nHost: a\r\n\r\n");
+    assertEquals((await client.readResponse()).status, 200);
     await reload(sluice, () => sluice.writeConfig(WEB + upstreamToml("other", [`http://127.0.0.1:1${round}`]) + api));
   }
   assertEquals(backend.requests.map(({ connectionId }) => connectionId), [0, 0, 0, 0, 0]);

@@ -144,8 +144,10 @@ async function earlyResponse(stage: Stage): Promise<void> {
   await client.send(`POST /flow/early HTTP/1.1\r\nHost: a.test\r\nContent-Length: ${64 * MEBIBYTE}\r\n\r\nfirst`);
   const reply = await client.readResponse();
   assertEquals({ status: reply.status, text: reply.text }, { status: 413, text: "too much" });
-  await stage.backend.waitForConnectionsClosed(PATIENCE_MS);
-  assert(stage.backend.requests.at(-1)!.bodyLength < 64 * MEBIBYTE);
+  const { backend } = stage;
+  const { bodyLength, connectionId } = backend.requests.at(-1)!;
+  await backend.waitFor(() => backend.connections[connectionId].source.isEnded, "its connection to close", PATIENCE_MS);
+  assert(bodyLength < 64 * MEBIBYTE);
   // What goes on sending gets no second answer: the connection ends, or the rest is thrown away.
   using other = await dial(stage);
   stage.backend.use(echo());

@@ -171,24 +171,25 @@ export class Fleet implements Plane {
     return this.#places.flatMap(({ handle }) => handle ?? []);
   }
 
-  #commit(
+  async #commit(
     { loaded, plan, listeners, handles }: {
       loaded: LoadedConfig;
       plan: Plan;
       listeners: readonly BoundListener[];
       handles: readonly WorkerHandle[];
     },
-  ): void {
+  ): Promise<void> {
     this.#parts.options.log.level = loaded.config.log.level;
     if (this.plans.current.plan !== plan) this.plans.swap(plan);
     this.#current = { loaded, plan };
     this.listeners = listeners;
-    for (const handle of handles) handle.commit(plan.generation, this.plans.current);
+    const committed = handles.map((handle) => handle.commit(plan.generation, this.plans.current));
     for (const place of this.#places) {
       const { handle, timer } = place;
       if (handle === null && timer === null) this.#startAgain(place, 0); // died before there was anything to serve
       else if (handle?.state === "serving" && !handle.isBehind && !handles.includes(handle)) this.#catchUp(handle);
     }
+    await Promise.all(committed);
   }
 
   /** @returns The listeners as they will be. */
@@ -260,11 +261,12 @@ export class Fleet implements Plane {
         const target = this.#current!;
         await handle.prepare(this.#messageOf(target.loaded, target.plan, this.listeners));
         if (this.#isStopping) return;
-        if (this.#current === target) {
-          handle.commit(target.plan.generation, this.plans.current);
-          break;
+        if (this.#current !== target) {
+          handle.post({ kind: "undo", generation: target.plan.generation });
+          continue;
         }
-        handle.post({ kind: "undo", generation: target.plan.generation });
+        await handle.commit(target.plan.generation, this.plans.current);
+        if (this.#current === target) break;
       }
       if (isNew) this.#sayStarted(handle);
     } catch (error) {

@@ -142,6 +142,7 @@ export class LocalPlane implements Plane {
         listeners.commit();
         this.#resources.keepIdleOnlyOf(plan);
         this.#resources.sweep(); // opens what is to be kept warm
+        return Promise.resolve();
       },
       undo: () => {
         accessLog.undo();

@@ -13,8 +13,8 @@ import type { ErrorCount } from "./error_tally.ts";
 export interface PlaneChange {
   /** As they will be. */
   readonly listeners: readonly BoundListener[];
-  /** From now on new exchanges run on the new plan. */
-  commit(): void;
+  /** From now on new exchanges run on the new plan: here at once, in other threads when it resolves. Never rejects. */
+  commit(): Promise<void>;
   undo(): void;
 }
 

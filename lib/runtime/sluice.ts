@@ -167,7 +167,7 @@ export class Sluice {
     this.#every(HEALTH_TICK_MS, () => this.#tickHealth());
     this.#every(SECOND_MS, () => this.#eachSecond());
     const change = await this.plane.prepare(this.#loaded, this.plan);
-    change.commit();
+    await change.commit();
     this.#prober.follow(this.plan);
     const { admin } = this.#loaded.config;
     if (admin !== null) this.#admin = await openAdmin(admin, this.#control, this.#log);
@@ -189,7 +189,7 @@ export class Sluice {
       this.#control.overrides.withdrawIn(plan);
       const change = await this.plane.prepare(effective, plan);
       if (from === "file") this.#watcher.watch(contents);
-      this.#swap(loaded, change);
+      await this.#swap(loaded, change);
       this.metrics.reloaded(true);
       this.#log.info("reloaded", { generation: plan.generation, trigger, plans_alive: this.plane.plans.alive });
       this.#control.reloaded(trigger, []);
@@ -212,16 +212,17 @@ export class Sluice {
     return { ...loaded, config: { ...config, log: { ...config.log, level } } };
   }
 
-  /** Nothing in it can fail. */
-  #swap(loaded: LoadedConfig, change: PlaneChange): void {
+  /** Nothing in it can fail. Resolves when all threads have swapped. */
+  #swap(loaded: LoadedConfig, change: PlaneChange): Promise<void> {
     if (loaded !== this.#loaded) {
       this.#warn(restartNeeded(this.#loaded.config, loaded.config));
       this.#warn(loaded.warnings.map((issue) => formatIssue(this.#options.path, issue)));
     }
     this.#loaded = loaded;
-    change.commit();
+    const committed = change.commit();
     this.#control.overrides.settle(this.plan, this.#options.clock.nowMs());
     this.#prober.follow(this.plan);
+    return committed;
   }
 
   #warn(messages: readonly string[]): void {

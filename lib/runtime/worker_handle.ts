@@ -44,6 +44,7 @@ export class WorkerHandle {
   /** By generation: plans that it has exchanges on, or would begin them on. */
   readonly #holds: Map<number, LivePlan> = new Map();
   #answer: PromiseWithResolvers<readonly BoundListener[]> | null = null;
+  #committed: PromiseWithResolvers<void> | null = null;
   readonly #drained: PromiseWithResolvers<number> = Promise.withResolvers();
   #isDead = false;
   readonly #firstBeat: number;
@@ -97,12 +98,15 @@ export class WorkerHandle {
     }
   }
 
-  commit(generation: number, live: LivePlan): void {
-    if (this.#isDead) return;
+  /** @returns Resolves when new exchanges run on it, or the worker has died. */
+  commit(generation: number, live: LivePlan): Promise<void> {
+    if (this.#isDead) return Promise.resolve();
     live.enter();
     this.#holds.set(generation, live);
     this.post({ kind: "commit", generation });
     this.state = "serving";
+    this.#committed = Promise.withResolvers<void>();
+    return this.#committed.promise;
   }
 
   /** @returns Exchanges that it had to cut off; all that it had, when it dies meanwhile. */
@@ -138,6 +142,8 @@ export class WorkerHandle {
         return this.#answer?.resolve(message.listeners);
       case "refused":
         return this.#answer?.reject(new ListenError(message.problems.join("\n")));
+      case "committed":
+        return this.#committed?.resolve();
       case "freed":
         this.#holds.get(message.generation)?.leave();
         this.#holds.delete(message.generation);
@@ -160,6 +166,7 @@ export class WorkerHandle {
     this.#drained.resolve(this.exchanges);
     this.#isDead = true;
     this.#worker.terminate();
+    this.#committed?.resolve();
     this.#answer?.reject(new WorkerDied(`worker ${this.id} has died: ${reason}`));
     this.#events.onDeath(this, reason);
     for (const live of this.#holds.values()) live.leave();

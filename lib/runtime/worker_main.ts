@@ -92,7 +92,7 @@ class WorkerThread {
       case "prepare":
         return await this.#prepare(message.plan);
       case "commit":
-        return this.#commit();
+        return await this.#commit();
       case "undo":
         return this.#undo();
       case "log_level":
@@ -126,10 +126,11 @@ class WorkerThread {
     }
   }
 
-  #commit(): void {
+  async #commit(): Promise<void> {
     const prepared = this.#prepared!;
     this.#prepared = null;
-    prepared.change.commit();
+    await prepared.change.commit();
+    scope.postMessage({ kind: "committed" }); // behind "freed" of the old plan, if nothing is left on it
   }
 
   #undo(): void {

@@ -52,6 +52,7 @@ export type ToWorker =
 export type FromWorker =
   | { readonly kind: "prepared"; readonly generation: number; readonly listeners: readonly BoundListener[] }
   | { readonly kind: "refused"; readonly generation: number; readonly problems: readonly string[] }
+  | { readonly kind: "committed" }
   /** The last exchange of an old plan has ended. */
   | { readonly kind: "freed"; readonly generation: number }
   /** Lines for stdout, which is the control thread's to write to. Answered by `written`. */
