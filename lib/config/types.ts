@@ -27,7 +27,6 @@ export interface Config {
 /** Switches for optimisations; false: the plain way. */
 export interface FeaturesConfig {
   readonly pipelining: boolean;
-  readonly fastPath: boolean;
   readonly prewarm: boolean;
 }
 

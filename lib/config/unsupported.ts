@@ -8,4 +8,5 @@ export const UNSUPPORTED: ReadonlySet<string> = new Set([
   "routes[].split",
   "routes[].mirror",
   "routes[].handler",
+  "features.fast_path",
 ]);

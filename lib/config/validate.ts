@@ -74,7 +74,6 @@ export function examine(parsed: ParsedToml, options: ValidateOptions): Examined 
     routes: validateRoutes(read.routes, upstreams.map(({ name }) => name), validation),
     features: {
       pipelining: read.features.pipelining,
-      fastPath: read.features.fast_path,
       prewarm: read.features.prewarm,
     },
     log: validateLog(read.log, validation),
