@@ -2,6 +2,7 @@
 
 import { assert, assertEquals, assertRejects } from "./support/assert.ts";
 import { ProxyError } from "../lib/base/errors.ts";
+import { BODY_BUFFER_BYTES, bodyBuffers } from "../lib/transport/body_buffers.ts";
 import { Connection } from "../lib/transport/connection.ts";
 import { chunked, response } from "./support/backend_scripts.ts";
 import { toBytes, toText } from "./support/wire_bytes.ts";
@@ -271,6 +272,54 @@ Deno.test("Connection.readRaw() gives bytes behind a 101 as they come, then null
   await connection.closeWrite();
   conn.end();
   assertEquals([await connection.readRaw(), conn.isWriteClosed], [null, true]);
+});
+
+Deno.test("Connection reads a large body through a lent buffer, and gives it back when it is parked", async () => {
+  const before = bodyBuffers.lentCount;
+  const { conn, connection } = stage();
+  connection.beginExchange();
+  const body = "x".repeat(3 * BODY_BUFFER_BYTES);
+  conn.push(`HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n`);
+  await connection.readHead(GET);
+  conn.push(body);
+  let longest = 0;
+  let total = 0;
+  for (let piece = await connection.readBody(); piece !== null; piece = await connection.readBody()) {
+    longest = Math.max(longest, piece.length);
+    total += piece.length;
+  }
+  assertEquals([total, longest, bodyBuffers.lentCount - before], [body.length, BODY_BUFFER_BYTES, 1]);
+  connection.park(0, () => {});
+  assertEquals(bodyBuffers.lentCount, before);
+});
+
+Deno.test("Connection never gives back a buffer that a broken response may still be read into or written from", async () => {
+  const before = bodyBuffers.lentCount;
+  const { conn, connection } = stage();
+  connection.beginExchange();
+  conn.push(`HTTP/1.1 200 OK\r\nContent-Length: ${2 * BODY_BUFFER_BYTES}\r\n\r\n`);
+  await connection.readHead(GET);
+  conn.push("x".repeat(2 * BODY_BUFFER_BYTES - 1));
+  let last = new Uint8Array(0);
+  while (last.length !== BODY_BUFFER_BYTES) last = (await connection.readBody())!;
+  connection.abort(new ProxyError("client_gone"));
+  assertEquals(bodyBuffers.lentCount, before);
+  const lent = bodyBuffers.lend()!;
+  assertEquals(lent.buffer === last.buffer, false);
+  bodyBuffers.takeBack(lent);
+});
+
+Deno.test("BodyBuffers lends a bounded number, and a connection that gets none reads in smaller pieces", async () => {
+  const held = [];
+  for (let buffer = bodyBuffers.lend(); buffer !== null; buffer = bodyBuffers.lend()) held.push(buffer);
+  const { conn, connection } = stage();
+  connection.beginExchange();
+  const body = "x".repeat(2 * BODY_BUFFER_BYTES);
+  conn.push(`HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n${body}`);
+  const { body: got } = await readResponse(connection);
+  assertEquals([got.length, bodyBuffers.lend()], [body.length, null]);
+  connection.park(0, () => {});
+  for (const buffer of held) bodyBuffers.takeBack(buffer);
 });
 
 function stage(): { conn: FakeConn; connection: Connection } {

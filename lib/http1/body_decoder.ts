@@ -64,6 +64,11 @@ export class BodyDecoder {
     return this.#trailers !== null && this.#trailers.isComplete ? this.#trailers.head : null;
   }
 
+  /** Bytes that are still to come of a body of kind `length`; -1 where that is not known. */
+  get missingBytes(): number {
+    return this.#kind === BodyKind.length ? this.#remaining : -1;
+  }
+
   /**
    * A new body. One without bytes (kind `none`, length 0) is done at once.
    *

@@ -21,13 +21,12 @@ import { decodeResponseHead } from "../http1/decode_response.ts";
 import { BodyKind, type Framing, responseFraming } from "../http1/framing.ts";
 import { Head, type HeadBounds } from "../http1/head.ts";
 import type { BackendStream, HeadReader } from "./backend_stream.ts";
+import { BODY_BUFFER_BYTES, bodyBuffers } from "./body_buffers.ts";
 import { closeQuietly } from "./dial.ts";
 
 /** Holds almost every head, and a small body behind it. */
 const SMALL_BUFFER_BYTES = 16 * 1024;
-/**
- * One read of a large body. bench/load, get-100m, CPU per MiB in relation to nginx: 64 KiB 1.99, 128 KiB 1.41, 256 KiB 1.43.
- */
+/** One read of a body that did not fit, where none of `bodyBuffers` is to be had. */
 const LARGE_BUFFER_BYTES = 128 * 1024;
 /** From here on giving the buffer away is cheaper than copying the piece out of it. */
 const DETACH_BYTES_MIN = 16 * 1024;
@@ -61,6 +60,10 @@ export class Connection implements BackendStream, Listed {
   readonly #onSendFailed: (error: unknown) => void;
   #onDead: ((connection: Connection) => void) | null = null;
   #buffer: Uint8Array<ArrayBuffer> = new Uint8Array(SMALL_BUFFER_BYTES);
+  /** `#buffer` is one of `bodyBuffers`. */
+  #isLent = false;
+  /** Pieces are given away with the buffer that they are in. */
+  #givesAway = false;
   #start = 0;
   #end = 0;
   #pending: Promise<number | null> | null = null;
@@ -128,11 +131,11 @@ export class Connection implements BackendStream, Listed {
    */
   park(nowMs: number, onDead: (connection: Connection) => void): void {
     this.idleSinceMs = nowMs;
-    if (this.#buffer.length > SMALL_BUFFER_BYTES || this.#buffer.length === 0) {
-      this.#buffer = new Uint8Array(SMALL_BUFFER_BYTES);
-    }
     this.#start = this.#end = 0;
     this.#onDead = onDead;
+    // The response was read to its end, by a call that comes when its last piece is out: nobody looks at the buffer.
+    if (this.#isLent) this.#giveBack();
+    if (this.#buffer.length !== SMALL_BUFFER_BYTES) this.#buffer = new Uint8Array(SMALL_BUFFER_BYTES);
     if (this.#pending === null) this.#pending = this.#conn.read(this.#buffer);
     this.#pending.then(this.#onParkedRead, this.#onParkedRead);
   }
@@ -246,7 +249,8 @@ export class Connection implements BackendStream, Listed {
 
   /** Makes a piece that `takeBody` or `readBody` has just returned the caller's own: by copy, or with its buffer. */
   own(piece: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
-    if (piece.length < DETACH_BYTES_MIN || this.#start < this.#end) return piece.slice();
+    this.#givesAway = true;
+    if (piece.length < DETACH_BYTES_MIN || this.#start < this.#end || this.#isLent) return piece.slice();
     this.#buffer = new Uint8Array(0);
     this.#start = this.#end = 0;
     return piece;
@@ -280,6 +284,7 @@ export class Connection implements BackendStream, Listed {
     this.#isClosed = true;
     this.#onDead = null;
     closeQuietly(this.#conn);
+    this.#writeOff();
   }
 
   /** @returns Bytes read, 0 at the end. */
@@ -326,17 +331,43 @@ export class Connection implements BackendStream, Listed {
     const held = this.#end - this.#start;
     if (held === 0) {
       // Filled to the brim last time: a large body, worth larger reads.
-      const isFull = this.#end === this.#buffer.length;
-      if (isFull && this.#buffer.length < LARGE_BUFFER_BYTES) this.#buffer = new Uint8Array(LARGE_BUFFER_BYTES);
+      if (this.#end === this.#buffer.length) this.#enlarge();
       this.#start = this.#end = 0;
     } else if (this.#end === this.#buffer.length) {
       // A head larger than the buffer; the decoder refuses it before it passes its bound.
       const target = held < this.#buffer.length / 2 ? this.#buffer : new Uint8Array(this.#buffer.length * 2);
       target.set(this.#buffer.subarray(this.#start, this.#end));
+      if (target !== this.#buffer) this.#writeOff();
       this.#buffer = target;
       this.#start = 0;
       this.#end = held;
     }
+  }
+
+  #enlarge(): void {
+    const { length } = this.#buffer;
+    if (length >= BODY_BUFFER_BYTES) return;
+    const missing = this.#decoder.missingBytes;
+    const isLong = missing < 0 ? length >= LARGE_BUFFER_BYTES : missing > LARGE_BUFFER_BYTES;
+    const lent = isLong && !this.#givesAway && !this.#isClosed ? bodyBuffers.lend() : null;
+    if (lent !== null) {
+      this.#buffer = lent;
+      this.#isLent = true;
+    } else if (length < LARGE_BUFFER_BYTES) {
+      this.#buffer = new Uint8Array(LARGE_BUFFER_BYTES);
+    }
+  }
+
+  /** A read may be filling it, or a client's connection writing from it: it can't be anybody else's. */
+  #writeOff(): void {
+    if (this.#isLent) bodyBuffers.writeOff();
+    this.#isLent = false;
+  }
+
+  #giveBack(): void {
+    bodyBuffers.takeBack(this.#buffer);
+    this.#isLent = false;
+    this.#buffer = new Uint8Array(SMALL_BUFFER_BYTES);
   }
 
   #failure(code: ErrorCode, cause: unknown = undefined): ProxyError {
