@@ -20,3 +20,7 @@ export function folderOf(path: string): string {
   const slash = path.lastIndexOf("/");
   return slash === -1 ? "." : slash === 0 ? "/" : path.slice(0, slash);
 }
+
+export function fileNameOf(path: string): string {
+  return path.slice(path.lastIndexOf("/") + 1);
+}

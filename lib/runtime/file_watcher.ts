@@ -7,7 +7,7 @@
  * A change is told once two reads in a row agree, so that a half-written file is not looked at.
  */
 
-import { folderOf } from "../config/paths.ts";
+import { fileNameOf, folderOf } from "../config/paths.ts";
 import type { FileContents } from "./load.ts";
 
 const POLL_MS = 2000;
@@ -70,11 +70,18 @@ export class FileWatcher {
   async #follow(events: Deno.FsWatcher): Promise<void> {
     try {
       for await (const event of events) {
-        if (event.kind !== "access") this.#check();
+        if (event.kind !== "access" && this.#mayMatter(event)) this.#check();
       }
     } catch {
       // The watcher broke; the poll remains.
     }
+  }
+
+  /** A log that grows in the folder does not: without this, each of its lines had all files read again. */
+  #mayMatter(event: Deno.FsEvent): boolean {
+    if (event.kind !== "modify") return true;
+    const names = new Set(this.#seen.keys().map(fileNameOf));
+    return event.paths.some((path) => names.has(fileNameOf(path)));
   }
 
   #check(): void {
