@@ -121,6 +121,15 @@ export class ServeRequest implements ProxyRequest {
     else this.#readAhead = reading;
   }
 
+  /** Deno has it, and gives it by promises only. */
+  takeBody(): null {
+    return null;
+  }
+
+  get isBodyTaken(): boolean {
+    return false;
+  }
+
   readBody(): Promise<Uint8Array | null> {
     const reading = this.#readAhead ?? this.#readPiece();
     this.#readAhead = null;

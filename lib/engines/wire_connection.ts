@@ -136,10 +136,16 @@ export class WireConnection implements WireBodySource, WireSink, Timed {
       this.#watch(); // asked before the body had ended
       return null;
     }
-    const bytesMax = this.#facts.limits.bodyBytesMax;
-    this.#bodyBytes += piece.length;
-    if (bytesMax > 0 && this.#bodyBytes > bytesMax) throw new ProxyError("request_body_too_large");
-    return piece;
+    return this.#counted(piece);
+  }
+
+  takeBody(): Uint8Array | null {
+    const piece = this.#input.takePiece(this.#inUse.decoder);
+    return piece === null ? null : this.#counted(piece);
+  }
+
+  get isBodyTaken(): boolean {
+    return this.#inUse.decoder.done;
   }
 
   bodyTrailers(): Head | null {
@@ -157,6 +163,13 @@ export class WireConnection implements WireBodySource, WireSink, Timed {
   watchClient(onGone: () => void): void {
     this.#onGone = onGone;
     this.#watch();
+  }
+
+  #counted(piece: Uint8Array): Uint8Array {
+    const bytesMax = this.#facts.limits.bodyBytesMax;
+    this.#bodyBytes += piece.length;
+    if (bytesMax > 0 && this.#bodyBytes > bytesMax) throw new ProxyError("request_body_too_large");
+    return piece;
   }
 
   #watch(): void {

@@ -103,7 +103,7 @@ export class WireInput {
         return null;
       }
       if (this.#start < this.#end) {
-        const piece = this.#takeHeld(decoder);
+        const piece = this.takePiece(decoder);
         if (piece !== null) return piece;
         continue;
       }
@@ -188,8 +188,13 @@ export class WireInput {
     return count ?? 0;
   }
 
-  /** What the buffer holds of the body, in one piece: chunks may be tiny, and a piece costs more than its bytes. */
-  #takeHeld(decoder: BodyDecoder): Uint8Array<ArrayBuffer> | null {
+  /**
+   * What the buffer holds of the body, in one piece, because chunks may be tiny and a piece costs more than its bytes; the
+   * caller's own. Null for nothing.
+   *
+   * @throws {ProxyError}
+   */
+  takePiece(decoder: BodyDecoder): Uint8Array<ArrayBuffer> | null {
     const buffer = this.#buffer;
     const from = this.#start;
     let to = from;

@@ -17,6 +17,9 @@ import { type WireTarget, wireTarget } from "./wire_target.ts";
 
 /** What a request needs of its connection. */
 export interface WireBodySource {
+  /** What is here of the body, the caller's own; null for nothing. @throws {ProxyError} */
+  takeBody(): Uint8Array | null;
+  readonly isBodyTaken: boolean;
   /** The next piece of the body, the caller's own; null at the end. @throws {ProxyError} */
   readBody(): Promise<Uint8Array | null>;
   /** Trailers of the body that has ended. */
@@ -96,6 +99,14 @@ export class WireRequest implements ProxyRequest {
     copyFields(out, this.#head, filter);
   }
 
+  takeBody(): Uint8Array | null {
+    return this.#source.takeBody();
+  }
+
+  get isBodyTaken(): boolean {
+    return this.#source.isBodyTaken;
+  }
+
   readBody(): Promise<Uint8Array | null> {
     return this.#source.readBody();
   }
@@ -150,6 +161,7 @@ export class UnreadableRequest implements ProxyRequest {
   readonly bodyLength: number = NO_BODY;
   readonly bodyTimeoutMs: number = 0;
   readonly takesTrailers: boolean = false;
+  readonly isBodyTaken: boolean = true;
   readonly connectionOptions: ConnectionOptions = NO_CONNECTION_OPTIONS;
   readonly isSecure: boolean;
   readonly peerIp: string;
@@ -164,6 +176,10 @@ export class UnreadableRequest implements ProxyRequest {
   }
 
   writeFields(): void {}
+
+  takeBody(): null {
+    return null;
+  }
 
   readBody(): Promise<Uint8Array | null> {
     return Promise.resolve(null);

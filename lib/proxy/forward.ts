@@ -18,7 +18,7 @@ import { FieldFilter, requestDrops } from "./field_filter.ts";
 import { NO_BODY } from "./request.ts";
 import { RequestBody } from "./request_body.ts";
 import { encodeRequestHead } from "./request_head.ts";
-import { upload } from "./upload.ts";
+import { upload, writeWhole } from "./upload.ts";
 
 /** A backend's Retry-After beyond this is not waited for: the client gets the answer and decides for itself. */
 const RETRY_AFTER_MS_MAX = 2000;
@@ -135,6 +135,7 @@ function begin(exchange: Exchange, matched: Matched<RoutePlan>, action: Upstream
   upstream.budget.onRequest(exchange.startedMs);
   if (request.bodyLength !== NO_BODY && request.bodyLength !== 0) {
     exchange.body = new RequestBody(request, upstream.bodyBufferBytes);
+    exchange.body.begin();
   }
   const ownsCookie = upstream.affinity.ownsCookie;
   if (ownsCookie) {
@@ -228,8 +229,9 @@ function send(exchange: Exchange, { action, target, filter }: Course): BackendSt
   connection.beginExchange();
   const host = backend.host || request.authority || backend.ownHost;
   encodeRequestHead(connection.out, exchange, { target, host, filter });
-  exchange.expectDownload(body === null ? timeouts.responseMs : 0, "response_timeout");
-  if (body === null) {
+  const isWhole = body === null || writeWhole(connection.out, exchange, body);
+  exchange.expectDownload(isWhole ? timeouts.responseMs : 0, "response_timeout");
+  if (isWhole) {
     connection.send();
     return connection;
   }

@@ -45,6 +45,16 @@ export interface ProxyRequest {
   writeFields(out: ByteWriter, filter: FieldFilter): void;
 
   /**
+   * What has come of the body with the head, the caller's own; null for nothing. Called once, before `readBody()`.
+   *
+   * @throws {ProxyError} As `readBody()`.
+   */
+  takeBody(): Uint8Array | null;
+
+  /** All of the body was taken or read. */
+  readonly isBodyTaken: boolean;
+
+  /**
    * The next piece of the body, the caller's own; null at the end. Called only when there is a body, one call at a time.
    *
    * @throws {ProxyError} `request_body_broken`, `request_body_too_large`.

@@ -15,6 +15,7 @@ import type { ProxyRequest } from "./request.ts";
 const PIECE_BYTES_MIN = 256;
 /** Of them, some are held whatever the bound. */
 const PIECES_MIN = 64;
+const NOTHING = new Uint8Array(0);
 
 export class RequestBody {
   readonly #request: ProxyRequest;
@@ -35,6 +36,13 @@ export class RequestBody {
     this.#keptPiecesMax = Math.max(PIECES_MIN, keptBytesMax / PIECE_BYTES_MIN);
   }
 
+  /** To be called first: takes what has come with the head. @throws {ProxyError} what `ProxyRequest.readBody` throws. */
+  begin(): void {
+    const piece = this.#request.takeBody();
+    if (piece !== null) this.#keep(piece);
+    this.#isEnded = this.#request.isBodyTaken;
+  }
+
   /** Whether an attempt may still begin at the first piece. */
   get isIntact(): boolean {
     return this.#base === 0;
@@ -47,6 +55,14 @@ export class RequestBody {
   /** Whether `piece(index)` would answer without the client. */
   has(index: number): boolean {
     return this.#isEnded || index < this.#base + this.#pieces.length;
+  }
+
+  /** All of it, as one piece of up to `bytesMax` bytes; null when it has not come or is more. */
+  takeWhole(bytesMax: number): Uint8Array | null {
+    if (!this.#isEnded || this.#base > 0 || this.#pieces.length > 1 || this.bytes > bytesMax) return null;
+    const piece = this.#pieces.length === 0 ? NOTHING : this.#pieces[0];
+    if (this.#keptBytes > this.#keptBytesMax) this.#base = this.#pieces.splice(0).length;
+    return piece;
   }
 
   /**
@@ -76,11 +92,15 @@ export class RequestBody {
         this.#isEnded = true;
         return;
       }
-      this.bytes += piece.length;
-      this.#keptBytes += piece.length;
-      this.#pieces.push(piece);
+      this.#keep(piece);
     } finally {
       this.#reading = null;
     }
+  }
+
+  #keep(piece: Uint8Array): void {
+    this.bytes += piece.length;
+    this.#keptBytes += piece.length;
+    this.#pieces.push(piece);
   }
 }

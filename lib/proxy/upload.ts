@@ -29,6 +29,22 @@ interface Bounds {
 }
 
 /**
+ * A small body that has come with its head goes out with it, in one write, as if it were a part of it.
+ *
+ * @returns Whether it is in `out`; if not, `upload()` is to carry it.
+ */
+export function writeWhole(out: ByteWriter, exchange: Exchange, body: RequestBody): boolean {
+  const piece = body.takeWhole(JOIN_BYTES_MAX);
+  if (piece === null) return false;
+  const isChunked = exchange.request.bodyLength === UNKNOWN_LENGTH;
+  if (isChunked && piece.length > 0) chunkHead(out, piece.length);
+  out.bytes(piece, 0, piece.length);
+  if (isChunked && piece.length > 0) out.ascii("\r\n");
+  if (isChunked) writeEnd(out, exchange.request.bodyTrailers());
+  return true;
+}
+
+/**
  * Never rejects: what the client did wrong cancels the exchange; what the backend did shows when its response is read.
  */
 export async function upload(

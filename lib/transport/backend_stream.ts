@@ -37,7 +37,7 @@ export interface BackendStream {
   readonly trailers: Head | null;
 
   beginExchange(): void;
-  /** Sends what is in `out`: the head of a request without a body. */
+  /** Sends what is in `out`: the head of a request, with its body where that is small and all here. */
   send(): void;
   /** @returns Whether the final response head is in `head`; while it is not, the caller does `took(await reading())`. */
   takeHead(request: HeadReader): boolean;

@@ -1,0 +1,64 @@
+/** The body between the client and the attempts: what is here at once, and what may be sent again. */
+
+import { assertEquals } from "./support/assert.ts";
+import type { ProxyRequest } from "../lib/proxy/request.ts";
+import { RequestBody } from "../lib/proxy/request_body.ts";
+import { toBytes, toText } from "./support/wire_bytes.ts";
+
+interface Row {
+  readonly name: string;
+  /** Of the body, what came with the head, and what comes later. */
+  readonly atHand: string | null;
+  readonly later: readonly string[];
+  readonly keptBytesMax: number;
+  readonly whole: string | null;
+  readonly isIntactBehind: boolean;
+}
+
+const ROWS: readonly Row[] = [
+  { name: "all here", atHand: "0123456789", later: [], keptBytesMax: 10, whole: "0123456789", isIntactBehind: true },
+  {
+    name: "all here, and not kept",
+    atHand: "0123456789",
+    later: [],
+    keptBytesMax: 9,
+    whole: "0123456789",
+    isIntactBehind: false,
+  },
+  { name: "here, and empty", atHand: null, later: [], keptBytesMax: 0, whole: "", isIntactBehind: true },
+  { name: "half of it here", atHand: "01234", later: ["56789"], keptBytesMax: 10, whole: null, isIntactBehind: true },
+  { name: "nothing here", atHand: null, later: ["0123456789"], keptBytesMax: 10, whole: null, isIntactBehind: true },
+  {
+    name: "too large for one write",
+    atHand: "0123456789ABCDEFG",
+    later: [],
+    keptBytesMax: 99,
+    whole: null,
+    isIntactBehind: true,
+  },
+];
+
+for (const { name, atHand, later, keptBytesMax, whole, isIntactBehind } of ROWS) {
+  Deno.test(`RequestBody.takeWhole(): ${name}`, async () => {
+    const body = new RequestBody(requestWith(atHand, later), keptBytesMax);
+    body.begin();
+    for (const _attempt of isIntactBehind ? [1, 2] : [1]) {
+      const taken = body.takeWhole(16);
+      assertEquals(taken === null ? null : toText(taken), whole);
+    }
+    assertEquals(body.isIntact, isIntactBehind);
+    if (!isIntactBehind) return assertEquals(body.takeWhole(16), null);
+    let text = "";
+    for (let index = 0; await body.piece(index) !== null; index++) text += toText((await body.piece(index))!);
+    assertEquals([text, body.bytes, body.isEnded], [(atHand ?? "") + later.join(""), text.length, true]);
+  });
+}
+
+function requestWith(atHand: string | null, later: readonly string[]): ProxyRequest {
+  const pieces = later.map(toBytes);
+  return {
+    takeBody: () => atHand === null ? null : toBytes(atHand),
+    isBodyTaken: later.length === 0,
+    readBody: () => Promise.resolve(pieces.shift() ?? null),
+  } as unknown as ProxyRequest;
+}
