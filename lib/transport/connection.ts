@@ -26,12 +26,11 @@ import { closeQuietly } from "./dial.ts";
 
 /** Holds almost every head, and a small body behind it. */
 const SMALL_BUFFER_BYTES = 16 * 1024;
-/** One read of a body that did not fit, where none of `bodyBuffers` is to be had. */
-const LARGE_BUFFER_BYTES = 128 * 1024;
 /** From here on giving the buffer away is cheaper than copying the piece out of it. */
 const DETACH_BYTES_MIN = 16 * 1024;
 /** A backend may send early hints and progress, but not for ever. */
 const INTERIMS_MAX = 16;
+const NO_BUFFER = new Uint8Array(0);
 const NO_FRAMING: Framing = { kind: BodyKind.none, length: -1, keepAlive: false };
 
 export interface ResponseBounds {
@@ -59,10 +58,13 @@ export class Connection implements BackendStream, Listed {
   readonly #onSent: (written: number) => void;
   readonly #onSendFailed: (error: unknown) => void;
   #onDead: ((connection: Connection) => void) | null = null;
-  #buffer: Uint8Array<ArrayBuffer> = new Uint8Array(SMALL_BUFFER_BYTES);
+  /** Its own. */
+  #small: Uint8Array<ArrayBuffer> = new Uint8Array(SMALL_BUFFER_BYTES);
+  /** The one in use. */
+  #buffer: Uint8Array<ArrayBuffer> = this.#small;
   /** `#buffer` is one of `bodyBuffers`. */
   #isLent = false;
-  /** Pieces are given away with the buffer that they are in. */
+  /** Pieces of this response are given away with the buffer that they are in: large ones would not be bounded in number. */
   #givesAway = false;
   #start = 0;
   #end = 0;
@@ -122,6 +124,7 @@ export class Connection implements BackendStream, Listed {
     this.exchanges++;
     this.bytesIn = this.#end - this.#start;
     this.#keepAlive = false;
+    this.#givesAway = false;
     this.#interims = 0;
     this.head.reset();
   }
@@ -134,8 +137,10 @@ export class Connection implements BackendStream, Listed {
     this.#start = this.#end = 0;
     this.#onDead = onDead;
     // The response was read to its end, by a call that comes when its last piece is out: nobody looks at the buffer.
-    if (this.#isLent) this.#giveBack();
-    if (this.#buffer.length !== SMALL_BUFFER_BYTES) this.#buffer = new Uint8Array(SMALL_BUFFER_BYTES);
+    if (this.#isLent) bodyBuffers.takeBack(this.#buffer);
+    this.#isLent = false;
+    if (this.#small.length === 0) this.#small = new Uint8Array(SMALL_BUFFER_BYTES);
+    this.#buffer = this.#small;
     if (this.#pending === null) this.#pending = this.#conn.read(this.#buffer);
     this.#pending.then(this.#onParkedRead, this.#onParkedRead);
   }
@@ -250,8 +255,10 @@ export class Connection implements BackendStream, Listed {
   /** Makes a piece that `takeBody` or `readBody` has just returned the caller's own: by copy, or with its buffer. */
   own(piece: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
     this.#givesAway = true;
-    if (piece.length < DETACH_BYTES_MIN || this.#start < this.#end || this.#isLent) return piece.slice();
-    this.#buffer = new Uint8Array(0);
+    if (piece.length < DETACH_BYTES_MIN || this.#start < this.#end) return piece.slice();
+    this.#writeOff();
+    if (this.#buffer === this.#small) this.#small = NO_BUFFER;
+    this.#buffer = NO_BUFFER;
     this.#start = this.#end = 0;
     return piece;
   }
@@ -344,30 +351,26 @@ export class Connection implements BackendStream, Listed {
     }
   }
 
+  /** The buffer was filled to the brim, or given away. */
   #enlarge(): void {
     const { length } = this.#buffer;
-    if (length >= BODY_BUFFER_BYTES) return;
     const missing = this.#decoder.missingBytes;
-    const isLong = missing < 0 ? length >= LARGE_BUFFER_BYTES : missing > LARGE_BUFFER_BYTES;
-    const lent = isLong && !this.#givesAway && !this.#isClosed ? bodyBuffers.lend() : null;
-    if (lent !== null) {
-      this.#buffer = lent;
-      this.#isLent = true;
-    } else if (length < LARGE_BUFFER_BYTES) {
-      this.#buffer = new Uint8Array(LARGE_BUFFER_BYTES);
+    if (missing >= 0 && missing <= SMALL_BUFFER_BYTES) {
+      if (length === 0) this.#buffer = new Uint8Array(SMALL_BUFFER_BYTES);
+      return;
     }
+    const { medium, large } = BODY_BUFFER_BYTES;
+    const isLarge = !this.#givesAway && (missing < 0 ? length >= medium : missing > medium);
+    if (length >= (isLarge ? large : medium)) return;
+    this.#writeOff();
+    this.#buffer = bodyBuffers.lend(isLarge ? "large" : "medium");
+    this.#isLent = !this.#isClosed;
   }
 
   /** A read may be filling it, or a client's connection writing from it: it can't be anybody else's. */
   #writeOff(): void {
-    if (this.#isLent) bodyBuffers.writeOff();
+    if (this.#isLent) bodyBuffers.writeOff(this.#buffer);
     this.#isLent = false;
-  }
-
-  #giveBack(): void {
-    bodyBuffers.takeBack(this.#buffer);
-    this.#isLent = false;
-    this.#buffer = new Uint8Array(SMALL_BUFFER_BYTES);
   }
 
   #failure(code: ErrorCode, cause: unknown = undefined): ProxyError {
