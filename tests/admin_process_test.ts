@@ -111,6 +111,29 @@ Deno.test("a weight takes the place of the file's until it is cleared", async ()
   assertEquals(await sluice.stop(), 0);
 });
 
+Deno.test("a weight does not hide that the file was refused", async () => {
+  await using one = ScriptedBackend.start(echo());
+  await using two = ScriptedBackend.start(echo());
+  const options = { keys: `strategy = "weighted_round_robin"` };
+  const toml = ADMIN_TOML + WEB + upstreamToml("api", named(one, two), options);
+  await using sluice = await SluiceProcess.start(toml, OPTIONS);
+  const admin = await AdminClient.of(sluice);
+  sluice.writeConfig(`${toml}\n[nonsense]\n`);
+  await admin.until(async () => !(await admin.status()).lastReload.ok, "the refusal");
+  const { lastReload } = await admin.status();
+  const counted = async () => {
+    const { view } = await admin.ask<string>("GET /metrics");
+    return view.split("\n").filter((line) => /^sluice_(reloads_total|config_last_reload)/.test(line));
+  };
+  const before = await counted();
+  assert(before.includes("sluice_config_last_reload_successful 0"), before.join());
+  assertEquals((await admin.weight("api/b1", 3)).ok, true);
+  assertEquals((await admin.status()).lastReload, lastReload);
+  assertEquals((await admin.command("enable", "api/b1")).ok, true);
+  assertEquals((await admin.status()).lastReload, lastReload);
+  assertEquals(await counted(), before);
+});
+
 Deno.test("status, events and log level follow what happens", async () => {
   const port = await freePort();
   await using good = ScriptedBackend.start(answer());

@@ -110,9 +110,9 @@ export class Control implements Operator {
     this.#events.errorsCounted(errors);
   }
 
-  /** Told of each reload, whoever asked for it. */
-  reloaded(trigger: string, problems: readonly string[]): void {
-    this.#lastReload = { at: this.#now(), ok: problems.length === 0, trigger, problems };
+  /** Told of each reload, whoever asked for it. One from memory says nothing about the file: what is wrong there stays told. */
+  reloaded(trigger: string, from: "file" | "memory", problems: readonly string[]): void {
+    if (from === "file") this.#lastReload = { at: this.#now(), ok: problems.length === 0, trigger, problems };
     if (problems.length === 0) {
       this.#events.push("reload", "reloaded", `generation ${this.#running.now().plan.generation} (${trigger})`);
     } else this.#events.push("reload", "reload_refused", `${trigger}: ${problems.join("; ")}`);

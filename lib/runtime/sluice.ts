@@ -190,18 +190,18 @@ export class Sluice {
       const change = await this.plane.prepare(effective, plan);
       if (from === "file") this.#watcher.watch(contents);
       await this.#swap(loaded, change);
-      this.metrics.reloaded(true);
+      if (from === "file") this.metrics.reloaded(true);
       this.#log.info("reloaded", { generation: plan.generation, trigger, plans_alive: this.plane.plans.alive });
-      this.#control.reloaded(trigger, []);
+      this.#control.reloaded(trigger, from, []);
       return { ok: true, generation: plan.generation };
     } catch (error) {
       if (plan !== null) dispose(plan, this.resources);
       // What the refused file named may be what is mended next.
       this.#watcher.watchAlso(contents);
       const problems = problemsOf(error);
-      this.metrics.reloaded(false);
+      if (from === "file") this.metrics.reloaded(false);
       this.#log.error("reload_refused", { trigger, generation: this.generation, problems });
-      this.#control.reloaded(trigger, problems);
+      this.#control.reloaded(trigger, from, problems);
       return { ok: false, problems };
     }
   }
