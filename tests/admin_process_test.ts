@@ -174,6 +174,27 @@ Deno.test("status, events and log level follow what happens", async () => {
   assertEquals(await sluice.stop(), 0);
 });
 
+for (const workers of [1, 2]) {
+  Deno.test(`a listener that stays is shown with its new name, and with its connections (${workers} workers)`, async () => {
+    const toml = (name: string) =>
+      `[server]\nworkers = ${workers}\n${ADMIN_TOML}[[listeners]]\nname = "${name}"\nengine = "wire"\n` +
+      `address = "127.0.0.1:${port}"\n[[listeners]]\nname = "plain"\naddress = "127.0.0.1:0"\n` +
+      `[[routes]]\nrespond = { status = 204 }\n`;
+    const port = freePort();
+    await using sluice = await SluiceProcess.start(toml("old"), OPTIONS);
+    const admin = await AdminClient.of(sluice);
+    using client = await connect(`127.0.0.1:${port}`);
+    await client.send(GET("/"));
+    assertEquals((await client.readResponse()).status, 204);
+    const shown = async () =>
+      (await admin.status()).listeners.map((one) => `${one.name} ${one.engine} ${one.connections}`);
+    assertEquals(await shown(), ["old wire 1", "plain serve null"]);
+    await reload(sluice, () => sluice.writeConfig(toml("new")));
+    assertEquals(await shown(), ["new wire 1", "plain serve null"]);
+    assertEquals(await sluice.stop(), 0);
+  });
+}
+
 Deno.test("the admin listener answers while sluice drains, not ready, and ends last", async () => {
   const gate = new Gate();
   await using backend = ScriptedBackend.start(answerAfter(gate.opened, response(200, "in time")));

@@ -70,7 +70,7 @@ export class FakeOperator implements Operator {
       readiness: this.ready,
       logLevel: "info",
       workers: [{ id: 0, state: "serving", restarts: 0, exchanges: 4 }],
-      listeners: [{ name: "public", address: "0.0.0.0:8080", engine: "serve", tls: false }],
+      listeners: [{ name: "public", address: "0.0.0.0:8080", engine: "serve", tls: false, connections: null }],
       traffic: {
         requestsPerSecond: 20,
         failuresPerSecond: 0.5,

@@ -116,6 +116,7 @@ const FACTS: MetricsFacts = {
   isLastReloadGood: false,
   workers: 2,
   workerRestarts: 1,
+  connections: [{ listener: 'we"b', open: 7 }],
   backends: [{ upstream: 'a"b\\c\nd', backend: "b1", isEligible: true, state: "healthy", weight: 3 }],
   healthStates: ["healthy", "open"],
   healthChanges: [{ upstream: "a", backend: "b1", to: "open", reason: "connect_refused", count: 2 }],

@@ -58,6 +58,11 @@ class Stage {
     assert(result.ok, "reloaded");
   }
 
+  /** Whether there is any sample of it. */
+  has(name: string): boolean {
+    return [...this.#sluice.metricsText().matchAll(SAMPLE)].some(([, sample]) => sample === name);
+  }
+
   /** Sum over the samples with these labels; a histogram's count. */
   number(name: string, labels: Labels = {}): number {
     let sum = 0;
@@ -225,6 +230,33 @@ Deno.test("metrics: counters outlive a reload, and a pool that is kept follows i
   assertEquals(stage.number("sluice_pool_connections", { upstream: "old" }), 0);
   assertEquals(stage.number("sluice_reloads_total", { result: "ok" }), 1);
   assertEquals(stage.number("sluice_config_generation"), 2);
+});
+
+for (const workers of [1, 2]) {
+  Deno.test(`metrics: open connections of a wire listener, idle ones included (${workers} workers)`, async () => {
+    await using backend = ScriptedBackend.start(answer(response(200, "hello")));
+    const toml = site("api", `{ name = "b1", url = "${backend.url}" }`);
+    await using stage = await Stage.start("wire", toml, workers);
+    const open = (wanted: number, listener = "web") => stage.until("sluice_connections", { listener }, wanted);
+    await open(0);
+    const clients = await Promise.all(Array.from({ length: 5 }, () => stage.connect()));
+    await open(5);
+    await clients[0].send(requestFor("api"));
+    await clients[0].readResponse();
+    await open(5);
+    clients[0].close();
+    await open(4);
+    for (const client of clients.slice(1)) client.close();
+    await open(0);
+  });
+}
+
+Deno.test("metrics: connections of a serve listener are not told, which does not know them", async () => {
+  const toml = `[[routes]]\nrespond = { status = 204 }\n`;
+  await using serve = await Stage.start("serve", toml);
+  using _idle = await serve.connect();
+  assertEquals(await serve.send(requestFor("a")), 204);
+  assertEquals(serve.has("sluice_connections"), false);
 });
 
 Deno.test("metrics: numbers of worker threads are added up", async () => {

@@ -31,7 +31,13 @@ export const SCHEMAS: Json = {
   Reload: object({ at: TIME, ok: FLAG, trigger: TEXT, problems: TEXTS }),
   Readiness: object({ ready: FLAG, reasons: TEXTS }),
   Worker: object({ id: COUNT, state: oneOf("serving", "starting", "draining"), restarts: COUNT, exchanges: COUNT }),
-  Listener: object({ name: TEXT, address: TEXT, engine: oneOf("serve", "wire"), tls: FLAG }),
+  Listener: object({
+    name: TEXT,
+    address: TEXT,
+    engine: oneOf("serve", "wire"),
+    tls: FLAG,
+    connections: { type: ["integer", "null"], minimum: 0 },
+  }),
   Traffic: object({
     requestsPerSecond: NUMBER,
     failuresPerSecond: NUMBER,

@@ -54,6 +54,8 @@ export interface ListenerView {
   readonly address: string;
   readonly engine: "serve" | "wire";
   readonly tls: boolean;
+  /** Open ones of clients; null where that is not known: with the engine serve. */
+  readonly connections: number | null;
 }
 
 /** Over the last seconds. */

@@ -32,6 +32,8 @@ export interface EngineListener {
   readonly certificate: Certificate | null;
   /** "127.0.0.1:8080", "[::1]:8080" or "unix:/path": with the port that was found free where 0 was asked for. */
   readonly address: string;
+  /** Open ones of this thread, those that other engines would call idle included; -1: not known. */
+  readonly connections: number;
   /** Takes over what may change on an open socket: limits, name. */
   configure(config: ListenerConfig): void;
   /** New connections get the new certificate, open ones stay. @throws when it can't be used; the old one stays then. */

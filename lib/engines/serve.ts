@@ -88,6 +88,11 @@ export class ServeListener implements EngineListener {
     return addressOf(this.#server.addr, this.#config);
   }
 
+  /** Deno tells of requests, not of connections. */
+  get connections(): number {
+    return -1;
+  }
+
   /** Takes over what may change on an open socket: limits, name. */
   configure(config: ListenerConfig): void {
     this.#config = config;

@@ -70,7 +70,7 @@ export class WireListener implements EngineListener {
     return addressOf(this.#listener.addr, this.#config);
   }
 
-  get connectionCount(): number {
+  get connections(): number {
     return this.#connections.size;
   }
 

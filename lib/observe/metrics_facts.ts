@@ -17,6 +17,12 @@ export interface HealthChangeCount {
   readonly count: number;
 }
 
+/** Of a listener that knows. */
+export interface ConnectionsFact {
+  readonly listener: string;
+  readonly open: number;
+}
+
 /** A number below 0: not known, and left out. */
 export interface ProcessFacts {
   readonly residentBytes: number;
@@ -33,6 +39,7 @@ export interface MetricsFacts {
   readonly isLastReloadGood: boolean;
   readonly workers: number;
   readonly workerRestarts: number;
+  readonly connections: readonly ConnectionsFact[];
   readonly backends: readonly BackendFact[];
   /** All that a backend can be in. */
   readonly healthStates: readonly string[];

@@ -44,6 +44,10 @@ export const METRICS = {
     "Exchanges that ended with an error when it was too late for an answer, or nobody was there to get one, by code.",
   ),
   sluice_exchanges_in_flight: gauge([], "Exchanges under way."),
+  sluice_connections: gauge(
+    ["listener"],
+    "Open connections of clients, idle ones included. Only of listeners with the engine wire: with serve, Deno has them and does not tell.",
+  ),
 
   // What backends do.
   sluice_backend_attempts_total: counter(

@@ -33,6 +33,7 @@ const WAYS: { readonly [Name in MetricName]: (writer: MetricsWriter) => void } =
   sluice_rejected_total: (to) => to.codes(GLOBAL.rejected),
   sluice_aborted_total: (to) => to.codes(GLOBAL.aborted),
   sluice_exchanges_in_flight: (to) => to.value(to.store.sum(GLOBAL.exchanges)),
+  sluice_connections: (to) => to.connections(),
 
   sluice_backend_attempts_total: (to) =>
     to.byTable("backend", BACKEND.attempts, { label: "result", values: RESULTS, always: RESULT_OK }),

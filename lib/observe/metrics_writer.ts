@@ -97,6 +97,12 @@ export class MetricsWriter {
     }
   }
 
+  connections(): void {
+    for (const { listener, open } of this.facts.connections) {
+      this.#text.sample(labelText(["listener"], [listener]), open);
+    }
+  }
+
   members(valueOf: (fact: BackendFact) => number): void {
     for (const fact of this.facts.backends) this.#text.sample(memberLabels(fact), valueOf(fact));
   }

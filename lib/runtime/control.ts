@@ -30,7 +30,9 @@ import type { EventRings } from "./event_rings.ts";
 import type { EventLog, LogLevel } from "./log.ts";
 import { Overrides, sharersOf } from "./overrides.ts";
 import type { Metrics } from "./metrics.ts";
+import type { BoundListener, ListenerConnections } from "./plane.ts";
 import {
+  listenerViews,
   memberSnapshots,
   readinessView,
   routeViews,
@@ -51,7 +53,8 @@ export interface RunningNow {
   readonly plansAlive: number;
   /** The file that runs, without overrides. */
   readonly loaded: LoadedConfig;
-  readonly listeners: ReadonlyArray<{ readonly name: string; readonly address: string }>;
+  readonly listeners: readonly BoundListener[];
+  readonly connections: readonly ListenerConnections[];
   readonly workers: readonly WorkerView[];
   readonly logLevel: LogLevel;
 }
@@ -121,7 +124,6 @@ export class Control implements Operator {
   status(): StatusView {
     const { version, path } = this.#running;
     const running = this.#running.now();
-    const configs = new Map(running.plan.listeners.map((listener) => [listener.name, listener]));
     const parts = this.#viewParts();
     return {
       version,
@@ -136,12 +138,7 @@ export class Control implements Operator {
       readiness: this.readiness(),
       logLevel: running.logLevel,
       workers: running.workers,
-      listeners: running.listeners.map(({ name, address }) => ({
-        name,
-        address,
-        engine: configs.get(name)?.engine ?? "serve",
-        tls: (configs.get(name)?.tls ?? null) !== null,
-      })),
+      listeners: listenerViews(running),
       traffic: trafficView(parts.traffic),
       upstreams: upstreamViews(parts),
     };

@@ -23,7 +23,7 @@ import { type ErrorCount, ErrorTally } from "./error_tally.ts";
 import { Berths } from "./berths.ts";
 import { ListenerRows } from "./listener_rows.ts";
 import type { Metrics } from "./metrics.ts";
-import type { BoundListener, Plane, PlaneChange, ThreadCounts } from "./plane.ts";
+import type { BoundListener, ListenerConnections, Plane, PlaneChange, ThreadCounts } from "./plane.ts";
 import { assertPortsFree, boundWithout } from "./shared_ports.ts";
 import type { SluiceOptions } from "./sluice.ts";
 import { WorkerDied, WorkerHandle } from "./worker_handle.ts";
@@ -105,6 +105,13 @@ export class Fleet implements Plane {
       workers: this.#handles.filter(({ state }) => state === "serving").length,
       workerRestarts: this.#places.reduce((sum, { restarts }) => sum + restarts, 0),
     };
+  }
+
+  /** Workers add up in shared memory what their listeners with the engine wire have; the other engine counts nothing. */
+  get connections(): readonly ListenerConnections[] {
+    return (this.#current?.loaded.config.listeners ?? [])
+      .filter(({ engine }) => engine === "wire")
+      .map((config) => ({ listener: config.name, open: this.#listenerRows.openAt(listenerPlace(config)) }));
   }
 
   publish(): void {}

@@ -21,6 +21,12 @@ export class ListenerRows {
     });
   }
 
+  /** Connections that are open at a place now. */
+  openAt(place: string): number {
+    const row = this.#rows.get(place);
+    return row === undefined ? 0 : this.#countOf(row);
+  }
+
   #take(inUse: ReadonlySet<string>): number {
     if (this.#rows.size < LISTENER_ROWS_MAX) return this.#rows.size;
     for (const [place, row] of this.#rows) {

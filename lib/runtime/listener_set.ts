@@ -14,7 +14,7 @@ import { listenerPlace } from "../plan/listener_place.ts";
 import type { ProxyCore } from "../proxy/core.ts";
 import { probeSocket } from "../transport/dial.ts";
 import type { EventLog } from "./log.ts";
-import type { BoundListener } from "./plane.ts";
+import type { BoundListener, ListenerConnections } from "./plane.ts";
 
 /** A listener could not be opened; the message says which and why, for people. */
 export class ListenError extends Error {
@@ -63,6 +63,12 @@ export class ListenerSet {
   /** In the order they were opened. */
   get bound(): BoundListener[] {
     return bindings(this.#open);
+  }
+
+  get connections(): ListenerConnections[] {
+    return [...this.#open.values()]
+      .filter(({ connections }) => connections >= 0)
+      .map(({ config, connections }) => ({ listener: config.name, open: connections }));
   }
 
   /** @throws {ListenError} Nothing has changed then. */

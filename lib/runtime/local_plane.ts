@@ -21,7 +21,7 @@ import type { LineSink } from "./line_queue.ts";
 import { ListenerSet, type ListenerSetOptions } from "./listener_set.ts";
 import type { EventLog } from "./log.ts";
 import { MetricsRecorder } from "./metrics_recorder.ts";
-import type { BoundListener, Plane, PlaneChange, ThreadCounts } from "./plane.ts";
+import type { BoundListener, ListenerConnections, Plane, PlaneChange, ThreadCounts } from "./plane.ts";
 import { Recorders } from "./recorders.ts";
 import { Tracing } from "./tracing.ts";
 import { within } from "./within.ts";
@@ -106,6 +106,10 @@ export class LocalPlane implements Plane {
 
   get listeners(): readonly BoundListener[] {
     return this.#listeners.bound;
+  }
+
+  get connections(): readonly ListenerConnections[] {
+    return this.#listeners.connections;
   }
 
   /** The process itself, which is no thread of its own. */

@@ -5,7 +5,7 @@
 
 import type { HealthChange } from "../backend/health_reason.ts";
 import { HEALTH_STATES } from "../backend/health_reason.ts";
-import type { BackendFact, HealthChangeCount, MetricsFacts } from "../observe/metrics_facts.ts";
+import type { BackendFact, ConnectionsFact, HealthChangeCount, MetricsFacts } from "../observe/metrics_facts.ts";
 import { MetricsReader, type MetricsView } from "../observe/metrics_reader.ts";
 import { RowDirectory } from "../observe/metrics_rows.ts";
 import { createBlock, type MetricsBlock, MetricsStore } from "../observe/metrics_store.ts";
@@ -23,6 +23,7 @@ export interface ScrapeFacts {
   readonly plan: Plan;
   readonly workers: number;
   readonly workerRestarts: number;
+  readonly connections: readonly ConnectionsFact[];
 }
 
 export class Metrics {
@@ -80,7 +81,7 @@ export class Metrics {
     });
   }
 
-  #factsOf({ version, plan, workers, workerRestarts }: ScrapeFacts): MetricsFacts {
+  #factsOf({ version, plan, workers, workerRestarts, connections }: ScrapeFacts): MetricsFacts {
     return {
       version,
       generation: plan.generation,
@@ -89,6 +90,7 @@ export class Metrics {
       isLastReloadGood: this.#isLastReloadGood,
       workers,
       workerRestarts,
+      connections,
       backends: backendFacts(plan),
       healthStates: HEALTH_STATES,
       healthChanges: [...this.#healthChanges.values()],

@@ -26,6 +26,12 @@ export interface BoundListener {
   readonly address: string;
 }
 
+/** Open connections of clients at one listener, over all threads. */
+export interface ListenerConnections {
+  readonly listener: string;
+  readonly open: number;
+}
+
 /** For metrics. */
 export interface ThreadCounts {
   /** That serve: 1 without worker threads. */
@@ -39,6 +45,8 @@ export interface Plane {
   readonly exchanges: number;
   /** In the order they were opened. */
   readonly listeners: readonly BoundListener[];
+  /** Of the listeners that know; see `EngineListener.connections`. */
+  readonly connections: readonly ListenerConnections[];
   readonly workers: readonly WorkerView[];
   /** Of exchanges, since the last time. */
   takeErrors(): readonly ErrorCount[];

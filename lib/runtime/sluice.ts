@@ -120,7 +120,8 @@ export class Sluice {
   /** Prometheus text, of now. */
   metricsText(): string {
     this.plane.publish();
-    return this.metrics.render({ version: this.#options.version, plan: this.plan, ...this.plane.threads });
+    const { threads, connections } = this.plane;
+    return this.metrics.render({ version: this.#options.version, plan: this.plan, ...threads, connections });
   }
 
   /**
@@ -251,6 +252,7 @@ export class Sluice {
       plansAlive: this.plane.plans.alive,
       loaded: this.#loaded,
       listeners: this.plane.listeners,
+      connections: this.plane.connections,
       workers: this.plane.workers,
       logLevel: this.#log.level,
     };

@@ -1,13 +1,23 @@
 /** The running plan as the admin API shows it. */
 
-import type { BackendView, ReadinessView, RouteView, SampleView, TrafficView, UpstreamView } from "../admin/views.ts";
+import type {
+  BackendView,
+  ListenerView,
+  ReadinessView,
+  RouteView,
+  SampleView,
+  TrafficView,
+  UpstreamView,
+} from "../admin/views.ts";
 import { describeReason } from "../backend/health_reason.ts";
 import type { HealthMemberSnapshot } from "../backend/health_group.ts";
 import type { Config, RouteConfig } from "../config/types.ts";
 import type { MetricsView } from "../observe/metrics_reader.ts";
+import { listenerPlace } from "../plan/listener_place.ts";
 import type { BackendPlan, Plan, UpstreamPlan } from "../plan/types.ts";
 import { judgedOf } from "./judged.ts";
 import type { Overrides } from "./overrides.ts";
+import type { BoundListener, ListenerConnections } from "./plane.ts";
 import { processUsage } from "./process_facts.ts";
 
 export interface ViewParts {
@@ -124,6 +134,28 @@ function actionText({ action }: RouteConfig): string {
     case "respond":
       return `respond ${action.status}`;
   }
+}
+
+export interface ListenerParts {
+  readonly plan: Plan;
+  readonly listeners: readonly BoundListener[];
+  readonly connections: readonly ListenerConnections[];
+}
+
+/** A listener that stays over a reload is told apart by its place; everything else of it may be new. */
+export function listenerViews({ plan, listeners, connections }: ListenerParts): readonly ListenerView[] {
+  const configs = new Map(plan.listeners.map((config) => [listenerPlace(config), config]));
+  return listeners.map(({ place, name: boundName, address }) => {
+    const config = configs.get(place);
+    const name = config?.name ?? boundName;
+    return {
+      name,
+      address,
+      engine: config?.engine ?? "serve",
+      tls: (config?.tls ?? null) !== null,
+      connections: connections.find(({ listener }) => listener === name)?.open ?? null,
+    };
+  });
 }
 
 export interface ReadinessParts {

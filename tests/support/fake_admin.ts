@@ -97,7 +97,7 @@ export function statusView(upstreams: readonly UpstreamView[], changes: Partial<
     readiness: { ready: true, reasons: [] },
     logLevel: "info",
     workers: [{ id: 0, state: "serving", restarts: 0, exchanges: 3 }],
-    listeners: [{ name: "public", address: "127.0.0.1:8080", engine: "serve", tls: false }],
+    listeners: [{ name: "public", address: "127.0.0.1:8080", engine: "serve", tls: false, connections: null }],
     traffic: {
       requestsPerSecond: 20,
       failuresPerSecond: 0.5,
