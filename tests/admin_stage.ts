@@ -100,6 +100,7 @@ export class FakeOperator implements Operator {
       name: "api",
       strategy: "round_robin",
       isPanicking: false,
+      weightsIgnored: "",
       eligible: 1,
       requestsPerSecond: 20,
       backends: [backendView("b1"), out],

@@ -76,7 +76,10 @@ Deno.test({
     const toml = `[admin]\naddress = "127.0.0.1:0"\ntoken = "${TOKEN}"\n` + listenerToml("web") + upstreamToml("app", [
       `{ name = "${MARKUP}", url = "${one.url}" }`,
       `{ name = "b2", url = "${two.url}" }`,
-    ], { sections: `health = { interval = "1s", timeout = "1s", fall = 2 }` });
+    ], {
+      keys: `strategy = "weighted_round_robin"`,
+      sections: `health = { interval = "1s", timeout = "1s", fall = 2 }`,
+    });
     await using sluice = await SluiceProcess.start(toml, { deadlineMs: PATIENCE_MS });
     const admin = await AdminClient.of(sluice, TOKEN);
     const url = `http://${admin.address}/`;
@@ -102,7 +105,7 @@ Deno.test({
         await row("b2").getByText("healthy").waitFor();
         assertEquals(await row(MARKUP).locator(".name").textContent(), MARKUP);
         assertEquals(await page.locator("#upstreams b").count(), 0);
-        assertMatch(await page.locator(".about").textContent() ?? "", /round_robin, 2 of 2 eligible/);
+        assertMatch(await page.locator(".about").textContent() ?? "", /weighted_round_robin, 2 of 2 eligible/);
       });
 
       await step(t, "follows the traffic", async () => {
@@ -112,12 +115,46 @@ Deno.test({
         assertEquals(await page.locator(".plot canvas").count(), 2);
       });
 
+      await step(t, "lists the routes, with what they get", async () => {
+        const route = page.getByRole("table", { name: "Routes" }).getByRole("row").filter({ hasText: "/app/*" });
+        await route.getByText("upstream app", { exact: true }).waitFor();
+        await route.getByText("10", { exact: true }).waitFor();
+      });
+
+      await step(t, "sets a weight by keyboard alone, shows that it is set here, and takes it back", async () => {
+        const weight = page.getByRole("button", { name: "Weight of b2: 1. Change …" });
+        await weight.focus();
+        await page.keyboard.press("Enter");
+        await page.getByLabel("Weight", { exact: true }).waitFor();
+        await page.keyboard.type("70000");
+        await page.getByText("A whole number from 0 to 65535.").waitFor();
+        await page.keyboard.press("Enter"); // is not taken
+        await page.keyboard.press("Escape");
+        await weight.focus();
+        await page.keyboard.press("Enter");
+        await page.keyboard.type("3");
+        await page.getByText("About 75 % of the upstream's new exchanges.").waitFor();
+        assertEquals((await admin.status()).upstreams[0].backends[1].override, null, "before it is confirmed");
+        await page.keyboard.press("Enter");
+        await row("b2").getByText("set here; file: 1").waitFor();
+        await page.getByText("✓ app/b2 has weight 3 now").waitFor();
+        assertEquals((await admin.status()).upstreams[0].backends[1].override?.weight, 3);
+        assertMatch(String(await page.evaluate("document.activeElement.ariaLabel")), /^Weight of b2: 3/);
+        await page.keyboard.press("Enter");
+        await page.getByRole("button", { name: "As in the file (1)" }).click();
+        await row("b2").getByText("set here").waitFor({ state: "detached" });
+        assertEquals((await admin.status()).upstreams[0].backends[1].override, null);
+      });
+
       await step(t, "shows a backend that dies, with the reason, and says it aloud", async () => {
+        assertEquals(await page.locator("#trouble").isVisible(), false);
         await two[Symbol.asyncDispose]();
         await row("b2").getByText("open", { exact: true }).waitFor();
         assertMatch(await row("b2").locator(".reason").textContent() ?? "", /connect_refused × \d+ \(probe\)/);
         assertMatch(await page.locator("#announcer").textContent() ?? "", /app\/b2: healthy to open/);
         await page.locator("#changes").getByText("app/b2: healthy to open").first().waitFor();
+        await page.locator("#trouble").getByText(/^app\/b2: open, connect_refused/).waitFor();
+        assertEquals(await page.title(), "✕ 1 sluice");
       });
 
       await step(t, "drains by button and confirmation, and not without", async () => {
@@ -146,6 +183,7 @@ Deno.test({
         sluice.writeConfig(`${toml}\n[nonsense]\n`);
         await page.locator("#problems").getByText("nonsense: unknown key").waitFor();
         await page.getByText("refused, the configuration before it runs on").waitFor();
+        await page.locator("#trouble").getByText(/^the configuration of [\d:]+ was refused/).waitFor();
       });
 
       await step(t, "fits a phone of 320 pixels, in the dark, too", async () => {

@@ -7,6 +7,9 @@ import dom from "./dashboard/dom.js" with { type: "text" };
 import icon from "./dashboard/icon.svg" with { type: "text" };
 import page from "./dashboard/index.html" with { type: "text" };
 import panels from "./dashboard/panels.js" with { type: "text" };
+import routes from "./dashboard/routes.js" with { type: "text" };
+import trouble from "./dashboard/trouble.js" with { type: "text" };
+import weight from "./dashboard/weight.js" with { type: "text" };
 import plots from "./dashboard/plots.js" with { type: "text" };
 import style from "./dashboard/style.css" with { type: "text" };
 import plotScript from "uplot/dist/uPlot.iife.min.js" with { type: "text" };
@@ -30,6 +33,9 @@ export const ASSETS: ReadonlyMap<string, Asset> = new Map([
   ["dom.js", { type: JAVASCRIPT, text: dom }],
   ["panels.js", { type: JAVASCRIPT, text: panels }],
   ["plots.js", { type: JAVASCRIPT, text: plots }],
+  ["routes.js", { type: JAVASCRIPT, text: routes }],
+  ["trouble.js", { type: JAVASCRIPT, text: trouble }],
+  ["weight.js", { type: JAVASCRIPT, text: weight }],
   ["style.css", { type: CSS, text: style }],
   ["icon.svg", { type: "image/svg+xml", text: icon }],
   ["uplot.js", { type: JAVASCRIPT, text: plotScript }],

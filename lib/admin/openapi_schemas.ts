@@ -64,6 +64,7 @@ export const SCHEMAS: Json = {
     name: TEXT,
     strategy: TEXT,
     isPanicking: FLAG,
+    weightsIgnored: TEXT,
     eligible: COUNT,
     requestsPerSecond: NUMBER,
     backends: list(ref("Backend")),

@@ -91,6 +91,8 @@ export interface UpstreamView {
   readonly name: string;
   readonly strategy: string;
   readonly isPanicking: boolean;
+  /** Why weights other than 0 and 1 do nothing, with what to use instead; "": they count. */
+  readonly weightsIgnored: string;
   readonly eligible: number;
   readonly requestsPerSecond: number;
   readonly backends: readonly BackendView[];

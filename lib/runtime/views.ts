@@ -12,6 +12,7 @@ import type {
 import { describeReason } from "../backend/health_reason.ts";
 import type { HealthMemberSnapshot } from "../backend/health_group.ts";
 import type { Config, RouteConfig } from "../config/types.ts";
+import { deafToWeights } from "../config/validate_upstreams.ts";
 import type { MetricsView } from "../observe/metrics_reader.ts";
 import { listenerPlace } from "../plan/listener_place.ts";
 import type { BackendPlan, Plan, UpstreamPlan } from "../plan/types.ts";
@@ -65,6 +66,7 @@ function upstreamView(upstream: UpstreamPlan, parts: ViewParts): UpstreamView {
     name: upstream.name,
     strategy: upstream.config.strategy,
     isPanicking: group.isPanicking,
+    weightsIgnored: deafToWeights(upstream.config),
     eligible: backends.filter(({ isEligible }) => isEligible).length,
     requestsPerSecond,
     backends: backends.map((backend) => ({ ...backend, share: share(backend.requestsPerSecond / attempts) })),

@@ -80,7 +80,15 @@ export function backendView(name: string, changes: Partial<BackendView> = {}): B
 
 export function upstreamView(name: string, backends: readonly BackendView[]): UpstreamView {
   const eligible = backends.filter(({ isEligible }) => isEligible).length;
-  return { name, strategy: "round_robin", isPanicking: false, eligible, requestsPerSecond: 20, backends };
+  return {
+    name,
+    strategy: "least_connections",
+    isPanicking: false,
+    weightsIgnored: "",
+    eligible,
+    requestsPerSecond: 20,
+    backends,
+  };
 }
 
 export function statusView(upstreams: readonly UpstreamView[], changes: Partial<StatusView> = {}): StatusView {

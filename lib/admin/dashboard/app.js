@@ -5,18 +5,26 @@ import { showUpstreams } from "./backends.js";
 import { setText } from "./dom.js";
 import { EventLists, showConfiguration, showHead, showProcess, showTiles } from "./panels.js";
 import { Plots } from "./plots.js";
+import { Routes } from "./routes.js";
+import { showTrouble } from "./trouble.js";
+import { askWeight } from "./weight.js";
 
 const plots = new Plots();
 const events = new EventLists();
+const routes = new Routes(ask);
 const link = document.getElementById("link");
 const banner = document.getElementById("banner");
 const outcome = document.getElementById("outcome");
 
+const OUTCOME_MS = 30_000;
+
+let outcomeTimer = 0;
 let lastEvent = 0;
 let startedAt = "";
 let lastSeen = 0;
 
 events.clear();
+setText(document.getElementById("zone"), `Times are of this browser's zone (${zone()}), those of the logs in UTC.`);
 document.getElementById("reload").onclick = () => reload();
 
 follow({
@@ -46,9 +54,11 @@ function showStatus(status) {
   banner.hidden = true;
   document.body.classList.remove("stale");
   showHead(status);
+  showTrouble(status);
   showTiles(status.traffic);
   plots.push({ ...status.traffic, second: lastSeen / 1000 });
-  showUpstreams(status.upstreams, command);
+  showUpstreams(status.upstreams, { onCommand: command, onWeight: changeWeight });
+  routes.follow(status);
   showConfiguration(status);
   showProcess(status);
 }
@@ -76,15 +86,20 @@ async function command(name, upstream, backend) {
     title: `${name === "drain" ? "Drain" : "Enable"} ${full}?`,
     text: name === "enable"
       ? "It gets traffic again, with the weight of the file."
-      : `It gets no new exchanges; ${backend.inFlight} in flight end normally. This stays over reloads until you enable it.` +
+      : `It gets no new exchanges; ${backend.inFlight} in flight end normally. This stays over reloads, until you enable it or sluice restarts.` +
         (isLast ? ` It is the last eligible backend of ${upstream.name}: requests will be answered with 503.` : ""),
     action: name === "drain" ? "Drain" : "Enable",
   });
-  if (!isAgreed) return;
-  await perform(
-    "POST",
-    `/api/backends/${encodeURIComponent(upstream.name)}/${encodeURIComponent(backend.name)}/${name}`,
-  );
+  if (isAgreed) await perform("POST", `${pathOf(upstream, backend)}/${name}`);
+}
+
+async function changeWeight(upstream, backend) {
+  const answer = await askWeight(upstream, backend);
+  if (answer !== null) await perform("PUT", `${pathOf(upstream, backend)}/weight`, answer);
+}
+
+function pathOf(upstream, backend) {
+  return `/api/backends/${encodeURIComponent(upstream.name)}/${encodeURIComponent(backend.name)}`;
 }
 
 async function reload() {
@@ -96,17 +111,23 @@ async function reload() {
   if (isAgreed) await perform("POST", "/api/reload");
 }
 
-async function perform(method, path) {
+async function perform(method, path, body) {
   try {
-    const { view } = await ask(method, path);
-    outcome.dataset.tone = view.ok ? "good" : "bad";
-    setText(outcome, `${view.ok ? "✓" : "✕"} ${view.message}`);
+    const { view } = await ask(method, path, body);
+    showOutcome(view.ok ? "good" : "bad", `${view.ok ? "✓" : "✕"} ${view.message}`);
     const { status, view: now } = await ask("GET", "/api/status");
     if (status === 200) showStatus(now);
   } catch {
-    outcome.dataset.tone = "bad";
-    setText(outcome, "✕ There was no answer. Whether it was done shows when the connection is back.");
+    showOutcome("bad", "✕ There was no answer. Whether it was done shows when the connection is back.");
   }
+}
+
+/** For a while: what was done once must not look like what is. */
+function showOutcome(tone, text) {
+  clearTimeout(outcomeTimer);
+  outcome.dataset.tone = tone;
+  setText(outcome, text);
+  outcomeTimer = setTimeout(() => setText(outcome, ""), OUTCOME_MS);
 }
 
 /** Focus returns to where it was. */
@@ -120,6 +141,17 @@ function confirm({ title, text, action }) {
   return new Promise((resolve) => {
     dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true });
   });
+}
+
+/** "Europe/Berlin, UTC+1". */
+function zone() {
+  const minutes = -new Date().getTimezoneOffset();
+  const sign = minutes < 0 ? "-" : "+";
+  const rest = Math.abs(minutes) % 60 === 0 ? "" : `:${String(Math.abs(minutes) % 60).padStart(2, "0")}`;
+  const name = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  return name === "UTC"
+    ? name
+    : `${name}, UTC${minutes === 0 ? "" : `${sign}${Math.floor(Math.abs(minutes) / 60)}${rest}`}`;
 }
 
 function setLink(state, text) {

@@ -21,12 +21,12 @@ const STANDINGS = {
   panic: "still used: too many are out",
 };
 
-/** @param onCommand Called with "drain" or "enable", the upstream's and the backend's view. */
-export function showUpstreams(upstreams, onCommand) {
+/** @param handlers `onCommand("drain" | "enable", upstream, backend)`, `onWeight(upstream, backend)`: given views. */
+export function showUpstreams(upstreams, handlers) {
   keyed(document.getElementById("upstreams"), upstreams, {
     keyOf: ({ name }) => name,
     create: ({ name }) => createUpstream(name),
-    update: (article, upstream) => updateUpstream(article, upstream, onCommand),
+    update: (article, upstream) => updateUpstream(article, upstream, handlers),
   });
 }
 
@@ -50,7 +50,7 @@ function createUpstream(name) {
   );
 }
 
-function updateUpstream(article, upstream, onCommand) {
+function updateUpstream(article, upstream, { onCommand, onWeight }) {
   const { strategy, backends, eligible, requestsPerSecond, isPanicking } = upstream;
   const panic = isPanicking ? ", health is ignored: too many are out" : "";
   const about = `${strategy}, ${eligible} of ${backends.length} eligible${panic}, ${
@@ -61,7 +61,13 @@ function updateUpstream(article, upstream, onCommand) {
   keyed(article.querySelector("tbody"), backends, {
     keyOf: ({ name }) => name,
     create: ({ name }) => createBackend(name),
-    update: (row, backend) => updateBackend(row, backend, (command) => onCommand(command, upstream, row.view)),
+    update: (row, backend) => {
+      updateBackend(row, backend);
+      const { drain, enable, weight } = row.parts;
+      drain.onclick = () => onCommand("drain", upstream, row.view);
+      enable.onclick = () => onCommand("enable", upstream, row.view);
+      weight.onclick = () => onWeight(upstream, row.view);
+    },
   });
 }
 
@@ -89,7 +95,8 @@ function createBackend(name) {
     inFlight: el("span"),
     latency: el("span"),
     pool: [el("span"), el("span"), el("span")],
-    weight: el("span"),
+    weight: el("button", { type: "button", class: "weight" }),
+    weightNote: el("span", { class: "note" }),
     drain: el("button", { type: "button" }, "Drain …"),
     enable: el("button", { type: "button" }, "Enable …"),
   };
@@ -102,13 +109,13 @@ function createBackend(name) {
     cell("In flight", parts.inFlight),
     cell("Latency", parts.latency),
     cell("Pool", ...parts.pool),
-    cell("Weight", parts.weight),
+    cell("Weight", parts.weight, parts.weightNote),
     cell("Actions", parts.drain, parts.enable),
   );
   return row;
 }
 
-function updateBackend(row, backend, onCommand) {
+function updateBackend(row, backend) {
   const { parts } = row;
   const { state, standing, since, until, override, pool } = row.view = backend;
   const { mark, word, tone } = STATES[state];
@@ -121,6 +128,7 @@ function updateBackend(row, backend, onCommand) {
   parts.since.title = since;
   const words = [backend.reason === "join (join)" ? "" : backend.reason];
   if (STANDINGS[standing] !== undefined) words.push(STANDINGS[standing]);
+  if (backend.weight === 0) words.push("weight 0: no new exchanges");
   setText(parts.reason, words.filter(Boolean).join("; "));
   parts.bar.style.width = `${backend.share * 100}%`;
   setText(parts.share, `${percent(backend.share)}, ${rate(backend.requestsPerSecond)}/s`);
@@ -129,13 +137,10 @@ function updateBackend(row, backend, onCommand) {
   const counts = [`${pool.active} active`, `${pool.idle} idle`, pool.waiting > 0 ? `${pool.waiting} waiting` : ""];
   counts.forEach((text, index) => setText(parts.pool[index], text));
   const isOverridden = override !== null && override.weight !== null;
-  setText(
-    parts.weight,
-    isOverridden ? `${backend.weight} (file: ${backend.configuredWeight})` : String(backend.weight),
-  );
+  setText(parts.weight, String(backend.weight));
+  setText(parts.weightNote, isOverridden ? `set here; file: ${backend.configuredWeight}` : "");
+  parts.weight.setAttribute("aria-label", `Weight of ${backend.name}: ${backend.weight}. Change …`);
   // Both keep their place in the page, so that nothing under a finger moves.
   parts.drain.disabled = override !== null && override.command !== null;
   parts.enable.disabled = override === null;
-  parts.drain.onclick = () => onCommand("drain");
-  parts.enable.onclick = () => onCommand("enable");
 }

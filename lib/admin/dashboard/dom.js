@@ -47,6 +47,7 @@ export function milliseconds(value) {
   return `${value >= 100 ? value.toFixed(0) : value.toFixed(1)} ms`;
 }
 
+/** Of 0 to 1. */
 export function percent(share) {
   return `${Math.round(share * 100)} %`;
 }

@@ -10,7 +10,7 @@ const TILES = [
   ["Median", ({ p50Ms }) => milliseconds(p50Ms)],
   ["99th percentile", ({ p99Ms }) => milliseconds(p99Ms)],
   ["In flight", ({ inFlight }) => inFlight.toLocaleString("en")],
-  ["Pool reuse", ({ poolEfficiency }) => percent(poolEfficiency)],
+  ["Pool reuse", ({ poolEfficiency, requestsPerSecond }) => requestsPerSecond === 0 ? "–" : percent(poolEfficiency)],
   ["Memory", ({ memoryBytes }) => mebibytes(memoryBytes)],
   ["Requests in all", ({ requestsTotal }) => requestsTotal.toLocaleString("en")],
 ];
@@ -34,7 +34,6 @@ export function showHead({ version, pid, uptimeSeconds, readiness, isDraining })
   setText(mark, ready ? "●" : "✕");
   setText(words, ready ? "ready" : isDraining ? "draining" : `not ready: ${reasons.join(", ")}`);
   setText(document.getElementById("facts"), `version ${version}, process ${pid}, up ${span(uptimeSeconds)}`);
-  document.title = ready ? "sluice" : "✕ sluice";
 }
 
 const KINDS = { error: "error", health: "health", reload: "reload", admin: "command", worker: "worker" };
@@ -90,8 +89,13 @@ export function showConfiguration({ configPath, generation, plansAlive, lastRelo
 }
 
 export function showProcess({ listeners, workers }) {
-  showTable("listeners", "Listeners", ["Listener", "Address", "Engine", "TLS"], {
-    rows: listeners.map(({ name, address, engine, tls }) => [name, address, engine, tls ? "yes" : "no"]),
+  showTable("listeners", "Listeners", ["Listener", "Address", "Engine", "Connections"], {
+    rows: listeners.map(({ name, address, engine, tls, connections }) => [
+      name,
+      address,
+      tls ? `${engine}, TLS` : engine,
+      connections === null ? "–" : connections.toLocaleString("en"),
+    ]),
   });
   showTable("workers", "Workers", ["Worker", "State", "In flight", "Restarts"], {
     rows: workers.map(({ id, state, exchanges, restarts }) => [

@@ -118,7 +118,7 @@ class Part {
         y: { range: (_, __, max) => [0, Math.max(1, (max ?? 0) * 1.1)] },
       },
       axes: [
-        { ...axis, size: 28, space: 70, values: (_, times) => times.map(minuteOf) },
+        { ...axis, size: 28, space: 50, values: (_, times) => times.map(minuteOf) },
         { ...axis, size: 62, values: (_, splits) => splits.map((value) => value === 0 ? "0" : tick(value)) },
       ],
       series: [
