@@ -131,6 +131,7 @@ function stage() {
   const route = routeAt(rows.acquire("route", ["r1", 'a"b\\c\nd']));
   const backend = backendAt(rows.acquire("backend", ['a"b\\c\nd', "b1"]));
   const upstream = upstreamAt(rows.acquire("upstream", ["a"]));
+  observeDuration(blocks[0], backend + BACKEND.firstByte, 2);
   const reader = new MetricsReader(store, rows, 0);
   for (const block of blocks) {
     block[route + ROUTE.requests + 2] += 10;
@@ -146,7 +147,7 @@ function stage() {
     }
   }
   const text = () => renderMetrics({ store, rows, traffic: reader.view(10_000).traffic(), facts: FACTS });
-  return { store, rows, reader, text };
+  return { store, rows, blocks, reader, text };
 }
 
 Deno.test("renderMetrics() is what a parser of the format reads, every metric once", () => {
@@ -188,6 +189,20 @@ Deno.test("MetricsReader looks back ten seconds", () => {
   assertEquals([later.traffic().requestsTotal, later.traffic().failuresTotal], [22, 2]);
   assertEquals(later.backend('a"b\\c\nd', "b1").pool, { active: 0, idle: 0, waiting: 0, opened: 2, reused: 18 });
   assertEquals(later.backend("a", "nobody").requestsTotal, 0);
+});
+
+Deno.test("MetricsReader tells the mean latency of a backend over the window, and none without traffic", () => {
+  const { reader, rows, blocks } = stage();
+  const latency = (nowMs: number) => reader.view(nowMs).backend('a"b\\c\nd', "b1").latencyMs;
+  assertEquals(latency(500), 0, "counted before it began to look");
+  const at = backendAt(rows.find("backend", ['a"b\\c\nd', "b1"])) + BACKEND.firstByte;
+  observeDuration(blocks[0], at, 900);
+  for (let count = 0; count < 8; count++) observeDuration(blocks[1], at, 1);
+  assertEquals(latency(1000), (900 + 8) / 9);
+  for (let second = 1; second <= 12; second++) reader.tick(second * 1000);
+  assertEquals(latency(12_500), 0);
+  observeDuration(blocks[1], at, 3);
+  assertEquals(latency(13_000), 3, "an outlier of long ago is over");
 });
 
 Deno.test("docs/metrics.md is what the table of metrics says", async () => {

@@ -116,7 +116,7 @@ export interface BackendView {
   readonly until: string | null;
   readonly override: OverrideView | null;
   readonly inFlight: number;
-  /** Moving average of the time to the response head; 0: never measured. */
+  /** Mean time to the response head over the last 10 s; 0: there was none. */
   readonly latencyMs: number;
   readonly pool: PoolView;
   readonly requestsPerSecond: number;

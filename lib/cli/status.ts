@@ -32,7 +32,8 @@ export const status: Command = {
 sluice status --health | --ready | --names
 
 Asks the admin API of the running proxy and prints what it is doing, then a line a backend: its state and why, for how
-long, its weight, exchanges in flight, requests per second, share of its upstream, latency, and connections.
+long, its weight, exchanges in flight, requests per second, share of its upstream, mean time to the response head,
+and connections. Rates, shares and latencies are of the last 10 s.
 
   -w, --watch       draw it again every second until Ctrl-C; one block a second when stdout is no terminal
   --json            what the API answers (with --watch: one line a second)

@@ -5,7 +5,7 @@
  * over the time between the two. A `MetricsView` is one such look: all its numbers belong together.
  */
 
-import { CELLS, quantileMs } from "./histogram.ts";
+import { BUCKETS, CELLS, quantileMs } from "./histogram.ts";
 import {
   BACKEND,
   backendAt,
@@ -32,7 +32,9 @@ const ROUTE_WIDTH = 2;
 const BACKEND_ATTEMPTS = 0;
 const BACKEND_OPENED = 1;
 const BACKEND_REUSED = 2;
-const BACKEND_WIDTH = 3;
+const BACKEND_HEADS = 3;
+const BACKEND_HEADS_MS = 4;
+const BACKEND_WIDTH = 5;
 
 interface Sample {
   readonly atMs: number;
@@ -71,6 +73,8 @@ export interface BackendNumbers {
   readonly failuresTotal: number;
   readonly requestsPerSecond: number;
   readonly inFlight: number;
+  /** Mean time to the response head within the window, ms; 0 when there was none. */
+  readonly latencyMs: number;
   readonly pool: PoolNumbers;
 }
 
@@ -157,6 +161,7 @@ export class MetricsView {
     const row = this.#rows.find("backend", [upstream, name]);
     if (row < 0) return NO_BACKEND;
     const at = backendAt(row);
+    const heads = this.#growth("backends", row * BACKEND_WIDTH + BACKEND_HEADS);
     let requestsTotal = 0;
     let failuresTotal = 0;
     for (let result = 0; result < RESULTS.length; result++) {
@@ -169,6 +174,7 @@ export class MetricsView {
       failuresTotal,
       requestsPerSecond: this.#perSecond(this.#growth("backends", row * BACKEND_WIDTH + BACKEND_ATTEMPTS)),
       inFlight: this.#store.sum(at + BACKEND.inFlight),
+      latencyMs: heads > 0 ? this.#growth("backends", row * BACKEND_WIDTH + BACKEND_HEADS_MS) / heads : 0,
       pool: {
         active: this.#store.sum(at + BACKEND.poolActive),
         idle: this.#store.sum(at + BACKEND.poolIdle),
@@ -216,6 +222,7 @@ const NO_BACKEND: BackendNumbers = {
   failuresTotal: 0,
   requestsPerSecond: 0,
   inFlight: 0,
+  latencyMs: 0,
   pool: { active: 0, idle: 0, waiting: 0, opened: 0, reused: 0 },
 };
 
@@ -242,6 +249,10 @@ function takeSample(store: MetricsStore, rows: RowDirectory, atMs: number): Samp
     }
     backends[row * BACKEND_WIDTH + BACKEND_OPENED] = store.sum(at + BACKEND.poolOpened);
     backends[row * BACKEND_WIDTH + BACKEND_REUSED] = store.sum(at + BACKEND.poolReused);
+    for (let bucket = 0; bucket < BUCKETS; bucket++) {
+      backends[row * BACKEND_WIDTH + BACKEND_HEADS] += store.sum(at + BACKEND.firstByte + bucket);
+    }
+    backends[row * BACKEND_WIDTH + BACKEND_HEADS_MS] = store.sum(at + BACKEND.firstByte + BUCKETS);
   }
   return {
     atMs,

@@ -75,7 +75,7 @@ function upstreamView(upstream: UpstreamPlan, parts: ViewParts): UpstreamView {
 
 function backendView(
   upstream: UpstreamPlan,
-  { name, position, slot }: BackendPlan,
+  { name, position }: BackendPlan,
   member: HealthMemberSnapshot,
   { configured, overrides, traffic, epochOf }: ViewParts,
 ): BackendView {
@@ -94,7 +94,6 @@ function backendView(
     since: iso(member.sinceMs),
     until: member.untilMs >= 0 ? iso(member.untilMs) : null,
     override: overrides.viewOf(upstream.name, name),
-    latencyMs: upstream.table.latencyMs[slot],
     share: 0,
     ...traffic.backend(upstream.name, name),
   };

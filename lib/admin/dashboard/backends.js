@@ -34,7 +34,12 @@ function createUpstream(name) {
   const head = el("tr", { role: "row" });
   for (const column of COLUMNS) {
     head.append(
-      el("th", { role: "columnheader", scope: "col", class: NUMERIC.has(column) ? "number" : "" }, column),
+      el("th", {
+        role: "columnheader",
+        scope: "col",
+        class: NUMERIC.has(column) ? "number" : "",
+        title: column === "Latency" ? "Mean time to the response head over the last 10 seconds" : "",
+      }, column),
     );
   }
   return el(
