@@ -98,7 +98,13 @@ const COMMANDS: readonly CommandCase[] = [
   { name: "knows no such worker", request: "POST /api/workers/7/restart", status: 404, message: /no worker "7"/ },
   { name: "knows no worker by name", request: "POST /api/workers/x/restart", status: 404 },
   { name: "knows no other command", request: "POST /api/backends/api/b1/kill", status: 404, message: /openapi\.json/ },
-  { name: "commands nothing by GET", request: "GET /api/backends/api/b1/drain", status: 404 },
+  {
+    name: "commands nothing by GET",
+    request: "GET /api/backends/api/b1/drain",
+    status: 405,
+    message: /^\/api\/backends\/api\/b1\/drain takes POST$/,
+  },
+  { name: "changes no view", request: "DELETE /api/status", status: 405, message: /takes GET, HEAD$/ },
 ];
 
 for (const { name, request, body, type = "application/json", refusal = "", status, call, message } of COMMANDS) {
@@ -115,6 +121,20 @@ for (const { name, request, body, type = "application/json", refusal = "", statu
     if (message !== undefined) assertMatch(view.message, message);
   });
 }
+
+Deno.test("admin API names the methods of a path, and of none that is not there", async () => {
+  const { ask } = await adminStage();
+  const headers = { "content-type": "application/json" };
+  const wrong = await ask("POST /api/backends/api/b1/weight", { headers });
+  assertEquals([wrong.status, wrong.headers.get("allow"), (await wrong.json()).ok], [405, "PUT", false]);
+  assertEquals(wrong.headers.get("x-content-type-options"), "nosniff");
+  const none = await ask("GET /api/backends/api");
+  assertEquals([none.status, none.headers.get("allow")], [404, null]);
+  await none.body?.cancel();
+  const missing = await ask("GET /assets/nothing.js");
+  assertEquals(missing.status, 404);
+  await missing.body?.cancel();
+});
 
 Deno.test("admin API refuses bytes that are no text", async () => {
   const { app } = await adminStage();

@@ -67,7 +67,14 @@ export function createAdminApp({ operator, access, onBug }: AdminAppParts): Admi
     onBug(error);
     return answer(context, 500, refusal("internal error; the log says more"));
   });
-  app.notFound((context) => answer(context, 404, refusal("no such method and path; /api/openapi.json lists them")));
+  app.notFound((context) => {
+    const allowed = methodsAt(app, context.req.path);
+    const isKnown = allowed.length > 0 && !allowed.includes(context.req.method);
+    if (!isKnown) return answer(context, 404, refusal("no such path; /api/openapi.json lists them"));
+    const response = answer(context, 405, refusal(`${context.req.path} takes ${allowed.join(", ")}`));
+    response.headers.set("allow", allowed.join(", "));
+    return response;
+  });
 
   addPages(app, operator, access);
   addViews(app, operator, feed);
@@ -78,6 +85,17 @@ export function createAdminApp({ operator, access, onBug }: AdminAppParts): Admi
     routes: app.routes.filter(({ method }) => method !== "ALL").map(({ method, path }) => `${method} ${path}`),
     close: () => feed.close(),
   };
+}
+
+/** "GET", "HEAD", …: what a path takes; none when there is no such path. */
+function methodsAt(app: Hono, path: string): readonly string[] {
+  const segments = path.split("/");
+  const methods = app.routes.filter(({ method, path: pattern }) => {
+    const wanted = pattern.split("/");
+    return method !== "ALL" && wanted.length === segments.length &&
+      wanted.every((part, index) => part.startsWith(":") ? segments[index] !== "" : part === segments[index]);
+  }).map(({ method }) => method);
+  return [...new Set(methods)].flatMap((method) => method === "GET" ? ["GET", "HEAD"] : [method]);
 }
 
 function addPages(app: Hono, operator: Operator, access: Access): void {
@@ -193,7 +211,7 @@ function isFieldList(value: unknown): value is ReadonlyArray<readonly [string, s
     value.every((pair) => Array.isArray(pair) && pair.length === 2 && pair.every((part) => typeof part === "string"));
 }
 
-type Status = 200 | 400 | 401 | 403 | 404 | 409 | 413 | 422 | 500 | 503;
+type Status = 200 | 400 | 401 | 403 | 404 | 405 | 409 | 413 | 422 | 500 | 503;
 
 function outcome(context: Context, view: OutcomeView, refused: Status): Response {
   return answer(context, view.ok ? 200 : refused, view);
