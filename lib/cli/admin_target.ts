@@ -73,8 +73,11 @@ async function readAdminSection(path: string): Promise<{ address: BackendAddress
     const reason = error instanceof Deno.errors.NotFound ? "no such file" : (error as Error).message;
     throw new AdminError(`Cannot look up [admin] in ${path}: ${reason}; ${hint}`);
   }
-  const { value, isBroken } = parseToml(text, path, readEnv);
-  if (isBroken) throw new AdminError(`Cannot look up [admin] in ${path}: it is no TOML (see "sluice check"); ${hint}`);
+  const whole = parseToml(text, path, readEnv);
+  const { value, isBroken } = whole.isBroken ? parseToml(adminPart(text), path, readEnv) : whole;
+  if (isBroken || (whole.isBroken && value.admin === undefined)) {
+    throw new AdminError(`Cannot look up [admin] in ${path}: it is no TOML (see "sluice check"); ${hint}`);
+  }
   const admin = value.admin as { address?: unknown; token?: unknown } | undefined;
   if (typeof admin !== "object" || admin === null) {
     throw new AdminError(
@@ -90,6 +93,15 @@ async function readAdminSection(path: string): Promise<{ address: BackendAddress
   if (address.kind === "tcp") return { address, token };
   const folder = folderOf(resolvePath(Deno.cwd(), path));
   return { address: { ...address, path: resolvePath(folder, address.path) }, token };
+}
+
+/** Where a typing mistake elsewhere has made the file unreadable: from the line `[admin]` to the next table. */
+function adminPart(text: string): string {
+  const lines = text.split(/\r?\n/);
+  const begin = lines.findIndex((line) => /^\s*\[\s*admin\s*\]\s*(#.*)?$/.test(line));
+  if (begin < 0) return "";
+  const length = lines.slice(begin + 1).findIndex((line) => /^\s*\[/.test(line));
+  return lines.slice(begin, length < 0 ? lines.length : begin + 1 + length).join("\n");
 }
 
 /** As a person would write it. */

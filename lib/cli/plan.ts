@@ -1,6 +1,6 @@
 /** `sluice plan`: what a reload to another file would change, before it happens. */
 
-import type { PlanView } from "../admin/views.ts";
+import type { PlanView, StatusView } from "../admin/views.ts";
 import { ConfigError, formatIssue } from "../config/issue.ts";
 import { loadFromDisk } from "../runtime/load.ts";
 import { NOTHING_RUNS, previewReload } from "../runtime/preview.ts";
@@ -94,11 +94,20 @@ async function againstRunning(next: string, parsed: ParsedArguments): Promise<An
       body: { type: "application/toml", text },
       timeoutMs: TIMEOUT_MS,
     });
-    return { view, against: `the running configuration at ${targetText(client.target)}` };
+    const against = `the running configuration at ${targetText(client.target)}`;
+    return { view: await namedAs(next, view, client), against };
   } catch (error) {
     if (!(error instanceof AdminError)) throw error;
     throw new AdminError(`${error.message}\nTo compare with a file instead: sluice plan ${next} --against OLD`);
   }
+}
+
+/** The proxy speaks of the text as of its own file; who asked knows it by the name of NEW. */
+async function namedAs(next: string, view: PlanView, client: AdminClient): Promise<PlanView> {
+  if (view.problems.length === 0 && view.warnings.length === 0) return view;
+  const { configPath } = await client.get<StatusView>("/api/status");
+  const renamed = (line: string) => line.startsWith(`${configPath}:`) ? next + line.slice(configPath.length) : line;
+  return { ...view, problems: view.problems.map(renamed), warnings: view.warnings.map(renamed) };
 }
 
 /** An empty text means the running proxy's own file to the admin API, and is never a valid configuration. */

@@ -16,6 +16,8 @@ export interface WatchOptions {
   /** Ends the watching. */
   readonly signal: AbortSignal;
   readonly intervalMs: number;
+  /** Where it is no terminal: after each block. Default: an empty line. */
+  readonly blockEnd?: string;
 }
 
 /** Alternate screen, no cursor, no wrapping: a line too long must not become two. */
@@ -46,14 +48,15 @@ export function widthOf(output: ScreenOutput): number {
 
 /** Draws until the signal, whatever happens to `draw` last is thrown. The terminal is as before in any case. */
 export async function watchScreen(draw: () => Promise<readonly string[]>, options: WatchOptions): Promise<void> {
-  const { output, signal, intervalMs } = options;
+  const { output, signal, intervalMs, blockEnd = "\n" } = options;
   const isTerminal = output.isTerminal();
   if (isTerminal) output.write(ENTER);
   try {
     while (!signal.aborted) {
       const lines = await draw();
       if (signal.aborted) return;
-      output.write(isTerminal ? frameOf(lines, output.size().rows) : `${lines.join("\n")}\n\n`);
+      if (isTerminal) output.write(frameOf(lines, output.size().rows));
+      else if (lines.length > 0) output.write(`${lines.join("\n")}\n${blockEnd}`);
       await pause(intervalMs, signal);
     }
   } finally {

@@ -62,11 +62,13 @@ Exit status: 0 it answered; 1 it could not be reached or asked; 2 wrong usage; 3
       return 0;
     }
     const style = styleFor(Deno.stdout);
+    const isJson = flags.has("--json");
+    const isWatching = flags.has("--watch") || flags.has("-w");
     const draw = (view: StatusView) =>
-      flags.has("--json")
-        ? [JSON.stringify(view, null, flags.has("--watch") || flags.has("-w") ? 0 : 2)]
+      isJson
+        ? [JSON.stringify(view, null, isWatching ? 0 : 2)]
         : statusLines(view, { style, width: widthOf(STDOUT), nowMs: Date.now() });
-    if (flags.has("--watch") || flags.has("-w")) return await watch(read, draw, client);
+    if (isWatching) return await watch(read, draw, { client, isJson });
     const view = await read();
     for (const line of draw(view)) console.log(line);
     return flags.has("--exit-code") && !isAllWell(view) ? NOT_WELL : 0;
@@ -84,7 +86,7 @@ async function probe(client: AdminClient, path: string): Promise<number> {
 async function watch(
   read: () => Promise<StatusView>,
   draw: (view: StatusView) => readonly string[],
-  { target }: AdminClient,
+  { client: { target }, isJson }: { client: AdminClient; isJson: boolean },
 ): Promise<number> {
   const style = styleFor(Deno.stdout);
   let first: StatusView | null = await read();
@@ -95,10 +97,14 @@ async function watch(
       return draw(view);
     } catch (error) {
       if (!(error instanceof AdminError)) throw error;
-      return [style.red(`${new Date().toISOString().slice(11, 19)} UTC, ${targetText(target)}: ${error.message}`)];
+      const line = `${new Date().toISOString().slice(11, 19)} UTC, ${targetText(target)}: ${error.message}`;
+      if (!isJson) return [style.red(line)];
+      console.error(`sluice: ${line}`); // who reads JSON lines must find nothing else among them
+      return [];
     }
   };
-  await untilInterrupted((signal) => watchScreen(picture, { output: STDOUT, signal, intervalMs: INTERVAL_MS }));
+  const options = { output: STDOUT, intervalMs: INTERVAL_MS, blockEnd: isJson ? "" : "\n" };
+  await untilInterrupted((signal) => watchScreen(picture, { ...options, signal }));
   return 0;
 }
 
