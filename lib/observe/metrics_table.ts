@@ -158,6 +158,8 @@ In the Prometheus text format (0.0.4), at \`/metrics\` of the admin listener.
   What finds none is counted under \`(other)\`.
 - Series by reason, result or status class, and the histograms, appear with their first event.
 - With several worker threads, numbers are sums over all of them.
+- Upstreams that have a backend with the same address and settings share its connections: the numbers of pools, of
+  connecting and of TLS stand under the first of them, and are 0 under the others.
 `;
 
 /** Aligned as \`deno fmt\` aligns it, so that the committed file is this text. */
