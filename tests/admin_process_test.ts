@@ -2,6 +2,7 @@
 
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "./support/assert.ts";
 import { answer, answerAfter, echo, response } from "./support/backend_scripts.ts";
+import { fieldValues } from "./support/http_message.ts";
 import { Load } from "./support/load.ts";
 import { get } from "./support/raw_client.ts";
 import { freePort, ScriptedBackend } from "./support/scripted_backend.ts";
@@ -194,6 +195,30 @@ for (const workers of [1, 2]) {
     assertEquals(await sluice.stop(), 0);
   });
 }
+
+Deno.test("the admin listener answers HEAD as GET without the body, and keeps no stream for it", async () => {
+  await using sluice = await SluiceProcess.start(
+    ADMIN_TOML + WEB + "[[routes]]\nrespond = { status = 204 }\n",
+    OPTIONS,
+  );
+  const address = await sluice.waitForAddress("admin");
+  using client = await connect(address);
+  const ask = async (method: string, path: string, host = "localhost") => {
+    await client.send(`${method} ${path} HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
+    return await client.readResponse({ method });
+  };
+  for (const path of ["/", "/healthz", "/api/config", "/api/nothing"]) {
+    const [got, head] = [await ask("GET", path), await ask("HEAD", path)];
+    assertEquals(
+      [head.status, fieldValues(head.fields, "content-length")],
+      [got.status, [String(got.body.length)]],
+      path,
+    );
+  }
+  assertEquals((await ask("HEAD", "/api/config", "evil.example")).status, 403);
+  for (let count = 0; count < 40; count++) assertEquals((await ask("HEAD", "/api/stream")).status, 200);
+  assertEquals(await sluice.stop(), 0);
+});
 
 Deno.test("the admin listener answers while sluice drains, not ready, and ends last", async () => {
   const gate = new Gate();

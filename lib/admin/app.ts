@@ -81,10 +81,18 @@ export function createAdminApp({ operator, access, onBug }: AdminAppParts): Admi
   addCommands(app, operator);
 
   return {
-    fetch: (request) => app.fetch(request),
+    fetch: (request) => request.method === "HEAD" ? answerHead(app, request) : app.fetch(request),
     routes: app.routes.filter(({ method }) => method !== "ALL").map(({ method, path }) => `${method} ${path}`),
     close: () => feed.close(),
   };
+}
+
+/** As GET, with the length that GET would have. Hono would drop the body unread: streams would stay open behind it. */
+async function answerHead(app: Hono, request: Request): Promise<Response> {
+  const { status, headers, body } = await app.fetch(new Request(request, { method: "GET" }));
+  if (headers.get("content-type")?.startsWith("text/event-stream")) await body?.cancel();
+  else headers.set("content-length", String((await new Response(body).arrayBuffer()).byteLength));
+  return new Response(null, { status, headers });
 }
 
 /** "GET", "HEAD", …: what a path takes; none when there is no such path. */
