@@ -112,6 +112,7 @@ const CASES: readonly Case[] = [
     expected: [
       "b1 skipped: draining since 12:03:02, by the operator",
       "b2 skipped: disabled since 12:04:02, by the operator",
+      "nobody is eligible: answers with status 503, backend_unavailable",
     ],
   },
   {
@@ -123,6 +124,17 @@ const CASES: readonly Case[] = [
       "b1 eligible, weight 1",
       "b2 backup: only when no other is eligible",
       "b3 skipped: weight 0 takes no new traffic",
+    ],
+  },
+  {
+    name: "one that is out, and one that takes nothing",
+    backends: ["b1", "b2 weight = 0"],
+    keys: `strategy = "weighted_round_robin"`,
+    play: (stage) => stage.fail(0, "connect_refused", 5),
+    expected: [
+      "b1 skipped: open until 12:03:07 after 5 × connect_refused",
+      "b2 skipped: weight 0 takes no new traffic",
+      "nobody is eligible: answers with status 503, backend_unavailable",
     ],
   },
   {

@@ -101,7 +101,9 @@ function describeUpstream(upstream: UpstreamPlan, health: ExplainedHealth | null
     });
     return `  ${backend.name} ${words} (${backend.url})`;
   });
-  return [`upstream ${name}, strategy ${config.strategy}${moment}${panic}:`, ...lines];
+  const isDead = config.backends.every(({ weight }, position) => weight === 0 || !members[position].isEligible);
+  const end = isDead ? ["nobody is eligible: answers with status 503, backend_unavailable"] : [];
+  return [`upstream ${name}, strategy ${config.strategy}${moment}${panic}:`, ...lines, ...end];
 }
 
 function judgedHere({ name, judged }: UpstreamPlan): readonly HealthMemberSnapshot[] {
