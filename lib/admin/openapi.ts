@@ -30,7 +30,8 @@ export const OPENAPI: Json = {
     version: "1",
     description:
       "State and control of one running sluice. Fields are added, never renamed. Writes need a JSON or TOML " +
-      "content type, an X-Sluice-Admin field, or the token, so that no page of another site can make them.",
+      "content type, an X-Sluice-Admin field, or the token, so that no page of another site can make them. " +
+      "A method that a path does not take is answered with 405 and Allow.",
   },
   servers: [{ url: "/" }],
   security: [{ token: [] }, {}],
