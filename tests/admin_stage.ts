@@ -41,6 +41,7 @@ export function backendView(name: string, more: Partial<BackendView> = {}): Back
     share: 0.5,
     requestsTotal: 100,
     failuresTotal: 1,
+    probeFailures: 0,
     ...more,
   };
 }

@@ -93,6 +93,18 @@ const CASES: readonly Case[] = [
     expected: ["b1 skipped: open until 12:03:07 after 5 × connect_refused", "b2 eligible, weight 1"],
   },
   {
+    name: "open, and its probes fail",
+    keys: `health = { path = "/", fall = 2 }`,
+    play: (stage) => {
+      for (let count = 0; count < 2; count++) stage.machine(0).onProbeFailure("connect_refused", stage.nowMs);
+      stage.fail(1, "bad_status", 5).machine(1).onProbeFailure("bad_status", stage.nowMs);
+    },
+    expected: [
+      "b1 skipped: open while probes fail after 2 × connect_refused of probes",
+      "b2 eligible, weight 1, although open while probes fail after 5 × bad_status: bad answers beat none",
+    ],
+  },
+  {
     name: "probation, and its trial",
     play: (stage) => {
       stage.fail(0, "connect_refused", 5).fail(1, "connect_refused", 5).wait(5000);

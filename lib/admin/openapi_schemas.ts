@@ -89,6 +89,7 @@ export const SCHEMAS: Json = {
     share: SHARE,
     requestsTotal: COUNT,
     failuresTotal: COUNT,
+    probeFailures: COUNT,
   }),
   Override: object({
     command: { enum: ["drain", "disable", null] },

@@ -112,8 +112,10 @@ export interface BackendView {
   /** For people: `connect_refused × 5 (traffic)`. */
   readonly reason: string;
   readonly since: string;
-  /** When the wait of `open` ends. */
+  /** When the wait of `open` ends, unless probes go on failing. */
   readonly until: string | null;
+  /** Probes that have failed in a row by now. From `health.fall` of them on, each puts `until` off. */
+  readonly probeFailures: number;
   readonly override: OverrideView | null;
   readonly inFlight: number;
   /** Mean time to the response head over the last 10 s; 0: there was none. */

@@ -95,7 +95,8 @@ function rowOf(upstream: UpstreamView, backend: BackendView, { nowMs }: StatusOp
   ];
 }
 
-function stateCell({ state, standing, reason, until, isEligible, weight }: BackendView, nowMs: number): Cell {
+function stateCell(backend: BackendView, nowMs: number): Cell {
+  const { state, standing, reason, isEligible, weight } = backend;
   switch (state) {
     case "healthy":
       return weight === 0 ? { text: "weight 0", style: "yellow" } : { text: "healthy", style: "green" };
@@ -107,11 +108,17 @@ function stateCell({ state, standing, reason, until, isEligible, weight }: Backe
     case "probation":
       return { text: `probation: ${reason}`, style: "yellow" };
     case "open": {
-      const wait = until === null ? "" : `, ${spanText((Date.parse(until) - nowMs) / 1000)} more`;
+      const wait = waitText(backend, nowMs);
       const used = isEligible ? `, used all the same (${standing})` : "";
       return { text: `open: ${reason}${wait}${used}`, style: "red" };
     }
   }
+}
+
+/** A countdown that every failed probe sets back would say nothing. */
+function waitText({ until, probeFailures }: BackendView, nowMs: number): string {
+  if (probeFailures > 0) return ", probes fail";
+  return until === null ? "" : `, ${spanText((Date.parse(until) - nowMs) / 1000)} more`;
 }
 
 /** With what the file says, where an operator has set another. */

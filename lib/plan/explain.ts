@@ -143,10 +143,12 @@ function memberWords(
 }
 
 /** "" when nothing is the matter. */
-function troubleWords({ state, reason, sinceMs, untilMs, isEligible }: HealthMemberSnapshot, time: Time): string {
+function troubleWords(member: HealthMemberSnapshot, time: Time): string {
+  const { state, reason, sinceMs, untilMs, isEligible, probeFailures } = member;
   switch (state) {
     case "open":
-      return `open until ${time(untilMs)} after ${reasonWords(reason)}`;
+      // Each failed probe puts the end of the wait off.
+      return `open ${probeFailures > 0 ? "while probes fail" : `until ${time(untilMs)}`} after ${reasonWords(reason)}`;
     case "probation":
       return `in probation since ${time(sinceMs)}${isEligible ? "" : ", its trial request is under way"}`;
     default:

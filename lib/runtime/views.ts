@@ -93,6 +93,7 @@ function backendView(
     reason: describeReason(member.reason),
     since: iso(member.sinceMs),
     until: member.untilMs >= 0 ? iso(member.untilMs) : null,
+    probeFailures: member.probeFailures,
     override: overrides.viewOf(upstream.name, name),
     share: 0,
     ...traffic.backend(upstream.name, name),

@@ -74,6 +74,7 @@ export function backendView(name: string, changes: Partial<BackendView> = {}): B
     share: 0.5,
     requestsTotal: 100,
     failuresTotal: 0,
+    probeFailures: 0,
     ...changes,
   };
 }
