@@ -118,7 +118,7 @@ export class Control implements Operator {
     if (from === "file") this.#lastReload = { at: this.#now(), ok: problems.length === 0, trigger, problems };
     if (problems.length === 0) {
       this.#events.push("reload", "reloaded", `generation ${this.#running.now().plan.generation} (${trigger})`);
-    } else this.#events.push("reload", "reload_refused", `${trigger}: ${problems.join("; ")}`);
+    } else this.#events.push("reload", "reload_refused", `refused (${trigger}): ${problems.join("; ")}`);
   }
 
   status(): StatusView {

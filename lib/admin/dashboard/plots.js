@@ -11,6 +11,8 @@ const RATE = {
   title: "Requests per second",
   format: rate,
   tick: (value) => exact(value),
+  gridAt: () => true,
+  scale: { range: (_, __, max) => [0, Math.max(1, (max ?? 0) * 1.1)] },
   series: [
     { name: "requests", label: "all", color: "--line-1", fill: "--line-1-fill", dash: [] },
     { name: "failures", label: "failed", color: "--line-bad", dash: [5, 4] },
@@ -21,9 +23,12 @@ const RATE = {
 const LATENCY = {
   plot: "latency-plot",
   caption: "latency-caption",
-  title: "Latency",
+  title: "Latency, to the last byte",
   format: milliseconds,
   tick: (ms) => ms >= 1000 ? `${exact(ms / 1000)} s` : `${exact(ms)} ms`,
+  // Logarithmic: one long download must not press everything else into the ground.
+  gridAt: (ms) => Math.abs(Math.log10(ms) - Math.round(Math.log10(ms))) < 1e-6,
+  scale: { distr: 3, log: 10, range: (_, min, max) => decadesAround(min, max) },
   series: [
     { name: "p50", label: "p50", color: "--line-1", dash: [] },
     { name: "p95", label: "p95", color: "--line-2", dash: [7, 4] },
@@ -94,7 +99,7 @@ class Part {
   }
 
   #options() {
-    const { series, tick } = this.#kind;
+    const { series, tick, scale, gridAt } = this.#kind;
     const colors = getComputedStyle(document.documentElement);
     const color = (name) => colors.getPropertyValue(name).trim();
     const axis = {
@@ -115,11 +120,16 @@ class Part {
             return [end - SECONDS, end];
           },
         },
-        y: { range: (_, __, max) => [0, Math.max(1, (max ?? 0) * 1.1)] },
+        y: scale,
       },
       axes: [
         { ...axis, size: 28, space: 50, values: (_, times) => times.map(minuteOf) },
-        { ...axis, size: 62, values: (_, splits) => splits.map((value) => value === 0 ? "0" : tick(value)) },
+        {
+          ...axis,
+          size: 62,
+          grid: { ...axis.grid, filter: (_, splits) => splits.map((value) => gridAt(value) ? value : null) },
+          values: (_, splits) => splits.map((value) => value === 0 ? "0" : labelOf(value, tick)),
+        },
       ],
       series: [
         {},
@@ -133,6 +143,18 @@ class Part {
       ],
     };
   }
+}
+
+/** On a logarithmic axis uPlot asks with null for lines that get no label. */
+function labelOf(value, tick) {
+  return value === null ? null : tick(value);
+}
+
+/** Whole powers of ten, two of them at least. */
+function decadesAround(min, max) {
+  const low = Math.floor(Math.log10(Math.max(min ?? 1, 0.001)));
+  const high = Math.ceil(Math.log10(Math.max(max ?? 10, 0.001)));
+  return [10 ** low, 10 ** Math.max(high, low + 2)];
 }
 
 /** As it is: a grid line at 0.25 must not claim to be at 0.3. */
