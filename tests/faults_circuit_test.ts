@@ -1,7 +1,7 @@
 /** What the circuit, the budget and the rules about groups do to the traffic, seen at the backends. */
 
 import { assert, assertEquals } from "./support/assert.ts";
-import { answer, closeMidway, echo, response, type Script } from "./support/backend_scripts.ts";
+import { answer, closeBeforeHead, closeMidway, echo, response, type Script } from "./support/backend_scripts.ts";
 import { Load } from "./support/load.ts";
 import { get, RawClient } from "./support/raw_client.ts";
 import { ScriptedBackend } from "./support/scripted_backend.ts";
@@ -9,7 +9,7 @@ import { SluiceProcess } from "./support/sluice_process.ts";
 import { listenerToml, PATIENCE_MS, step, upstreamToml } from "./proxy_stage.ts";
 
 /** Retries that a quiet upstream has in any case. */
-const BUDGET_FLOOR = 3;
+const BUDGET_FLOOR = 10;
 const NO_RETRY = `retry = { attempts = 1 }`;
 
 interface Stage {
@@ -62,6 +62,17 @@ async function storm(stage: Stage): Promise<void> {
   assert(attempts <= most, `${attempts} attempts for ${load.done} requests`);
   assert(attempts > load.done, "The budget is there to be used");
   assertEquals(load.outcomes.get("503"), load.done);
+}
+
+/** The circuit has to open before the budget of few requests is spent. */
+async function loseOne({ sluice, four }: Stage): Promise<void> {
+  four.forEach((backend, index) => backend.use(index === 0 ? closeBeforeHead() : echo()));
+  using client = await RawClient.connect(sluice.address("web"), { deadlineMs: PATIENCE_MS });
+  for (let index = 0; index < 24; index++) {
+    await client.send(`GET /quiet/${index} HTTP/1.1\r\nHost: a.test\r\n\r\n`);
+    assertEquals((await client.readResponse()).status, 200, `request ${index}`);
+  }
+  await sluice.waitFor(() => opened({ sluice, four }, "quiet").size === 1, "the circuit of the one that died");
 }
 
 /** A budget is a share of what comes: with nothing else coming it is its floor. */
@@ -150,6 +161,7 @@ function configOf(urls: readonly string[]): string {
       keys: `circuit = { failures = 0, error_rate = 0.0 }\n` +
         `retry = { attempts = 3, on = [503], budget = 0.01, backoff = { initial = "1ms", max = "2ms" } }`,
     }),
+    upstreamToml("quiet", urls, { keys: `circuit = { open = "3m", max_open = "5m" }` }),
     upstreamToml("status", urls, { keys: `${NO_RETRY}\n${circuit(2)}` }),
     upstreamToml("tolerant", urls, { keys: `${NO_RETRY}\n${circuit(3)}` }),
     upstreamToml("broken", urls, { keys: `${NO_RETRY}\n${circuit(3, ", error_rate = 0.0")}` }),
@@ -166,6 +178,7 @@ function configOf(urls: readonly string[]): string {
 const CASES: ReadonlyArray<readonly [name: string, run: (stage: Stage) => Promise<void>]> = [
   ["a storm of 503 is not multiplied beyond the budget", storm],
   ["a budget that is spent ends the retries", exhaustBudget],
+  ["a backend that dies costs a quiet upstream no request", loseOne],
   ["statuses that count open a circuit", openByStatus],
   ["other statuses open none", tolerateOtherStatuses],
   ["responses that break off open a circuit", openByBrokenBodies],

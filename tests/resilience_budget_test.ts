@@ -17,7 +17,7 @@ function send(budget: RetryBudget, nowMs: number, requests: number): void {
 Deno.test("RetryBudget.tryTake() grants the floor to a quiet upstream", () => {
   const budget = new RetryBudget(0.2);
   send(budget, 0, 1);
-  assertEquals([take(budget, 0, 10), budget.hasRoom(0)], [3, false]);
+  assertEquals([take(budget, 0, 20), budget.hasRoom(0)], [10, false]);
 });
 
 Deno.test("RetryBudget.tryTake() grants the share of a busy one", () => {
@@ -28,16 +28,16 @@ Deno.test("RetryBudget.tryTake() grants the share of a busy one", () => {
 
 Deno.test("RetryBudget.tryTake() grants again what left the window", () => {
   const budget = new RetryBudget(0.2);
-  assertEquals(take(budget, 500, 10), 3);
+  assertEquals(take(budget, 500, 20), 10);
   assertEquals(take(budget, 9999, 10), 0);
-  assertEquals(take(budget, 10_000, 10), 3);
+  assertEquals(take(budget, 10_000, 20), 10);
 });
 
 Deno.test("RetryBudget.tryTake() forgets requests of before the window", () => {
   const budget = new RetryBudget(0.2);
   send(budget, 0, 1000);
-  assertEquals(take(budget, 10_000, 1000), 3);
-  assertEquals(take(budget, 1e9, 1000), 3);
+  assertEquals(take(budget, 10_000, 1000), 10);
+  assertEquals(take(budget, 1e9, 1000), 10);
 });
 
 Deno.test("RetryBudget.tryTake() with share 0 grants none", () => {
@@ -53,7 +53,7 @@ Deno.test("RetryBudget.hasRoom() counts nothing", () => {
 
 Deno.test("RetryBudget holds still when the clock steps back", () => {
   const budget = new RetryBudget(0.2);
-  assertEquals([take(budget, 50_000, 10), take(budget, 0, 10), take(budget, 50_000, 10)], [3, 0, 0]);
+  assertEquals([take(budget, 50_000, 20), take(budget, 0, 20), take(budget, 50_000, 20)], [10, 0, 0]);
 });
 
 for (const seed of [1, 2, 3, 4, 5, 6, 7, 8]) {
@@ -75,7 +75,7 @@ for (const seed of [1, 2, 3, 4, 5, 6, 7, 8]) {
         // Between 9 and 10 tenths of the window are counted: retries of the shorter, requests of the longer one.
         const spent = countAfter(retries, nowMs - (WINDOW_MS - BUCKET_MS));
         const earned = share * countAfter(requests, nowMs - WINDOW_MS);
-        assertEquals(spent <= Math.max(3, earned), true, `step ${step}: ${spent} retries, ${earned} earned`);
+        assertEquals(spent <= Math.max(10, earned), true, `step ${step}: ${spent} retries, ${earned} earned`);
       }
     }
     assertEquals(retries.length > 20, true, "the traffic was to press on the budget");

@@ -190,7 +190,11 @@ const RETRY = table({
     "`connect`, `reset`, `timeout` and status codes from 400 to 599.",
   ),
   methods: withDefault("retry.methods", list(text("method")), "Those that may be sent twice."),
-  budget: withDefault("retry.budget", fraction(0, 1), "Retries as a share of requests."),
+  budget: withDefault(
+    "retry.budget",
+    fraction(0, 1),
+    "Retries as a share of requests; ten in ten seconds in any case.",
+  ),
   body_buffer: withDefault(
     "retry.body_buffer",
     size("0B", "16MiB"),

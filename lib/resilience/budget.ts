@@ -12,8 +12,11 @@
 const BUCKETS = 10;
 /** Long enough to smooth bursts, short enough that the traffic from before an outage stops paying for retries. */
 const WINDOW_MS = 10_000;
-/** Retries that any upstream may make in a window: enough to ride out one dropped connection or two. */
-const FLOOR = 3;
+/**
+ * Retries that any upstream may make in a window: twice the failures that open a circuit by default. So a quiet one, of
+ * which one backend has died, answers everybody until the circuit is open, and while trials fail then.
+ */
+const FLOOR = 10;
 
 export interface RetryBudgetOptions {
   readonly windowMs?: number;
