@@ -219,7 +219,7 @@ export class WireConnection implements WireBodySource, WireSink, Timed {
         throw error;
       }
       this.#exchange = null;
-      if (!persists) return isBodyRead && this.#input.isEnded ? undefined : await this.#linger();
+      if (!persists) return isBodyRead && this.#sendsNoMore(request) ? undefined : await this.#linger();
     }
   }
 
@@ -272,6 +272,11 @@ export class WireConnection implements WireBodySource, WireSink, Timed {
     const { decoder } = this.#inUse;
     if (exchange.local !== null && exchange.body === null) this.#input.skipBody(decoder);
     return decoder.done;
+  }
+
+  /** Bytes that come when we have closed would have the answer lost to a reset: a client that said `close` has none. */
+  #sendsNoMore({ framing }: WireRequest): boolean {
+    return this.#input.isEnded || !framing.keepAlive && this.#input.isEmpty && !this.#input.isFull;
   }
 
   /** What comes behind a 408 is too late, also when it completes the head. */

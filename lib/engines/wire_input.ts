@@ -48,6 +48,11 @@ export class WireInput {
     return this.#start === this.#end;
   }
 
+  /** There may be more in the kernel than has been read. */
+  get isFull(): boolean {
+    return this.#end === this.#buffer.length;
+  }
+
   /** Between two requests nobody looks at the old head any more. */
   compact(): void {
     if (this.#pending !== null || this.#start === 0) return;

@@ -24,8 +24,8 @@ import type { BackendStream, HeadReader } from "./backend_stream.ts";
 import { BODY_BUFFER_BYTES, bodyBuffers } from "./body_buffers.ts";
 import { closeQuietly } from "./dial.ts";
 
-/** Holds almost every head, and a small body behind it. */
-const SMALL_BUFFER_BYTES = 16 * 1024;
+/** Holds almost every head, and a body of up to 16 KiB behind it: one read and one write for both. */
+const SMALL_BUFFER_BYTES = 20 * 1024;
 /** From here on giving the buffer away is cheaper than copying the piece out of it. */
 const DETACH_BYTES_MIN = 16 * 1024;
 /** A backend may send early hints and progress, but not for ever. */
