@@ -44,6 +44,20 @@ Deno.test("The review's faults of the wire engine stay mended", async (t) => {
     assertEquals((await accessOf(sluice, "/app/left")).error, "client_gone");
   });
 
+  await step(t, "a client that leaves in the second of two slow pipelined requests ends its exchange", async () => {
+    // The read that the first one had left pending was taken for that of the second, and nobody heard how it failed.
+    backend.use([answerAfter(WATCHED_MS, response(200, "first")), hang()]);
+    const seen = backend.requests.length;
+    using client = await connect(address);
+    const request = (name: string) => `GET /app/pipelined/${name} HTTP/1.1\r\nHost: a\r\n\r\n`;
+    await client.send(request("1") + request("2"));
+    assertEquals((await client.readResponse()).text, "first");
+    await backend.waitForRequests(seen + 2);
+    await new Promise((resolve) => setTimeout(resolve, WATCHED_MS));
+    client.reset();
+    assertEquals((await accessOf(sluice, "/app/pipelined/2")).error, "client_gone");
+  });
+
   await step(t, "a drain lets a request be answered whose backend has not begun", async () => {
     // Its connection passed for idle and was closed.
     const gate = new Gate();

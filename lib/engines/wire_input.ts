@@ -140,11 +140,15 @@ export class WireInput {
   }
 
   /**
-   * Leaves a read pending while no body is due: what it brings is the next request, what it throws is the news. Does
-   * nothing when a pipelined request fills the buffer.
+   * Leaves a read pending while no body is due: what it brings is the next request, what it throws is the news. One that
+   * the exchange before has left is as good. Does nothing when a pipelined request fills the buffer.
    */
   watch(head: Head, onGone: () => void): void {
-    if (this.isEnded || this.#pending !== null) return;
+    if (this.isEnded) return;
+    if (this.#pending !== null) {
+      this.#pending.catch(onGone);
+      return;
+    }
     if (this.isEmpty) this.#start = this.#end = head.end; // the bytes of the body are used up
     if (this.#end === this.#buffer.length) {
       if (!this.isEmpty) return;
