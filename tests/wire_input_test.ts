@@ -67,6 +67,22 @@ Deno.test("WireInput holds no more after a thousand slow exchanges than after on
   assert(conn.bufferBytesMax <= 16 * KIB, `${conn.bufferBytesMax} bytes`);
 });
 
+Deno.test("WireInput holds no more for requests that end where the buffer does", async () => {
+  // Room was made behind all that the buffer had ever held, so that it doubled with each of them.
+  const { conn, input, head } = start();
+  let held = 0;
+  for (let round = 0; round < 40; round++) {
+    const line = `GET /${round} HTTP/1.1\r\nHost: a\r\nX-Pad: `;
+    const room = conn.bufferBytesMax === 0 ? KIB : (conn.bufferBytesMax - held) % (16 * KIB) || 16 * KIB;
+    conn.send(line + "p".repeat(room - line.length - 4) + "\r\n\r\n");
+    await readHead(input, head);
+    held = head.end;
+    assertEquals(new TextDecoder().decode(head.bytes.subarray(head.targetStart, head.targetEnd)), `/${round}`);
+    input.watch(head, () => {});
+  }
+  assert(conn.bufferBytesMax <= 64 * KIB, `${conn.bufferBytesMax} bytes`);
+});
+
 Deno.test("WireInput grows for a large head, whatever lies before it, and shrinks again", async () => {
   const { conn, input, head } = start();
   const pad = "p".repeat(30 * KIB);

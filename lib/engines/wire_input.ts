@@ -152,7 +152,7 @@ export class WireInput {
     if (this.isEmpty) this.#start = this.#end = head.end; // the bytes of the body are used up
     if (this.#end === this.#buffer.length) {
       if (!this.isEmpty) return;
-      this.#enlarge(head, 2 * this.#buffer.length);
+      this.#enlarge(head, Math.max(BUFFER_BYTES, head.end - head.base));
     }
     const reading = this.#conn.read(this.#buffer.subarray(this.#end));
     this.#pending = reading;
@@ -224,19 +224,23 @@ export class WireInput {
 
   /** Bytes behind a piece of a body. The buffer is empty then, but for the head at its beginning. */
   #keep(head: Head, bytes: Uint8Array): void {
-    const headEnd = head.end;
-    if (headEnd + bytes.length > this.#buffer.length) this.#enlarge(head, headEnd + bytes.length);
-    this.#buffer.set(bytes, headEnd);
-    this.#start = headEnd;
-    this.#end = headEnd + bytes.length;
+    if (head.end + bytes.length > this.#buffer.length) this.#enlarge(head, bytes.length);
+    this.#buffer.set(bytes, head.end);
+    this.#start = head.end;
+    this.#end = head.end + bytes.length;
   }
 
-  /** With nothing but the head in use. */
-  #enlarge(head: Head, length: number): void {
-    const larger = new Uint8Array(length);
-    larger.set(this.#buffer.subarray(0, head.end));
-    head.bytes = larger;
+  /**
+   * Makes room for so many bytes behind the head, with nothing else in use. What lies before it belongs to exchanges that
+   * are over, and stays behind.
+   */
+  #enlarge(head: Head, bytes: number): void {
+    const held = this.#buffer.subarray(head.base, head.end);
+    const larger = new Uint8Array(held.length + bytes);
+    larger.set(held);
+    head.rebase(larger, 0);
     this.#buffer = larger;
+    this.#start = this.#end = head.end;
   }
 
   /** Behind a head that is not complete. What lies before it belongs to exchanges that are over. */

@@ -52,7 +52,7 @@ export class Head {
 
   /** For decoders: one of `HeadPhase`. */
   phase: number;
-  /** For decoders: where the caller's bytes began at the last call, which `start` and all offsets count from. */
+  /** Where the caller's bytes began at the last call, which `start` and all offsets count from. */
   base: number;
   /** For decoders: the line not yet complete, relative to `base`. */
   lineAt: number;
@@ -157,13 +157,14 @@ export class Head {
     this.count = i + 1;
   }
 
-  /** For decoders: the bytes decoded so far are now at `start` of `bytes`. */
+  /** The bytes decoded so far are now at `start` of `bytes`. */
   rebase(bytes: Uint8Array, start: number): void {
     this.bytes = bytes;
     const shift = start - this.base;
     if (shift === 0) return;
     this.base = start;
     this.start += shift;
+    this.end += shift;
     this.targetStart += shift;
     this.targetEnd += shift;
     this.reasonStart += shift;
