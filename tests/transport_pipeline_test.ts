@@ -232,6 +232,18 @@ Deno.test("Pipeline: so is that of the client in front, while others wait behind
   assertEquals(outcomes(exchanges), ["client_gone", "200 /2", "200 /3"]);
 });
 
+Deno.test("Pipeline: a 1xx for a client that has left goes to nobody", async () => {
+  const stage = new PipelineStage();
+  const exchanges = await three(stage);
+  exchanges[0].cancel();
+  exchanges[1].cancel();
+  const early = "HTTP/1.1 103 Early Hints\r\n\r\n";
+  stage.conns[0].push(early + answerTo("/1") + early + answerTo("/2") + early + answerTo("/3"));
+  await settled();
+  assertEquals(outcomes(exchanges), ["client_gone", "client_gone", "200 /3"]);
+  assertEquals(exchanges.map(({ informational }) => informational), [[], [], [103]]);
+});
+
 Deno.test("Pipeline: one that is too large to be read off closes the connection", async () => {
   const stage = new PipelineStage();
   const exchanges = await three(stage);

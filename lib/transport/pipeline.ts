@@ -38,6 +38,9 @@ const DISCARD_BYTES_MAX = 64 * 1024;
 /** Behind a body of that size nobody is put in line any more. */
 const LARGE_BODY_BYTES = 64 * 1024;
 
+/** The client's connection is about another exchange when a 1xx comes for one that has left. */
+const toNobody = () => {};
+
 /** What a pipeline tells its pool. */
 export interface PipelineOwner {
   nowMs(): number;
@@ -209,6 +212,7 @@ export class Pipeline implements Timed {
       this.#close(error);
     } else {
       lane.isAbandoned = true;
+      lane.request = { method: lane.request.method, passInformational: toNobody };
       lane.fail(error);
       if (lane.hasTurn) this.#readOff(lane);
     }
