@@ -17,6 +17,16 @@ const NAMES = [
   "x-forwarded-port",
   "x-forwarded-proto",
   "x-real-ip",
+  // Others of the family, and how CGI and its kind would read it as well.
+  "x-forwarded-user",
+  "x-forwarded-prefix",
+  "x_forwarded_for",
+  "x-forwarded_proto",
+  "x_forwarded_user",
+  "x_real_ip",
+  "x_request_id",
+  "content_length",
+  "transfer_encoding",
 ];
 
 const X_CLIENT = { "x-forwarded-for": "127.0.0.1", "x-forwarded-host": "plain.test", "x-forwarded-proto": "http" };
@@ -32,6 +42,16 @@ const FAMILY = [
   "X-Forwarded-Port: 443",
   "X-Real-IP: 192.0.2.7",
   "Forwarded: for=192.0.2.8;proto=https;host=other.example",
+];
+const OTHERS = ["X-Forwarded-User: root", "X-FORWARDED-Prefix: /admin"];
+const LOOKALIKES = [
+  "X_Forwarded_For: 192.0.2.7",
+  "x-forwarded_proto: https",
+  "X_FORWARDED_USER: root",
+  "X_Real_IP: 192.0.2.7",
+  "X_Request_Id: chosen",
+  "Content_Length: 4",
+  "Transfer_Encoding: chunked",
 ];
 const SAID = { "x-forwarded-port": "443", "x-real-ip": "192.0.2.7" };
 const APPENDED = {
@@ -66,6 +86,23 @@ const ROWS: readonly Row[] = [
     from: "stranger",
     lines: [...FAMILY, "Connection: x-forwarded-for, forwarded, x-real-ip, x-forwarded-host"],
     expected: { "x-forwarded": X_CLIENT, rfc7239: F_CLIENT, both: { ...X_CLIENT, ...F_CLIENT }, off: {} },
+  },
+  {
+    name: "a stranger that forges what is like the family",
+    from: "stranger",
+    lines: [...OTHERS, ...LOOKALIKES],
+    expected: { "x-forwarded": X_CLIENT, rfc7239: F_CLIENT, both: { ...X_CLIENT, ...F_CLIENT }, off: {} },
+  },
+  {
+    name: "a trusted proxy's word on more than we know, and not what it let pass of a client's forgery",
+    from: "trusted",
+    lines: [...OTHERS, ...LOOKALIKES],
+    expected: {
+      "x-forwarded": { ...X_PEER, "x-forwarded-user": "root", "x-forwarded-prefix": "/admin" },
+      rfc7239: { forwarded: F_OWN, "x-forwarded-user": "root", "x-forwarded-prefix": "/admin" },
+      both: { ...X_PEER, forwarded: F_OWN, "x-forwarded-user": "root", "x-forwarded-prefix": "/admin" },
+      off: { "x-forwarded-user": "root", "x-forwarded-prefix": "/admin" },
+    },
   },
   {
     name: "a trusted proxy that says nothing",

@@ -63,19 +63,31 @@ export const FieldId = {
   sec_websocket_version: 52,
   sec_websocket_protocol: 53,
   sec_websocket_extensions: 54,
+  /** Any `X-Forwarded-…` that has no id of its own. */
+  x_forwarded_other: 55,
+  /** A field that says who a client is or where a message ends, but for a "_" where the name has "-". */
+  lookalike: 56,
 } as const;
+
+/** Ids of more than one name. */
+const KINDS: readonly string[] = ["x_forwarded_other", "lookalike"];
 
 /** One of the values of `FieldId`; 0 for a name that is not in it. */
 export type FieldId = number;
 
-/** Lower-case names by id; "" for `unknown`. */
+/** Lower-case names by id; "" for `unknown` and for ids of more than one name. */
 export const FIELD_NAMES: readonly string[] = Object.keys(FieldId).map((key, id) =>
-  id === 0 ? "" : key.replaceAll("_", "-")
+  id === 0 || KINDS.includes(key) ? "" : key.replaceAll("_", "-")
 );
 
 const BUCKETS = 256;
 const FOLD = foldTable();
-const IDS_BY_NAME = new Map<string, number>(FIELD_NAMES.map((name, id) => [name, id]));
+const IDS_BY_NAME = new Map<string, number>(
+  FIELD_NAMES.map((name, id): [string, number] => [name, id]).filter(([name]) => name !== ""),
+);
+const FAMILY = "x-forwarded-";
+/** Whose lookalikes are told apart: CGI and its descendants (WSGI, Rack, PHP) read both spellings as one field. */
+const IMITATED = /^(content-length|transfer-encoding|x-real-ip|x-request-id|x-forwarded-.*)$/;
 /** Where each name begins in `LETTERS`; one entry more than names. */
 const NAME_STARTS = new Uint16Array(FIELD_NAMES.length + 1);
 const LETTERS = new Uint8Array(FIELD_NAMES.reduce((sum, name) => sum + name.length, 0));
@@ -83,7 +95,7 @@ const FIRST_IN_BUCKET = new Uint8Array(BUCKETS);
 const NEXT_IN_BUCKET = new Uint8Array(FIELD_NAMES.length);
 fillTables();
 
-/** @returns The id of the name at `bytes[start, end)`, letters in either case; 0 when it is not a known one. */
+/** @returns The id or the kind of the name at `bytes[start, end)`, letters in either case; 0 when it has none. */
 export function fieldIdOfBytes(bytes: Uint8Array, start: number, end: number): FieldId {
   const length = end - start;
   if (length <= 0) return 0;
@@ -97,12 +109,43 @@ export function fieldIdOfBytes(bytes: Uint8Array, start: number, end: number): F
     }
     id = NEXT_IN_BUCKET[id];
   }
-  return 0;
+  return mayHaveKind(bytes, start, length) ? kindOf(lowerText(bytes, start, end)) : 0;
 }
 
-/** @returns The id of a lower-case name; 0 when it is not a known one. */
+/** @returns As `fieldIdOfBytes`, ids of more than one name included. */
+export function fieldKindOfName(lowerName: string): FieldId {
+  return IDS_BY_NAME.get(lowerName) ?? kindOf(lowerName);
+}
+
+/** @returns The id of a lower-case name; 0 when it has none of its own. */
 export function fieldIdOfName(lowerName: string): FieldId {
   return IDS_BY_NAME.get(lowerName) ?? 0;
+}
+
+/** A look at what tells most names from those that have a kind, so that few of them become strings. */
+function mayHaveKind(bytes: Uint8Array, start: number, length: number): boolean {
+  switch (FOLD[bytes[start]]) {
+    case 0x78: { // "x-forwarded-…", "x_real_ip"
+      const third = FOLD[bytes[start + 2]];
+      return length >= "x_real_ip".length && (third === 0x66 || third === 0x72);
+    }
+    case 0x63:
+      return length === "content_length".length;
+    case 0x74:
+      return length === "transfer_encoding".length;
+  }
+  return false;
+}
+
+function lowerText(bytes: Uint8Array, start: number, end: number): string {
+  let text = "";
+  for (let at = start; at < end; at++) text += String.fromCharCode(FOLD[bytes[at]]);
+  return text;
+}
+
+function kindOf(lowerName: string): FieldId {
+  if (!lowerName.includes("_")) return lowerName.startsWith(FAMILY) ? FieldId.x_forwarded_other : 0;
+  return IMITATED.test(lowerName.replaceAll("_", "-")) ? FieldId.lookalike : 0;
 }
 
 function bucketOf(length: number, first: number, last: number): number {
@@ -121,9 +164,9 @@ function fillTables(): void {
   for (let id = 0; id < FIELD_NAMES.length; id++) {
     const name = FIELD_NAMES[id];
     NAME_STARTS[id] = at;
+    if (name === "") continue;
     for (let i = 0; i < name.length; i++) LETTERS[at++] = name.charCodeAt(i);
     NAME_STARTS[id + 1] = at;
-    if (id === 0) continue;
     const bucket = bucketOf(name.length, name.charCodeAt(0), name.charCodeAt(name.length - 1));
     NEXT_IN_BUCKET[id] = FIRST_IN_BUCKET[bucket];
     FIRST_IN_BUCKET[bucket] = id;

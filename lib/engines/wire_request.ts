@@ -5,7 +5,7 @@
 
 import type { ByteWriter } from "../base/byte_writer.ts";
 import { ProxyError } from "../base/errors.ts";
-import { FieldId, fieldIdOfName } from "../base/field_names.ts";
+import { FIELD_NAMES, FieldId, fieldIdOfName } from "../base/field_names.ts";
 import { type ConnectionOptions, NO_CONNECTION_OPTIONS, teTrailers } from "../fields/hop_by_hop.ts";
 import { BodyKind, type Framing, requestFraming } from "../http1/framing.ts";
 import type { Head } from "../http1/head.ts";
@@ -89,7 +89,7 @@ export class WireRequest implements ProxyRequest {
     if (id !== FieldId.unknown) return id === FieldId.cookie ? joined(head, id, "; ") : head.get(id);
     let text: string | null = null;
     for (let index = 0; index < head.count; index++) {
-      if (head.ids[index] !== FieldId.unknown || head.lowerName(index) !== lowerName) continue;
+      if (FIELD_NAMES[head.ids[index]] !== "" || head.lowerName(index) !== lowerName) continue;
       text = text === null ? head.value(index) : `${text}, ${head.value(index)}`;
     }
     return text;

@@ -108,8 +108,7 @@ export class Head {
   }
 
   lowerName(i: number): string {
-    const id = this.ids[i];
-    return id === 0 ? this.name(i).toLowerCase() : FIELD_NAMES[id];
+    return FIELD_NAMES[this.ids[i]] || this.name(i).toLowerCase();
   }
 
   /** The value of field `i`, one character per byte. */

@@ -7,7 +7,7 @@
  */
 
 import { invariant } from "../base/errors.ts";
-import { fieldIdOfName } from "../base/field_names.ts";
+import { FieldId, fieldIdOfName, fieldKindOfName } from "../base/field_names.ts";
 import type { FieldEdits } from "../fields/edits.ts";
 import { FORWARDED_NAMES, ForwardedFields, type ForwardedMode } from "../fields/forwarded.ts";
 import { HOP_BY_HOP_NAMES } from "../fields/hop_by_hop.ts";
@@ -31,7 +31,7 @@ export class FieldFilter {
   }
 
   drops(lowerName: string): boolean {
-    if (this.dropsId[fieldIdOfName(lowerName)] !== 0) return true;
+    if (this.dropsId[fieldKindOfName(lowerName)] !== 0) return true;
     return this.dropsByName(lowerName);
   }
 
@@ -65,7 +65,7 @@ export const TRAILER_DROPS: Uint8Array = dropTable([
   "range",
   "cache-control",
   "expect",
-]);
+], [FieldId.x_forwarded_other, FieldId.lookalike]);
 
 /** What else is written anew. */
 export interface RequestOwnership {
@@ -96,12 +96,15 @@ function requestTables(mode: ForwardedMode, isTrusted: boolean): Uint8Array[] {
     ...REQUEST_REMADE,
     ...FORWARDED_NAMES.filter((name) => forwarded.removes(name, isTrusted)),
   ];
+  // What a trusted proxy says about its client beyond our own fields passes; no honest one writes lookalikes.
+  const kinds = isTrusted ? [FieldId.lookalike] : [FieldId.lookalike, FieldId.x_forwarded_other];
   const traced = [...names, "traceparent", "tracestate"];
-  return [names, [...names, "cookie"], traced, [...traced, "cookie"]].map(dropTable);
+  return [names, [...names, "cookie"], traced, [...traced, "cookie"]].map((dropped) => dropTable(dropped, kinds));
 }
 
-function dropTable(names: readonly string[]): Uint8Array {
+function dropTable(names: readonly string[], kinds: readonly FieldId[] = []): Uint8Array {
   const table = new Uint8Array(256);
+  for (const id of kinds) table[id] = 1;
   for (const name of names) {
     const id = fieldIdOfName(name);
     invariant(id !== 0, `field "${name}" has an id`);
