@@ -2,7 +2,7 @@
 
 import { assertEquals } from "@std/assert";
 import { accessOf, connect, step, upstreamToml } from "./proxy_stage.ts";
-import { answerAfter, hang, response, tunnelEcho } from "./support/backend_scripts.ts";
+import { answer, answerAfter, hang, response, tunnelEcho } from "./support/backend_scripts.ts";
 import { ScriptedBackend } from "./support/scripted_backend.ts";
 import { SluiceProcess } from "./support/sluice_process.ts";
 import { Gate } from "./support/waiting.ts";
@@ -56,6 +56,21 @@ Deno.test("The review's faults of the wire engine stay mended", async (t) => {
     await new Promise((resolve) => setTimeout(resolve, WATCHED_MS));
     client.reset();
     assertEquals((await accessOf(sluice, "/app/pipelined/2")).error, "client_gone");
+  });
+
+  await step(t, "clients that reset before they are accepted hold up nobody", async () => {
+    // Each of them was taken for a lack of descriptors, which nobody was accepted after for 50 ms.
+    sluice.signal("SIGSTOP");
+    try {
+      for (let index = 0; index < 20; index++) (await connect(address)).reset();
+    } finally {
+      sluice.signal("SIGCONT");
+    }
+    backend.use(answer(response(200, "served")));
+    using client = await connect(address);
+    await client.send("GET /app/accepted HTTP/1.1\r\nHost: a\r\n\r\n");
+    assertEquals((await client.readResponse()).text, "served");
+    assertEquals(sluice.events.filter(({ event }) => event === "listener_failed"), []);
   });
 
   await step(t, "a drain lets a request be answered whose backend has not begun", async () => {

@@ -127,7 +127,7 @@ export class WireListener implements EngineListener {
       } catch (error) {
         if (this.#isClosed || listener !== this.#listener) return;
         if (error instanceof Deno.errors.BadResource) return;
-        if (error instanceof Deno.errors.ConnectionAborted) continue; // a client that was gone before it was accepted
+        if (isOfClient(error)) continue; // without a pause: else a few clients that reset could keep all others out
         this.#onAcceptFailed(error); // out of descriptors
         await new Promise((resolve) => setTimeout(resolve, ACCEPT_RETRY_MS));
         continue;
@@ -165,6 +165,12 @@ export class WireListener implements EngineListener {
       }),
     );
   }
+}
+
+/** It was gone before it was accepted. */
+function isOfClient(error: unknown): boolean {
+  const { ConnectionAborted, ConnectionReset, NotConnected } = Deno.errors;
+  return error instanceof NotConnected || error instanceof ConnectionReset || error instanceof ConnectionAborted;
 }
 
 /** Deno has no such call for TLS. */
