@@ -32,6 +32,12 @@ import type { ExchangeTrace } from "./trace.ts";
  */
 const WATCH_CLIENT_AFTER_MS = 40;
 
+/**
+ * A backend that gave up after it had waited for the client for so long in all may have had enough of the client. Else a
+ * few that dribble their bodies, or take theirs in drops, could have it taken out.
+ */
+const PATIENCE_MS = 1000;
+
 const NEVER = Infinity;
 const NO_FRAMING: Framing = { kind: BodyKind.none, length: -1, keepAlive: false };
 
@@ -109,6 +115,9 @@ export class Exchange implements Timed, Listed, PickInput, RouteInput {
   /** Whether the response is with the engine, so that nobody else would notice a cancellation. */
   #isHandedOver = false;
   #watchAtMs: number;
+  /** Of the attempt under way: how long the backend waited for the client, but for the wait that began last; -1: none. */
+  #clientTookMs = 0;
+  #clientOwesAtMs = -1;
   #totalAtMs = NEVER;
   #takenAtMs = NEVER;
   #uploadAtMs = NEVER;
@@ -193,6 +202,25 @@ export class Exchange implements Timed, Listed, PickInput, RouteInput {
     this.#schedule();
   }
 
+  /** The backend has to wait for the client, who has to send or to take a piece of a body; until `clientGave()`. */
+  clientOwes(): void {
+    this.#clientOwesAtMs = this.core.deadlines.recentMs;
+  }
+
+  clientGave(): void {
+    if (this.#clientOwesAtMs >= 0) this.#clientTookMs += this.core.deadlines.recentMs - this.#clientOwesAtMs;
+    this.#clientOwesAtMs = -1;
+  }
+
+  /** Whether a failure says something about the backend. */
+  blamesBackend(code: ErrorCode): boolean {
+    if (code === "connection_reset" || code === "response_incomplete") {
+      this.clientGave();
+      if (this.#clientTookMs >= PATIENCE_MS) return false;
+    }
+    return isBackendFault(code);
+  }
+
   onDeadline(nowMs: number): void {
     if (nowMs >= this.#totalAtMs) return this.cancel(new ProxyError("total_timeout"));
     if (nowMs >= this.#uploadAtMs) return this.#silence(this.#uploadCode);
@@ -259,6 +287,8 @@ export class Exchange implements Timed, Listed, PickInput, RouteInput {
     this.sentAtMs = -1;
     this.headAtMs = -1;
     this.attemptCode = "";
+    this.#clientTookMs = 0;
+    this.#clientOwesAtMs = -1;
     upstream.table.begin(backend.slot);
     this.#isHolding = true;
     this.core.recorder.attemptBegan(this);
@@ -332,7 +362,7 @@ export class Exchange implements Timed, Listed, PickInput, RouteInput {
   /** A response that breaks off counts, even when a trial's good head was reported: the backend can't do it. */
   #reportEnd(code: ErrorCode | "", nowMs: number): void {
     const { health } = this.backend!;
-    if (this.isAnswered && code !== "" && isBackendFault(code)) {
+    if (this.isAnswered && code !== "" && this.blamesBackend(code)) {
       health.onTrafficFailure(code, nowMs, this.admission);
     } else if (!this.isReported) {
       if (this.isAnswered) health.onTrafficSuccess(nowMs, this.admission);

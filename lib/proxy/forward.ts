@@ -275,11 +275,11 @@ function checkUpgrade(exchange: Exchange, connection: BackendStream): void {
   if (connection.head.get(FieldId.upgrade)?.toLowerCase() !== asked) throw new ProxyError("upgrade_failed");
 }
 
-/** The health machine hears of each attempt once. */
+/** The health machine hears of each attempt once; of one that says nothing about its backend when it is cleared away. */
 function report(exchange: Exchange, backend: BackendPlan, code: ErrorCode): void {
   if (exchange.admission === 0 || exchange.isReported) return;
   // A connection that had gone stale in the pool says nothing about the backend.
-  if (isStale(exchange, code)) return;
+  if (isStale(exchange, code) || !exchange.blamesBackend(code)) return;
   const nowMs = exchange.core.clock.nowMs();
   backend.health.onTrafficFailure(code, nowMs, exchange.admission);
   exchange.isReported = true;

@@ -81,6 +81,7 @@ export function takeBody(exchange: Exchange): Uint8Array<ArrayBuffer> | null | u
  */
 export async function nextBody(exchange: Exchange): Promise<Uint8Array<ArrayBuffer> | null> {
   const connection = heldBy(exchange);
+  exchange.clientGave();
   try {
     let piece = connection.takeBody();
     if (piece === undefined) {
@@ -90,6 +91,7 @@ export async function nextBody(exchange: Exchange): Promise<Uint8Array<ArrayBuff
     }
     if (piece === null) exchange.finish("");
     else exchange.bytesOut += piece.length;
+    exchange.clientOwes();
     return piece;
   } catch (error) {
     throw broken(exchange, error);

@@ -60,8 +60,10 @@ export async function upload(
     for (let index = 0;; index++) {
       if (exchange.connection !== connection) return;
       exchange.expectUpload(bounds.clientMs, "request_timeout");
+      exchange.clientOwes();
       const piece = await nextPiece(connection, body, index);
       if (exchange.connection !== connection) return;
+      exchange.clientGave();
       exchange.expectUpload(bounds.backendMs, "response_timeout");
       if (piece === null) break;
       sent += piece.length;
