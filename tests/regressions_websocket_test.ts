@@ -1,10 +1,10 @@
 /** Faults of WebSockets that a review found in the running proxy, each with what broke. */
 
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { encodeClose, encodeFrame } from "../lib/websocket/frame_encoder.ts";
 import { Opcode } from "../lib/websocket/frames.ts";
 import { acceptOf } from "../lib/websocket/handshake.ts";
-import { accessOf, connect, listenerToml, step, upstreamToml } from "./proxy_stage.ts";
+import { accessOf, connect, listenerToml, MemoryWatch, step, upstreamToml } from "./proxy_stage.ts";
 import type { ScriptedExchange } from "./support/backend_exchange.ts";
 import { echo, echoOf, type Script } from "./support/backend_scripts.ts";
 import { type RawClient, request } from "./support/raw_client.ts";
@@ -148,4 +148,61 @@ Deno.test("The review's faults of WebSockets stay mended", async (t) => {
 
   assertEquals(sluice.events.filter(({ level }) => level === "error"), []);
   assertEquals(await sluice.stop(), 0);
+});
+
+const MIB = 1024 * 1024;
+/** In one write: so many of the smallest messages. */
+const TINY_COUNT = 20_000;
+
+function tiny(payload: Uint8Array, mask: Uint8Array<ArrayBuffer> | null): Uint8Array<ArrayBuffer> {
+  const frame = encodeFrame(Opcode.binary, payload, mask);
+  const frames = new Uint8Array(frame.length * TINY_COUNT);
+  for (let index = 0; index < TINY_COUNT; index++) frames.set(frame, index * frame.length);
+  return frames;
+}
+
+Deno.test("WebSocket messages that wait are bounded by what they cost, not by their bytes", async (t) => {
+  // Only their bytes were counted: 32 MiB of messages of 6 bytes, 4 MiB of messages of one, some kilobyte each.
+  await using backend = ScriptedBackend.start(agreeAndHold);
+  await using sluice = await SluiceProcess.start(`${listenerToml("web")}\n${upstreamToml("ws", [backend.url])}`, {
+    denoFlags: ["-A", "--v8-flags=--max-old-space-size=100"], // or garbage would hide what is held
+  });
+  const address = sluice.address("web");
+
+  await step(t, "a client that sends many empty ones to a backend that reads none is let go", async () => {
+    backend.use(agreeAndPause);
+    using client = await connect(address);
+    await client.send(handshake("/ws/up"));
+    assertEquals((await client.readResponseHead()).status, 101);
+    await client.send(encodeFrame(Opcode.binary, new Uint8Array(12 * MIB), MASK)); // fills what the system holds
+    const frames = tiny(new Uint8Array(0), MASK);
+    const sending = (async () => {
+      for (let sent = 0; sent < 10; sent++) await client.send(frames);
+    })();
+    await sending.catch(() => {}); // it may have been let go already
+    assertEquals((await accessOf(sluice, "/ws/up")).error, "tunnel_overflow");
+    // What had waited failed message by message, each in a time that grew with their number: nobody was served.
+    assertEquals((await request(address, "GET", "/none")).status, 404);
+    backend.closeConnections();
+  });
+
+  await step(t, "a backend that sends many to a client that reads none has to wait", async () => {
+    const frames = tiny(Uint8Array.of(1), null);
+    backend.use(async (exchange) => {
+      await agree(exchange);
+      for (;;) await exchange.write(frames);
+    });
+    const memory = new MemoryWatch(sluice);
+    using client = await connect(address);
+    await client.send(handshake("/ws/down"));
+    for (let look = 0; look < 60; look++) {
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      memory.look();
+    }
+    client.reset();
+    await accessOf(sluice, "/ws/down");
+    assert(memory.grownBytes < 400 * MIB, `${memory.grownBytes} bytes`);
+  });
+
+  assertEquals(sluice.events.filter(({ level }) => level === "error"), []);
 });

@@ -8,8 +8,13 @@
 
 import { type ErrorCode, ProxyError } from "../base/errors.ts";
 import { FieldId } from "../base/field_names.ts";
-import { WEBSOCKET_BUFFER_BYTES_MAX, WEBSOCKET_MESSAGE_BYTES_MAX } from "../config/bounds.ts";
+import {
+  WEBSOCKET_BUFFER_BYTES_MAX,
+  WEBSOCKET_MESSAGE_BYTES_MAX,
+  WEBSOCKET_MESSAGE_COST_BYTES,
+} from "../config/bounds.ts";
 import type { Exchange } from "../proxy/exchange.ts";
+import { FrameQueue } from "./frame_queue.ts";
 import { serveResponse } from "./serve_response.ts";
 import type { BackendStream } from "../transport/backend_stream.ts";
 import { encodeClose, encodeFrame } from "../websocket/frame_encoder.ts";
@@ -22,6 +27,9 @@ const OPEN_TIMEOUT_MS = 3000;
 const CLOSE_TIMEOUT_MS = 1000;
 /** Deno does not tell when its buffer has drained. */
 const DRAIN_POLL_MS = 5;
+/** What may be in Deno's buffer before the backend is read on: bytes of messages, and messages, which may be tiny. */
+const UNSENT_BYTES_MAX = WEBSOCKET_BUFFER_BYTES_MAX / 4;
+const UNSENT_MESSAGES_MAX = UNSENT_BYTES_MAX / WEBSOCKET_MESSAGE_COST_BYTES;
 
 const Close = { going_away: 1001, no_status: 1005, abnormal: 1006, internal: 1011, try_later: 1013 } as const;
 
@@ -74,8 +82,9 @@ class Bridge {
   readonly #connection: BackendStream;
   readonly #socket: WebSocket;
   readonly #decoder = new FrameDecoder({ messageBytesMax: WEBSOCKET_MESSAGE_BYTES_MAX });
-  #writing: Promise<void> = Promise.resolve();
-  #waitingBytes = 0;
+  readonly #toWrite: FrameQueue;
+  /** Messages given to Deno since its buffer was empty last. */
+  #unsentMessages = 0;
   #sentClose = false;
   #gotClose = false;
   #isEnding = false;
@@ -84,6 +93,10 @@ class Bridge {
     this.#exchange = exchange;
     this.#connection = exchange.connection!;
     this.#socket = socket;
+    this.#toWrite = new FrameQueue(
+      (bytes) => this.#connection.write(bytes),
+      (error) => this.#end(error instanceof ProxyError ? error.code : "internal_error", Close.internal),
+    );
     socket.binaryType = "arraybuffer";
     socket.onopen = () => {
       this.#touch();
@@ -102,7 +115,10 @@ class Bridge {
         const bytes = await this.#connection.readRaw();
         if (bytes === null) break;
         this.#touch();
-        for (const event of this.#decoder.push(bytes)) this.#onBackendEvent(event);
+        for (const event of this.#decoder.push(bytes)) {
+          this.#onBackendEvent(event);
+          if (this.#unsentMessages > UNSENT_MESSAGES_MAX) await this.#drained(); // one read may bring many
+        }
         if (this.#gotClose) break;
         await this.#drained();
       }
@@ -134,16 +150,21 @@ class Bridge {
   }
 
   #toClient(data: string | Uint8Array): void {
-    if (this.#socket.readyState === WebSocket.OPEN) this.#socket.send(data as string | Uint8Array<ArrayBuffer>);
+    if (this.#socket.readyState !== WebSocket.OPEN) return;
+    this.#unsentMessages++;
+    this.#socket.send(data as string | Uint8Array<ArrayBuffer>);
   }
 
   async #drained(): Promise<void> {
-    while (
-      !this.#exchange.isFinished && this.#socket.readyState === WebSocket.OPEN &&
-      this.#socket.bufferedAmount > WEBSOCKET_BUFFER_BYTES_MAX / 4
-    ) {
+    while (!this.#exchange.isFinished && this.#socket.readyState === WebSocket.OPEN && this.#isBehind()) {
       await new Promise((resolve) => setTimeout(resolve, DRAIN_POLL_MS));
     }
+  }
+
+  #isBehind(): boolean {
+    const unsentBytes = this.#socket.bufferedAmount;
+    if (unsentBytes === 0) this.#unsentMessages = 0;
+    return unsentBytes > UNSENT_BYTES_MAX || this.#unsentMessages > UNSENT_MESSAGES_MAX;
   }
 
   /** Client to backend. */
@@ -154,14 +175,9 @@ class Bridge {
   }
 
   #toBackend(opcode: Opcode, payload: Uint8Array): void {
-    if (this.#sentClose) return;
-    const frame = encodeFrame(opcode, payload, crypto.getRandomValues(new Uint8Array(4)));
-    this.#waitingBytes += frame.length;
-    if (this.#waitingBytes > WEBSOCKET_BUFFER_BYTES_MAX * 2) return this.#end("tunnel_overflow", Close.try_later);
-    this.#writing = this.#writing.then(async () => {
-      await this.#connection.write(frame);
-      this.#waitingBytes -= frame.length;
-    }).catch((error) => this.#end(error instanceof ProxyError ? error.code : "internal_error", Close.internal));
+    if (this.#sentClose || this.#isEnding) return;
+    this.#toWrite.push(encodeFrame(opcode, payload, crypto.getRandomValues(new Uint8Array(4))));
+    if (this.#toWrite.waitingBytes > WEBSOCKET_BUFFER_BYTES_MAX * 2) this.#end("tunnel_overflow", Close.try_later);
   }
 
   #sendClose(code: number, reason: string): void {
@@ -194,7 +210,7 @@ class Bridge {
     // A backend that does not read must not hold the exchange until the tunnel's own timeout.
     if (!this.#isEnding) this.#exchange.expectDownload(CLOSE_TIMEOUT_MS, code === "" ? "tunnel_timeout" : code);
     this.#isEnding = true;
-    this.#writing.then(() => this.#exchange.finish(code));
+    this.#toWrite.settled().then(() => this.#exchange.finish(code));
   }
 
   /** Whatever comes after a close puts off nothing. */
