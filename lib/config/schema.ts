@@ -133,7 +133,7 @@ const POOL = table({
   pipelining: withDefault(
     "pool.pipelining",
     whole(1, 256),
-    "Requests in flight on one connection: GET, HEAD, OPTIONS and TRACE without a body; 1: off.",
+    "Requests in flight on one connection: GET, OPTIONS and TRACE without a body; 1: off.",
   ),
 });
 

@@ -46,9 +46,10 @@ import type {
 
 /**
  * RFC 9110 §9.2.1. What shares a connection may have to be sent twice through no fault of its own, so it must be safe and
- * the upstream must let it be repeated. PUT and DELETE are idempotent, but sent twice a DELETE is answered differently.
+ * the upstream must let it be repeated. PUT and DELETE are idempotent, but sent twice a DELETE is answered differently. Nor
+ * HEAD: a backend that answers it with a body, as some do, would have the body taken for the next one's answer.
  */
-const SAFE_METHODS = ["GET", "HEAD", "OPTIONS", "TRACE"];
+const PIPELINED_METHODS = ["GET", "OPTIONS", "TRACE"];
 
 export interface CompileContext {
   readonly resources: Resources;
@@ -171,7 +172,7 @@ function compileUpstream(upstream: UpstreamConfig, affinity: Affinity, parts: Up
     maskWords: health.group.eligible.length,
     affinity,
     retry: compileRetry(upstream.retry),
-    pipelined: new Set(SAFE_METHODS.filter((method) => upstream.retry.methods.includes(method))),
+    pipelined: new Set(PIPELINED_METHODS.filter((method) => upstream.retry.methods.includes(method))),
     budget: new RetryBudget(upstream.retry.budget),
     backoff: createBackoff(upstream.retry.backoff),
     bodyBufferBytes: upstream.retry.attempts > 1 ? upstream.retry.bodyBufferBytes : 0,
