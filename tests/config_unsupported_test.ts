@@ -32,7 +32,6 @@ const USES: Readonly<Record<string, readonly [text: string, expected: string]>> 
   "routes[].split": ['[[routes]]\npath = "/s"\nsplit = [{ upstream = "api" }]', "9: routes[1].split"],
   "routes[].mirror": ['[[routes]]\npath = "/s"\nupstream = "api"\nmirror = "api"', "10: routes[1].mirror"],
   "routes[].handler": ['[[routes]]\npath = "/s"\nhandler = "a.ts"', "9: routes[1].handler"],
-  "features.fast_path": ["[features]\nfast_path = false", "8: features.fast_path"],
 };
 for (const [key, [text, expected]] of Object.entries(USES)) {
   const only = new Set([key]);

@@ -230,7 +230,11 @@ const UPSTREAM = table({
 
 const FEATURES = table({
   pipelining: withDefault("features.pipelining", flag(), "`pool.pipelining`; false: as if it were 1 everywhere."),
-  fast_path: withDefault("features.fast_path", flag(), "Short cuts for plain requests."),
+  fast_path: withDefault(
+    "features.fast_path",
+    flag(),
+    "Remembered hosts and targets, lent buffers, small bodies sent with their heads; false: all anew for each request.",
+  ),
   prewarm: withDefault("features.prewarm", flag(), "`pool.min_idle`; false: nothing is opened beforehand."),
 });
 

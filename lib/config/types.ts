@@ -28,6 +28,7 @@ export interface Config {
 export interface FeaturesConfig {
   readonly pipelining: boolean;
   readonly prewarm: boolean;
+  readonly fastPath: boolean;
 }
 
 export interface ServerConfig {

@@ -8,5 +8,4 @@ export const UNSUPPORTED: ReadonlySet<string> = new Set([
   "routes[].split",
   "routes[].mirror",
   "routes[].handler",
-  "features.fast_path",
 ]);

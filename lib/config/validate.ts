@@ -75,6 +75,7 @@ export function examine(parsed: ParsedToml, options: ValidateOptions): Examined 
     features: {
       pipelining: read.features.pipelining,
       prewarm: read.features.prewarm,
+      fastPath: read.features.fast_path,
     },
     log: validateLog(read.log, validation),
     tracing: read.tracing === null ? null : validateTracing(read.tracing, validation),

@@ -6,6 +6,7 @@
  * up. bench/micro/wire_head_bench.ts: a host of 20 bytes made and validated 138 ns, found 44. One slot a hash: what collides is made anew and takes the slot, so nobody can make it grow or slow.
  */
 
+import { takesShortCuts } from "../base/short_cuts.ts";
 import { latin1 } from "./grammar.ts";
 
 const SLOTS = 512;
@@ -23,6 +24,7 @@ export class TextMemo {
    * @returns The bytes as text, one character a byte; null when it was refused.
    */
   text(bytes: Uint8Array, start: number, end: number, accepts: (text: string) => boolean): string | null {
+    if (!takesShortCuts()) return accepted(latin1(bytes, start, end), accepts);
     const slot = slotOf(bytes, start, end);
     const known = this.#texts[slot];
     if (isSame(known, bytes, start, end)) {
@@ -30,11 +32,14 @@ export class TextMemo {
       return known;
     }
     this.misses++;
-    const text = latin1(bytes, start, end);
-    if (!accepts(text)) return null;
-    if (text.length <= LENGTH_MAX) this.#texts[slot] = text;
+    const text = accepted(latin1(bytes, start, end), accepts);
+    if (text !== null && text.length <= LENGTH_MAX) this.#texts[slot] = text;
     return text;
   }
+}
+
+function accepted(text: string, accepts: (text: string) => boolean): string | null {
+  return accepts(text) ? text : null;
 }
 
 /** By the length, and bytes from all over: ids and pages differ at the end, mostly. */

@@ -11,6 +11,7 @@ import { HealthMachine } from "../backend/health.ts";
 import type { HealthChange } from "../backend/health_reason.ts";
 import { Registry, type RegistryEntry, Slots, type SlotSource } from "../backend/registry.ts";
 import { createBackendTable } from "../base/backend_table.ts";
+import { takeShortCuts } from "../base/short_cuts.ts";
 import type { BackendConfig, UpstreamConfig } from "../config/types.ts";
 import {
   CHUNK_HEAD_BYTES_MAX,
@@ -123,10 +124,11 @@ export class Resources {
   }
 
   /**
-   * From now on only backends of this plan keep idle connections, and warm ones if it says so; others serve what is left
+   * Features that are not a part of the plan go by this one now. From now on only backends of this plan keep idle connections, and warm ones if it says so; others serve what is left
    * of older plans.
    */
-  keepIdleOnlyOf(plan: Plan): void {
+  serve(plan: Plan): void {
+    takeShortCuts(plan.features.fastPath);
     const kept = new Set(plan.backends.map(({ resource }) => resource));
     for (const state of this.backends.resources()) state.pool.keepIdle(kept.has(state), plan.features.prewarm);
     this.#renamePools(plan);

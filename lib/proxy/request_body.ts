@@ -9,6 +9,7 @@
  */
 
 import { invariant } from "../base/errors.ts";
+import { takesShortCuts } from "../base/short_cuts.ts";
 import type { ProxyRequest } from "./request.ts";
 
 /** A piece costs its holder about so much, however small it is: single bytes must not be held in any number. */
@@ -36,8 +37,9 @@ export class RequestBody {
     this.#keptPiecesMax = Math.max(PIECES_MIN, keptBytesMax / PIECE_BYTES_MIN);
   }
 
-  /** To be called first: takes what has come with the head. @throws {ProxyError} what `ProxyRequest.readBody` throws. */
+  /** To be called first: takes what has come with the head, which then may go out with the head. @throws {ProxyError} what `ProxyRequest.readBody` throws. */
   begin(): void {
+    if (!takesShortCuts()) return;
     const piece = this.#request.takeBody();
     if (piece !== null) this.#keep(piece);
     this.#isEnded = this.#request.isBodyTaken;

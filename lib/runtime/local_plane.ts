@@ -144,7 +144,7 @@ export class LocalPlane implements Plane {
         tracing.commit();
         this.core.tracer = this.tracing.tracer;
         listeners.commit();
-        this.#resources.keepIdleOnlyOf(plan);
+        this.#resources.serve(plan);
         this.#resources.sweep(); // opens what is to be kept warm
         return Promise.resolve();
       },

@@ -6,6 +6,8 @@
  * lent at a time, who comes later reads in smaller pieces.
  */
 
+import { takesShortCuts } from "../base/short_cuts.ts";
+
 /** Bytes. A body of known length gets the one that it needs, one of unknown length the next larger one when it filled its last. */
 export const BODY_BUFFER_BYTES = { medium: 128 * 1024, large: 512 * 1024 } as const;
 /**
@@ -29,6 +31,7 @@ export class BodyBuffers {
 
   /** @returns A smaller one than asked for when too many of those are out. */
   lend(size: BodyBufferSize): Uint8Array<ArrayBuffer> {
+    if (!takesShortCuts()) return new Uint8Array(BODY_BUFFER_BYTES.medium);
     const given = size === "large" && this.#largeLent >= LARGE_LENT_MAX ? "medium" : size;
     if (given === "large") this.#largeLent++;
     return this.#spare[given].pop() ?? new Uint8Array(BODY_BUFFER_BYTES[given]);
@@ -38,7 +41,7 @@ export class BodyBuffers {
   takeBack(buffer: Uint8Array<ArrayBuffer>): void {
     const size = sizeOf(buffer);
     if (size === "large") this.#largeLent--;
-    if (this.#spare[size].length < SPARE_MAX[size]) this.#spare[size].push(buffer);
+    if (takesShortCuts() && this.#spare[size].length < SPARE_MAX[size]) this.#spare[size].push(buffer);
   }
 
   /** It will not come back: a response broke off, and its bytes may still be on their way in or out; or it was given away. */
