@@ -146,7 +146,7 @@ export class LocalPlane implements Plane {
         listeners.commit();
         this.#resources.serve(plan);
         this.#resources.sweep(); // opens what is to be kept warm
-        return Promise.resolve();
+        return nextTurn(); // only there Deno lets go of the sockets of listeners that were closed
       },
       undo: () => {
         accessLog.undo();
@@ -194,4 +194,8 @@ export class LocalPlane implements Plane {
   async #idle(): Promise<void> {
     while (this.core.exchanges.size > 0) await new Promise((resolve) => setTimeout(resolve, 10));
   }
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 0));
 }
