@@ -92,7 +92,11 @@ Deno.test("a weight takes the place of the file's until it is cleared", async ()
   const admin = await AdminClient.of(sluice);
   const turns = async (count: number) => {
     const before = [one.requests.length, two.requests.length];
-    for (let index = 0; index < count; index++) await get(sluice.address("web"), "/api/");
+    using client = await connect(sluice.address("web")); // one, and so one worker: each has turns of its own
+    for (let index = 0; index < count; index++) {
+      await client.send(GET("/api/"));
+      assertEquals((await client.readResponse()).status, 200);
+    }
     return [one.requests.length - before[0], two.requests.length - before[1]];
   };
   assertEquals((await admin.weight("api/b1", 3)).ok, true);
