@@ -81,14 +81,14 @@ async function readOutcome(client: RawClient, method: string): Promise<Got> {
 }
 
 /** Junk that comes while nobody uses the connection: it is closed, and the junk answers nobody. */
-export async function runIdleJunk(gateway: Gateway, engine: string, junk: string): Promise<void> {
-  const backend = gateway.backend("r");
+export async function runIdleJunk(gateway: Gateway, engine: string, junk: string, site = "r"): Promise<void> {
+  const backend = gateway.backend(site);
   backend.use(answerWithItsName);
   using client = await gateway.connect(engine);
-  assertEquals(await ask(client, "r", "/before"), "200 GET /before");
+  assertEquals(await ask(client, site, "/before"), "200 GET /before");
   const { connectionId } = backend.requests.at(-1)!;
   const connection = backend.connections[connectionId];
   await connection.write(junk);
   await backend.waitFor(() => connection.source.isEnded, "sluice to close the connection with junk", PATIENCE_MS);
-  assertEquals(await ask(client, "r", "/after"), "200 GET /after");
+  assertEquals(await ask(client, site, "/after"), "200 GET /after");
 }

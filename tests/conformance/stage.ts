@@ -14,12 +14,19 @@ import { Gateway, type GatewayOptions, PATIENCE_MS, type Site } from "../gateway
 import { RESPONSES } from "./responses.ts";
 import { ENGINES, type Outcome, type RequestCase } from "./case.ts";
 
-/** Three backends that are careless in different ways, so that one message has more than one meaning. */
+/** Three backends that are careless in different ways, so that one message has more than one meaning. Names of one letter. */
 const CARELESSNESS: Readonly<Record<string, LenientOptions>> = {
   a: CARELESS,
   b: { prefers: "transfer-encoding", contentLength: "last", transferEncoding: "includes" },
   c: { prefers: "transfer-encoding", contentLength: "first", transferEncoding: "exact" },
 };
+
+/** The same three, where requests are pipelined. */
+const PIPED: Readonly<Record<string, LenientOptions>> = { d: CARELESSNESS.a, e: CARELESSNESS.b, f: CARELESSNESS.c };
+
+/** Sites that each request is sent to. */
+export const CARELESS_SITES: readonly string[] = Object.keys(CARELESSNESS);
+export const PIPED_SITES: readonly string[] = Object.keys(PIPED);
 
 /** No retry, no circuit: what a case sees is what its message did. */
 const UPSTREAM = [
@@ -28,6 +35,8 @@ const UPSTREAM = [
   "circuit.failures = 0",
   "circuit.error_rate = 0",
 ].join("\n");
+
+const PIPED_UPSTREAM = `${UPSTREAM}\npool.pipelining = 8`;
 
 /** What the backend says to each request is who asked: a response that belongs to another request is seen. */
 export const answerWithItsName: Script = async (exchange) => {
@@ -44,23 +53,25 @@ export function pipedSite(index: number): string {
 
 /** @param folder Where the Unix sockets go. @param server Lines of `[server]`. */
 export function startConformance(folder: string, server: string): Promise<Gateway> {
-  const sites = Object.entries(CARELESSNESS).map(([name, lenient]): Site => ({
-    name,
-    script: answerWithItsName,
-    backend: { lenient },
-    upstream: UPSTREAM,
-  }));
-  const replies: Site = { name: "r", script: answerWithItsName, upstream: UPSTREAM };
+  const careless = (sites: Readonly<Record<string, LenientOptions>>, upstream: string) =>
+    Object.entries(sites).map(([name, lenient]): Site => {
+      return { name, script: answerWithItsName, backend: { lenient }, upstream };
+    });
+  const sites = [...careless(CARELESSNESS, UPSTREAM), ...careless(PIPED, PIPED_UPSTREAM)];
+  const replies: Site[] = [
+    { name: "r", script: answerWithItsName, upstream: UPSTREAM },
+    { name: "q", script: answerWithItsName, upstream: PIPED_UPSTREAM },
+  ];
   const piped = RESPONSES.map((_, index): Site => ({
     name: pipedSite(index),
     script: answerWithItsName,
-    upstream: `${UPSTREAM}\npool.pipelining = 8`,
+    upstream: PIPED_UPSTREAM,
   }));
   const listeners = Object.fromEntries(ENGINES.flatMap((engine) => [
     [engine, `engine = "${engine}"`],
     [`${engine}_unix`, `engine = "${engine}"\naddress = "unix:${folder}/${engine}.sock"`],
   ]));
-  return Gateway.start({ sites: [...sites, replies, ...piped], listeners, server } satisfies GatewayOptions);
+  return Gateway.start({ sites: [...sites, ...replies, ...piped], listeners, server } satisfies GatewayOptions);
 }
 
 /** "POST /carrier hello". */
@@ -71,9 +82,15 @@ export function lineOf(request: BackendRequest): string {
 
 let ends = 0;
 
-/** Sends the case to each backend, and then something harmless that must come through unharmed. */
-export async function runRequestCase(gateway: Gateway, engine: string, { send }: RequestCase, expected: Outcome) {
-  for (const site of Object.keys(CARELESSNESS)) {
+export interface RequestRun {
+  readonly engine: string;
+  readonly sites: readonly string[];
+  readonly expected: Outcome;
+}
+
+/** Sends the case to each site, and then something harmless that must come through unharmed. */
+export async function runRequestCase(gateway: Gateway, { send }: RequestCase, { engine, sites, expected }: RequestRun) {
+  for (const site of sites) {
     const wire = send.replaceAll("a.test", `${site}.test`);
     const wanted = expected.backend.map((line) => line.replaceAll("a.test", `${site}.test`));
     const backend = gateway.backend(site);
@@ -164,8 +181,8 @@ const SLOW_MS = 200;
  * Two reads of one socket were under way at once: the one that watched the client during the slow exchange, and one for
  * the body behind it, so that the body got the later bytes first.
  */
-export async function runSlowPipeline(gateway: Gateway, engine: string): Promise<void> {
-  const backend = gateway.backend("r");
+export async function runSlowPipeline(gateway: Gateway, engine: string, site = "r"): Promise<void> {
+  const backend = gateway.backend(site);
   const slow: Script = async (exchange) => {
     await exchange.wait(SLOW_MS);
     await answerWithItsName(exchange);
@@ -174,7 +191,8 @@ export async function runSlowPipeline(gateway: Gateway, engine: string): Promise
   const from = backend.requests.length;
   using client = await gateway.connect(engine);
   await client.send(
-    "GET /slow HTTP/1.1\r\nHost: r.test\r\n\r\nPOST /body HTTP/1.1\r\nHost: r.test\r\nContent-Length: 9\r\n\r\nabc",
+    `GET /slow HTTP/1.1\r\nHost: ${site}.test\r\n\r\n` +
+      `POST /body HTTP/1.1\r\nHost: ${site}.test\r\nContent-Length: 9\r\n\r\nabc`,
   );
   assertEquals((await client.readResponse()).text, "GET /slow");
   await backend.waitForRequests(from + 2, PATIENCE_MS);
