@@ -19,7 +19,8 @@ const SITES: readonly Site[] = [
   { name: "aged", upstream: `pool.max_age = "300ms"` },
   { name: "few", upstream: `pool.max_idle = 1` },
   { name: "warm", upstream: `pool.min_idle = 3` },
-  { name: "newest" },
+  // About whole connections: requests that share one say nothing about which is taken.
+  { name: "newest", upstream: "pool.pipelining = 1" },
 ];
 
 /** Requests that wait at a backend until the test lets them go, one by one. */

@@ -8,6 +8,7 @@ import type { RawClient } from "./support/raw_client.ts";
 import { ScriptedBackend } from "./support/scripted_backend.ts";
 import { SluiceProcess } from "./support/sluice_process.ts";
 import { SseBackend } from "./support/sse_backend.ts";
+import { SHARES_CONNECTIONS } from "./support/variants.ts";
 import { Gate } from "./support/waiting.ts";
 import { ENGINES } from "./gateway_stage.ts";
 import {
@@ -172,7 +173,10 @@ async function manyStreams(stage: Stage): Promise<void> {
     const lines = (await client.readResponse()).text.split("\n");
     assertEquals(lines.slice(0, 5), Array.from({ length: 5 }, (_, index) => `/flow/many-${number} ${index}`));
   }));
-  assertEquals(opened.size, STREAMS);
+  const targets = new Set([...opened].map(({ request }) => request.target));
+  assertEquals(targets.size, STREAMS);
+  // What stands behind a stream is repeated elsewhere where connections are shared; else nothing is.
+  if (!SHARES_CONNECTIONS) assertEquals(opened.size, STREAMS);
   assertMatch(stage.backend.describe(), /^flow: \d+ requests/);
 }
 
