@@ -24,10 +24,23 @@ const NO_CIRCUIT = `circuit = { failures = 0, error_rate = 0.0 }`;
 const ONCE = `${NO_CIRCUIT}\nretry = { attempts = 1 }`;
 const CHUNKED = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n";
 
+/** A listener, and upstreams behind it. */
+interface Way {
+  readonly listener: string;
+  /** Of the upstreams' names. */
+  readonly prefix: string;
+}
+
+const PIPED = "piped_";
+const WAYS: readonly Way[] = [
+  { listener: "web", prefix: "" },
+  { listener: "wire", prefix: "" },
+  { listener: "wire", prefix: PIPED },
+];
+
 interface Stage {
   readonly sluice: SluiceProcess;
   readonly backend: ScriptedBackend;
-  readonly listeners: readonly string[];
 }
 
 interface FailureCase {
@@ -67,10 +80,10 @@ const FAILURES: readonly FailureCase[] = [
   },
 ];
 
-async function fail({ sluice, backend, listeners }: Stage, row: FailureCase): Promise<void> {
-  for (const listener of listeners) {
+async function fail({ sluice, backend }: Stage, row: FailureCase): Promise<void> {
+  for (const { listener, prefix } of WAYS) {
     backend.use(row.script ?? echo());
-    const target = `/${row.upstream}/${FAILURES.indexOf(row)}/${listener}`;
+    const target = `/${prefix}${row.upstream}/${FAILURES.indexOf(row)}/${listener}`;
     const reply = await get(sluice.address(listener), target, {}, { deadlineMs: PATIENCE_MS });
     assertEquals([reply.status, reply.text.includes(row.code)], [row.status, true], reply.text);
     assertEquals((await accessOf(sluice, target)).error, row.code);
@@ -102,28 +115,31 @@ async function looksWhole(address: string, target: string): Promise<boolean> {
   }
 }
 
-async function breakOff({ sluice, backend, listeners }: Stage, script: Script, label: string): Promise<void> {
-  for (const listener of listeners) {
+async function breakOff({ sluice, backend }: Stage, script: Script, label: string): Promise<void> {
+  for (const { listener, prefix } of WAYS) {
     backend.use([script, echo()]);
     const address = sluice.address(listener);
-    assertEquals(await looksWhole(address, `/once/${label}/${listener}`), false);
-    assertEquals((await get(address, "/once/after", {}, { deadlineMs: PATIENCE_MS })).status, 200);
+    assertEquals(await looksWhole(address, `/${prefix}once/${label}/${listener}`), false);
+    assertEquals((await get(address, `/${prefix}once/after`, {}, { deadlineMs: PATIENCE_MS })).status, 200);
   }
 }
 
 /** A reset may overtake what the other side has not read: the client must have seen the beginning first. */
-async function resetBody({ sluice, backend, listeners }: Stage): Promise<void> {
-  for (const listener of listeners) {
+async function resetBody({ sluice, backend }: Stage): Promise<void> {
+  for (const { listener, prefix } of WAYS) {
     const seen = Promise.withResolvers<void>();
     backend.use([resetMidway(CHUNKED, seen.promise), echo()]);
     using client = await connect(sluice.address(listener));
-    await client.send("GET /once/reset HTTP/1.1\r\nHost: a.test\r\n\r\n");
+    await client.send(`GET /${prefix}once/reset HTTP/1.1\r\nHost: a.test\r\n\r\n`);
     const head = await client.readResponseHead();
     await client.source.readThrough("hello\r\n");
     seen.resolve();
     const rest = await client.bodyOf(head).readAll().then(() => "whole", () => "broken");
     assertEquals(rest, "broken");
-    assertEquals((await get(sluice.address(listener), "/once/after", {}, { deadlineMs: PATIENCE_MS })).status, 200);
+    assertEquals(
+      (await get(sluice.address(listener), `/${prefix}once/after`, {}, { deadlineMs: PATIENCE_MS })).status,
+      200,
+    );
   }
 }
 
@@ -152,11 +168,11 @@ async function backOff(stage: Stage): Promise<void> {
   assert(gapMs >= 290, `It waited ${gapMs} ms, and is configured to wait 300`);
 }
 
-async function passOnTrickle({ sluice, backend, listeners }: Stage): Promise<void> {
+async function passOnTrickle({ sluice, backend }: Stage): Promise<void> {
   const drops = Array.from({ length: 30 }, (_, index) => `1\r\n${index % 10}\r\n`);
-  for (const listener of listeners) {
+  for (const { listener, prefix } of WAYS) {
     backend.use(trickle(["HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", ...drops, "0\r\n\r\n"], () => 20));
-    const reply = await get(sluice.address(listener), "/once/trickle", {}, { deadlineMs: PATIENCE_MS });
+    const reply = await get(sluice.address(listener), `/${prefix}once/trickle`, {}, { deadlineMs: PATIENCE_MS });
     assertEquals(reply.text, "0123456789".repeat(3));
   }
 }
@@ -182,11 +198,16 @@ Deno.test("A backend's failure reaches the client as what it is", async (t) => {
   const toml = [
     listenerToml("web"),
     listenerToml("wire", `engine = "wire"`),
-    upstreamToml("once", [backend.url], { keys: `${ONCE}\n${quick}` }),
-    upstreamToml("refused", [refused.url], { keys: ONCE }),
-    upstreamToml("nameless", ["http://name.invalid:8080"], { keys: ONCE }),
-    upstreamToml("no_tls", [`https://127.0.0.1:${plain.port}`], { keys: ONCE }),
-    upstreamToml("stranger", [secure.url], { keys: ONCE }),
+    ...["", PIPED].flatMap((prefix) => {
+      const keys = prefix === "" ? ONCE : `${ONCE}\npool.pipelining = 8`;
+      return [
+        upstreamToml(`${prefix}once`, [backend.url], { keys: `${keys}\n${quick}` }),
+        upstreamToml(`${prefix}refused`, [refused.url], { keys }),
+        upstreamToml(`${prefix}nameless`, ["http://name.invalid:8080"], { keys }),
+        upstreamToml(`${prefix}no_tls`, [`https://127.0.0.1:${plain.port}`], { keys }),
+        upstreamToml(`${prefix}stranger`, [secure.url], { keys }),
+      ];
+    }),
     upstreamToml("total", [backend.url], {
       keys: `${NO_CIRCUIT}\ntimeouts = { response = "200ms", total = "700ms" }\n` +
         `retry = { attempts = 10, on = ["timeout"], budget = 1.0 }`,
@@ -200,7 +221,7 @@ Deno.test("A backend's failure reaches the client as what it is", async (t) => {
     }),
   ].join("\n");
   await using sluice = await SluiceProcess.start(toml, { deadlineMs: PATIENCE_MS });
-  const stage: Stage = { sluice, backend, listeners: ["web", "wire"] };
+  const stage: Stage = { sluice, backend };
   for (const row of FAILURES) await step(t, `${row.status} ${row.code}: ${row.name}`, () => fail(stage, row));
   for (const [index, [name, script]] of BROKEN.entries()) {
     await step(t, `aborted, never ended well: ${name}`, () => breakOff(stage, script, `broken-${index}`));

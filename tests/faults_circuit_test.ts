@@ -6,6 +6,7 @@ import { Load } from "./support/load.ts";
 import { get, RawClient } from "./support/raw_client.ts";
 import { ScriptedBackend } from "./support/scripted_backend.ts";
 import { SluiceProcess } from "./support/sluice_process.ts";
+import { type Variant, VARIANTS } from "./support/variants.ts";
 import { listenerToml, PATIENCE_MS, step, upstreamToml } from "./proxy_stage.ts";
 
 /** Retries that a quiet upstream has in any case. */
@@ -145,14 +146,14 @@ async function standIn(stage: Stage): Promise<void> {
   assertEquals(await send(stage, "backup", 12), [0, 0, 0, 12]);
 }
 
-function configOf(urls: readonly string[]): string {
+function configOf(urls: readonly string[], { listener }: Variant): string {
   const long = `open = "4m", max_open = "5m"`;
   // Settings that differ make machines that differ: health is not shared between these upstreams.
   const circuit = (failures: number, more = "") => `circuit = { failures = ${failures}, ${long}${more} }`;
   const withBackup = urls.map((url, index) => `{ url = "${url}", backup = ${index === 3} }`);
   return [
     `[log]\naccess = "off"\n`,
-    listenerToml("web"),
+    listenerToml("web", listener),
     upstreamToml("storm", urls, {
       keys: `circuit = { failures = 0, error_rate = 0.0 }\n` +
         `retry = { attempts = 3, on = [503], budget = 0.2, backoff = { initial = "1ms", max = "2ms" } }`,
@@ -189,14 +190,19 @@ const CASES: ReadonlyArray<readonly [name: string, run: (stage: Stage) => Promis
   ["a backup stands in when all others are out", standIn],
 ];
 
-Deno.test("Circuits, budgets and groups, seen at the backends", async (t) => {
-  await using a = ScriptedBackend.start(echo(), { name: "a" });
-  await using b = ScriptedBackend.start(echo(), { name: "b" });
-  await using c = ScriptedBackend.start(echo(), { name: "c" });
-  await using d = ScriptedBackend.start(echo(), { name: "d" });
-  const four = [a, b, c, d];
-  await using sluice = await SluiceProcess.start(configOf(four.map(({ url }) => url)), { deadlineMs: PATIENCE_MS });
-  const stage: Stage = { sluice, four };
-  for (const [name, run] of CASES) await step(t, name, () => run(stage));
-  assertEquals(await sluice.stop(PATIENCE_MS), 0);
-});
+for (const variant of VARIANTS) {
+  Deno.test(`${variant.name}: circuits, budgets and groups, seen at the backends`, async (t) => {
+    await using a = ScriptedBackend.start(echo(), { name: "a" });
+    await using b = ScriptedBackend.start(echo(), { name: "b" });
+    await using c = ScriptedBackend.start(echo(), { name: "c" });
+    await using d = ScriptedBackend.start(echo(), { name: "d" });
+    const four = [a, b, c, d];
+    await using sluice = await SluiceProcess.start(configOf(four.map(({ url }) => url), variant), {
+      deadlineMs: PATIENCE_MS,
+      env: variant.env,
+    });
+    const stage: Stage = { sluice, four };
+    for (const [name, run] of CASES) await step(t, name, () => run(stage));
+    assertEquals(await sluice.stop(PATIENCE_MS), 0);
+  });
+}

@@ -5,14 +5,15 @@ import { ChildBackend } from "./support/child_backend.ts";
 import { Load } from "./support/load.ts";
 import { get } from "./support/raw_client.ts";
 import { SluiceProcess } from "./support/sluice_process.ts";
+import { SLOW_VARIANTS, type Variant } from "./support/variants.ts";
 import { listenerToml, PATIENCE_MS, step, upstreamToml } from "./proxy_stage.ts";
 
 const QUICK_CIRCUIT = `circuit = { open = "200ms", max_open = "400ms" }`;
 
-function configOf(urls: readonly string[], pair: readonly string[]): string {
+function configOf({ listener }: Variant, urls: readonly string[], pair: readonly string[]): string {
   return [
     `[log]\naccess = "off"\n`,
-    listenerToml("web"),
+    listenerToml("web", listener),
     upstreamToml("kill", urls, { keys: QUICK_CIRCUIT }),
     upstreamToml("piped", urls, { keys: `${QUICK_CIRCUIT}\npool.pipelining = 8` }),
     upstreamToml("freeze", urls, {
@@ -171,27 +172,30 @@ async function deceive(stage: Stage): Promise<void> {
   await liar.control({});
 }
 
-Deno.test("Backends that die, freeze and come back cost no GET and repeat no POST", async (t) => {
-  await using a = await ChildBackend.start("a");
-  await using b = await ChildBackend.start("b");
-  await using c = await ChildBackend.start("c");
-  await using d = await ChildBackend.start("d");
-  await using e = await ChildBackend.start("e");
-  const three = [a, b, c];
-  const pair = [d, e];
-  await using sluice = await SluiceProcess.start(configOf(three.map(({ url }) => url), pair.map(({ url }) => url)), {
-    deadlineMs: PATIENCE_MS,
+for (const variant of SLOW_VARIANTS) {
+  Deno.test(`${variant.name}: backends that die, freeze and come back cost no GET and repeat no POST`, async (t) => {
+    await using a = await ChildBackend.start("a");
+    await using b = await ChildBackend.start("b");
+    await using c = await ChildBackend.start("c");
+    await using d = await ChildBackend.start("d");
+    await using e = await ChildBackend.start("e");
+    const three = [a, b, c];
+    const pair = [d, e];
+    await using sluice = await SluiceProcess.start(
+      configOf(variant, three.map(({ url }) => url), pair.map(({ url }) => url)),
+      { deadlineMs: PATIENCE_MS, env: variant.env },
+    );
+    const stage: Stage = { sluice, web: sluice.address("web"), three, pair };
+    await step(t, "kill -9 of one of three fails no GET", () => killOne(stage, "/kill/x", 4));
+    await step(t, "nor where requests are pipelined", () => killOne(stage, "/piped/x", 16));
+    await step(t, "SIGSTOP of one of three fails no GET", () => freezeOne(stage));
+    await step(t, "kills under POSTs carry out none twice", () => killUnderPosts(stage));
+    await step(t, "passing probes do not bring back what traffic closed", () => deceive(stage));
+    await step(
+      t,
+      "with all down clients hear it at once, and no longer than the backends are down",
+      () => killAll(stage),
+    );
+    assertEquals(await sluice.stop(PATIENCE_MS), 0);
   });
-  const stage: Stage = { sluice, web: sluice.address("web"), three, pair };
-  await step(t, "kill -9 of one of three fails no GET", () => killOne(stage, "/kill/x", 4));
-  await step(t, "nor where requests are pipelined", () => killOne(stage, "/piped/x", 16));
-  await step(t, "SIGSTOP of one of three fails no GET", () => freezeOne(stage));
-  await step(t, "kills under POSTs carry out none twice", () => killUnderPosts(stage));
-  await step(t, "passing probes do not bring back what traffic closed", () => deceive(stage));
-  await step(
-    t,
-    "with all down clients hear it at once, and no longer than the backends are down",
-    () => killAll(stage),
-  );
-  assertEquals(await sluice.stop(PATIENCE_MS), 0);
-});
+}

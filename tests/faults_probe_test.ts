@@ -6,6 +6,7 @@ import type { BackendRequest } from "./support/backend_exchange.ts";
 import { get } from "./support/raw_client.ts";
 import { ScriptedBackend } from "./support/scripted_backend.ts";
 import { SluiceProcess } from "./support/sluice_process.ts";
+import { SLOW_VARIANTS } from "./support/variants.ts";
 import { listenerToml, PATIENCE_MS, step, upstreamToml } from "./proxy_stage.ts";
 
 const INTERVAL_MS = 300;
@@ -109,40 +110,42 @@ async function dieAndReturn(stage: Stage): Promise<void> {
   await waitForChange(stage, "silent", "healthy", from);
 }
 
-Deno.test("Probes say what they are configured to say, and count as configured", async (t) => {
-  const answers = new Map([["/redirect", 302]]);
-  const timesMs = new Map<string, number[]>();
-  const script: Script = async (exchange) => {
-    const { target } = exchange.request;
-    if (target.split("/").length > 2) return await echo()(exchange);
-    timesMs.set(target, [...timesMs.get(target) ?? [], performance.now()]);
-    const status = answers.get(target) ?? 200;
-    if (status === 0) return await exchange.wait(exchange.connection.closed);
-    await exchange.write(response(status, "", { framing: status === 204 ? "none" : "length" }));
-  };
-  await using backend = ScriptedBackend.start(script);
-  const quick = `circuit = { open = "100ms", max_open = "200ms" }`;
-  const upstream = (name: string, keys: string) => upstreamToml(name, [backend.url], { keys });
-  const toml = [
-    `[log]\naccess = "off"\n`,
-    listenerToml("web"),
-    upstream("plain", health("/plain")),
-    upstream("head", health("/head", `, method = "HEAD", host = "probe.example"`)),
-    upstream("strict", `${quick}\n${health("/strict", `, expect = "204", rise = 2, fall = 3`)}`),
-    upstream("exact", health("/redirect", `, expect = "200"`)),
-    upstream("ranged", health("/redirect")),
-    upstream("sour", `circuit = { open = "1m" }\n${health("/sour", ", fall = 1")}`),
-    upstream("sweet", `circuit = { open = "1m" }\n${health("/sweet", ", fall = 5")}`),
-    upstream("silent", `${quick}\n${health("/silent", ", rise = 1, fall = 2")}`),
-  ].join("\n");
-  await using sluice = await SluiceProcess.start(toml, { deadlineMs: PATIENCE_MS });
-  const stage: Stage = { sluice, backend, answers, timesMs };
-  answers.set("/strict", 204);
-  await step(t, "method, path and Host on the wire", () => showRequest(stage));
-  await step(t, "interval and its jitter", () => showJitter(stage));
-  await step(t, "fall failures take out, rise passes bring back", () => fallAndRise(stage));
-  await step(t, "expect says which statuses pass", () => judgeByRange(stage));
-  await step(t, "two upstreams with other probes of one backend judge for themselves", () => keepApart(stage));
-  await step(t, "a probe that is not answered has failed", () => dieAndReturn(stage));
-  assertEquals(await sluice.stop(PATIENCE_MS), 0);
-});
+for (const variant of SLOW_VARIANTS) {
+  Deno.test(`${variant.name}: probes say what they are configured to say, and count as configured`, async (t) => {
+    const answers = new Map([["/redirect", 302]]);
+    const timesMs = new Map<string, number[]>();
+    const script: Script = async (exchange) => {
+      const { target } = exchange.request;
+      if (target.split("/").length > 2) return await echo()(exchange);
+      timesMs.set(target, [...timesMs.get(target) ?? [], performance.now()]);
+      const status = answers.get(target) ?? 200;
+      if (status === 0) return await exchange.wait(exchange.connection.closed);
+      await exchange.write(response(status, "", { framing: status === 204 ? "none" : "length" }));
+    };
+    await using backend = ScriptedBackend.start(script);
+    const quick = `circuit = { open = "100ms", max_open = "200ms" }`;
+    const upstream = (name: string, keys: string) => upstreamToml(name, [backend.url], { keys });
+    const toml = [
+      `[log]\naccess = "off"\n`,
+      listenerToml("web", variant.listener),
+      upstream("plain", health("/plain")),
+      upstream("head", health("/head", `, method = "HEAD", host = "probe.example"`)),
+      upstream("strict", `${quick}\n${health("/strict", `, expect = "204", rise = 2, fall = 3`)}`),
+      upstream("exact", health("/redirect", `, expect = "200"`)),
+      upstream("ranged", health("/redirect")),
+      upstream("sour", `circuit = { open = "1m" }\n${health("/sour", ", fall = 1")}`),
+      upstream("sweet", `circuit = { open = "1m" }\n${health("/sweet", ", fall = 5")}`),
+      upstream("silent", `${quick}\n${health("/silent", ", rise = 1, fall = 2")}`),
+    ].join("\n");
+    await using sluice = await SluiceProcess.start(toml, { deadlineMs: PATIENCE_MS, env: variant.env });
+    const stage: Stage = { sluice, backend, answers, timesMs };
+    answers.set("/strict", 204);
+    await step(t, "method, path and Host on the wire", () => showRequest(stage));
+    await step(t, "interval and its jitter", () => showJitter(stage));
+    await step(t, "fall failures take out, rise passes bring back", () => fallAndRise(stage));
+    await step(t, "expect says which statuses pass", () => judgeByRange(stage));
+    await step(t, "two upstreams with other probes of one backend judge for themselves", () => keepApart(stage));
+    await step(t, "a probe that is not answered has failed", () => dieAndReturn(stage));
+    assertEquals(await sluice.stop(PATIENCE_MS), 0);
+  });
+}

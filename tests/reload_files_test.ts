@@ -3,126 +3,129 @@
 import { assert, assertEquals, assertMatch } from "./support/assert.ts";
 import { testCertificates } from "./support/certificates.ts";
 import { SluiceProcess } from "./support/sluice_process.ts";
+import { VARIANTS } from "./support/variants.ts";
 import { listenerToml, PATIENCE_MS, step } from "./proxy_stage.ts";
 import { answering, bodyAt, countOf, refusal, reload } from "./reload_stage.ts";
 
-const WEB = listenerToml("web");
-const OPTIONS = { deadlineMs: PATIENCE_MS };
+for (const variant of VARIANTS) {
+  const WEB = listenerToml("web", variant.listener);
+  const OPTIONS = { deadlineMs: PATIENCE_MS, env: variant.env };
 
-Deno.test("a changed configuration file takes effect", async (t) => {
-  await using sluice = await SluiceProcess.start(WEB + answering("v1"), {
-    ...OPTIONS,
-    env: { GREETING: "from outside" },
-  });
-  const web = sluice.address("web");
-  assertEquals(await bodyAt(web), "v1");
-
-  for (const how of ["in_place", "rename"] as const) {
-    await step(t, `written ${how}`, async () => {
-      const { trigger } = await reload(sluice, () => sluice.writeConfig(WEB + answering(how), how));
-      assertEquals(trigger, "file");
-      assertEquals(await bodyAt(web), how);
+  Deno.test(`${variant.name}: a changed configuration file takes effect`, async (t) => {
+    await using sluice = await SluiceProcess.start(WEB + answering("v1"), {
+      ...OPTIONS,
+      env: { ...variant.env, GREETING: "from outside" },
     });
-  }
+    const web = sluice.address("web");
+    assertEquals(await bodyAt(web), "v1");
 
-  await step(t, "at SIGHUP, though nothing changed", async () => {
-    const before = await reload(sluice, () => sluice.signal("SIGHUP"));
-    const after = await reload(sluice, () => sluice.signal("SIGHUP"));
-    assertEquals(after.trigger, "SIGHUP");
-    assertEquals(Number(after.generation), Number(before.generation) + 1);
+    for (const how of ["in_place", "rename"] as const) {
+      await step(t, `written ${how}`, async () => {
+        const { trigger } = await reload(sluice, () => sluice.writeConfig(WEB + answering(how), how));
+        assertEquals(trigger, "file");
+        assertEquals(await bodyAt(web), how);
+      });
+    }
+
+    await step(t, "at SIGHUP, though nothing changed", async () => {
+      const before = await reload(sluice, () => sluice.signal("SIGHUP"));
+      const after = await reload(sluice, () => sluice.signal("SIGHUP"));
+      assertEquals(after.trigger, "SIGHUP");
+      assertEquals(Number(after.generation), Number(before.generation) + 1);
+    });
+
+    await step(t, "with variables of the environment", async () => {
+      await reload(sluice, () => sluice.writeConfig(WEB + answering("${GREETING}, ${NOBODY_SET:-nobody}")));
+      assertEquals(await bodyAt(web), "from outside, nobody");
+      const problems = await refusal(sluice, () => sluice.writeConfig(WEB + answering("${SLUICE_TEST_UNSET}")));
+      assertMatch(problems.join("\n"), /config\.toml:\d+: .*SLUICE_TEST_UNSET/);
+      assertEquals(await bodyAt(web), "from outside, nobody");
+    });
+
+    await step(t, "log.level: error is silent, info speaks again", async () => {
+      const from = sluice.events.length;
+      sluice.writeConfig(`${WEB}${answering("quiet")}[log]\nlevel = "error"\n`);
+      await until(async () => await bodyAt(web) === "quiet");
+      assertEquals(sluice.events.slice(from), []);
+      await reload(sluice, () => sluice.writeConfig(WEB + answering("loud")));
+      assertEquals(await bodyAt(web), "loud");
+    });
+    assertEquals(await sluice.stop(), 0);
   });
 
-  await step(t, "with variables of the environment", async () => {
-    await reload(sluice, () => sluice.writeConfig(WEB + answering("${GREETING}, ${NOBODY_SET:-nobody}")));
-    assertEquals(await bodyAt(web), "from outside, nobody");
-    const problems = await refusal(sluice, () => sluice.writeConfig(WEB + answering("${SLUICE_TEST_UNSET}")));
-    assertMatch(problems.join("\n"), /config\.toml:\d+: .*SLUICE_TEST_UNSET/);
-    assertEquals(await bodyAt(web), "from outside, nobody");
+  Deno.test(`${variant.name}: a symlink that is swapped for another folder takes effect`, async () => {
+    await using sluice = await SluiceProcess.start(WEB + answering("v1"), { ...OPTIONS, layout: "symlink" });
+    for (const body of ["v2", "v3"]) {
+      await reload(sluice, () => sluice.writeConfig(WEB + answering(body), "symlink"));
+      assertEquals(await bodyAt(sluice.address("web")), body);
+    }
+    assertEquals(await sluice.stop(), 0);
   });
 
-  await step(t, "log.level: error is silent, info speaks again", async () => {
-    const from = sluice.events.length;
-    sluice.writeConfig(`${WEB}${answering("quiet")}[log]\nlevel = "error"\n`);
-    await until(async () => await bodyAt(web) === "quiet");
-    assertEquals(sluice.events.slice(from), []);
-    await reload(sluice, () => sluice.writeConfig(WEB + answering("loud")));
-    assertEquals(await bodyAt(web), "loud");
-  });
-  assertEquals(await sluice.stop(), 0);
-});
+  Deno.test(`${variant.name}: a bad configuration file changes nothing`, async (t) => {
+    await using sluice = await SluiceProcess.start(WEB + answering("good"), OPTIONS);
+    const web = sluice.address("web");
 
-Deno.test("a symlink that is swapped for another folder takes effect", async () => {
-  await using sluice = await SluiceProcess.start(WEB + answering("v1"), { ...OPTIONS, layout: "symlink" });
-  for (const body of ["v2", "v3"]) {
-    await reload(sluice, () => sluice.writeConfig(WEB + answering(body), "symlink"));
-    assertEquals(await bodyAt(sluice.address("web")), body);
-  }
-  assertEquals(await sluice.stop(), 0);
-});
+    const cases = [
+      { name: "half-written", text: (WEB + answering("half")).slice(0, -20), problems: [/config\.toml:8: expected/] },
+      { name: "empty", text: "", problems: [/config\.toml:1: listeners: at least one/] },
+      {
+        name: "wrong in two places, each with its line",
+        text: `${WEB}\n${answering("x").replace("path", "pth")}[log]\nlevel = "loud"\n`,
+        problems: [/config\.toml:8: routes\[0\]\.pth: .*did you mean "path"/, /config\.toml:11: log\.level: .*"loud"/],
+      },
+    ];
+    for (const { name, text, problems } of cases) {
+      await step(t, `${name}: refused once, old in force, mended file taken`, async () => {
+        const refusedBefore = countOf(sluice, "reload_refused");
+        const told = await refusal(sluice, () => sluice.writeConfig(text));
+        for (const problem of problems) assert(told.some((line) => problem.test(line)), told.join("\n"));
+        assertEquals(await bodyAt(web), "good");
+        await reload(sluice, () => sluice.writeConfig(WEB + answering(`mended: ${name}`)));
+        assertEquals(await bodyAt(web), `mended: ${name}`);
+        assertEquals(countOf(sluice, "reload_refused"), refusedBefore + 1);
+        await reload(sluice, () => sluice.writeConfig(WEB + answering("good")));
+      });
+    }
 
-Deno.test("a bad configuration file changes nothing", async (t) => {
-  await using sluice = await SluiceProcess.start(WEB + answering("good"), OPTIONS);
-  const web = sluice.address("web");
-
-  const cases = [
-    { name: "half-written", text: (WEB + answering("half")).slice(0, -20), problems: [/config\.toml:8: expected/] },
-    { name: "empty", text: "", problems: [/config\.toml:1: listeners: at least one/] },
-    {
-      name: "wrong in two places, each with its line",
-      text: `${WEB}\n${answering("x").replace("path", "pth")}[log]\nlevel = "loud"\n`,
-      problems: [/config\.toml:8: routes\[0\]\.pth: .*did you mean "path"/, /config\.toml:11: log\.level: .*"loud"/],
-    },
-  ];
-  for (const { name, text, problems } of cases) {
-    await step(t, `${name}: refused once, old in force, mended file taken`, async () => {
+    await step(t, "vanished: refused once, taken when it is back", async () => {
       const refusedBefore = countOf(sluice, "reload_refused");
-      const told = await refusal(sluice, () => sluice.writeConfig(text));
-      for (const problem of problems) assert(told.some((line) => problem.test(line)), told.join("\n"));
+      const told = await refusal(sluice, () => Deno.removeSync(sluice.config.path));
+      assertMatch(told.join("\n"), /config\.toml: cannot be read: no such file/);
       assertEquals(await bodyAt(web), "good");
-      await reload(sluice, () => sluice.writeConfig(WEB + answering(`mended: ${name}`)));
-      assertEquals(await bodyAt(web), `mended: ${name}`);
+      await reload(sluice, () => sluice.writeConfig(WEB + answering("back")));
+      assertEquals(await bodyAt(web), "back");
       assertEquals(countOf(sluice, "reload_refused"), refusedBefore + 1);
-      await reload(sluice, () => sluice.writeConfig(WEB + answering("good")));
     });
-  }
 
-  await step(t, "vanished: refused once, taken when it is back", async () => {
-    const refusedBefore = countOf(sluice, "reload_refused");
-    const told = await refusal(sluice, () => Deno.removeSync(sluice.config.path));
-    assertMatch(told.join("\n"), /config\.toml: cannot be read: no such file/);
-    assertEquals(await bodyAt(web), "good");
-    await reload(sluice, () => sluice.writeConfig(WEB + answering("back")));
-    assertEquals(await bodyAt(web), "back");
-    assertEquals(countOf(sluice, "reload_refused"), refusedBefore + 1);
+    // Only the files of the running configuration were watched: what a refused one lacked could come unnoticed.
+    await step(t, "names a file that is not there: taken as soon as the file is", async () => {
+      const { authority } = await testCertificates();
+      const upstream = `[upstreams.safe]\nbackends = [{ url = "https://localhost:1" }]\ntls = { ca = "ca.pem" }\n`;
+      const told = await refusal(sluice, () => sluice.writeConfig(WEB + upstream + answering("with ca")));
+      assertMatch(told.join("\n"), /config\.toml:\d+: upstreams\.safe\.tls\.ca: cannot read .*no such file/);
+      await reload(sluice, () => sluice.config.add("ca.pem", authority.cert));
+      assertEquals(await bodyAt(web), "with ca");
+    });
+    assertEquals(await sluice.stop(), 0);
   });
 
-  // Only the files of the running configuration were watched: what a refused one lacked could come unnoticed.
-  await step(t, "names a file that is not there: taken as soon as the file is", async () => {
-    const { authority } = await testCertificates();
-    const upstream = `[upstreams.safe]\nbackends = [{ url = "https://localhost:1" }]\ntls = { ca = "ca.pem" }\n`;
-    const told = await refusal(sluice, () => sluice.writeConfig(WEB + upstream + answering("with ca")));
-    assertMatch(told.join("\n"), /config\.toml:\d+: upstreams\.safe\.tls\.ca: cannot read .*no such file/);
-    await reload(sluice, () => sluice.config.add("ca.pem", authority.cert));
-    assertEquals(await bodyAt(web), "with ca");
+  // The watcher used to read the files anew after a reload, and took for known what had been saved meanwhile.
+  Deno.test(`${variant.name}: a file that is saved during a reload takes effect`, async () => {
+    await using sluice = await SluiceProcess.start(WEB + answering("v0"), OPTIONS);
+    const web = sluice.address("web");
+    for (let round = 1; round <= 15; round++) {
+      await reload(sluice, () => {
+        sluice.signal("SIGHUP");
+        sluice.writeConfig(WEB + answering(`first ${round}`));
+      });
+      sluice.writeConfig(WEB + answering(`last ${round}`));
+      await until(async () => await bodyAt(web) === `last ${round}`);
+    }
+    assertEquals(countOf(sluice, "reload_refused"), 0);
+    assertEquals(await sluice.stop(), 0);
   });
-  assertEquals(await sluice.stop(), 0);
-});
-
-// The watcher used to read the files anew after a reload, and took for known what had been saved meanwhile.
-Deno.test("a file that is saved during a reload takes effect", async () => {
-  await using sluice = await SluiceProcess.start(WEB + answering("v0"), OPTIONS);
-  const web = sluice.address("web");
-  for (let round = 1; round <= 15; round++) {
-    await reload(sluice, () => {
-      sluice.signal("SIGHUP");
-      sluice.writeConfig(WEB + answering(`first ${round}`));
-    });
-    sluice.writeConfig(WEB + answering(`last ${round}`));
-    await until(async () => await bodyAt(web) === `last ${round}`);
-  }
-  assertEquals(countOf(sluice, "reload_refused"), 0);
-  assertEquals(await sluice.stop(), 0);
-});
+}
 
 /** Each look is a request, which takes its time: no pause between them is needed. */
 async function until(isMet: () => Promise<boolean>): Promise<void> {
