@@ -18,7 +18,7 @@ import type { WorkerView } from "../admin/views.ts";
 import { AccessLog, STDOUT } from "./access_log.ts";
 import { type ErrorCount, ErrorTally } from "./error_tally.ts";
 import type { LineSink } from "./line_queue.ts";
-import { ListenerSet, type ListenerSetOptions } from "./listener_set.ts";
+import { type ListenerChange, ListenerSet, type ListenerSetOptions } from "./listener_set.ts";
 import type { EventLog } from "./log.ts";
 import { MetricsRecorder } from "./metrics_recorder.ts";
 import type { BoundListener, ListenerConnections, Plane, PlaneChange, ThreadCounts } from "./plane.ts";
@@ -59,6 +59,8 @@ export class LocalPlane implements Plane {
   readonly #listeners: ListenerSet;
   readonly #block: MetricsBlock;
   readonly #errors: ErrorTally = new ErrorTally();
+  /** A plan has been committed. */
+  #isServing = false;
   /** As published last: access lines; spans; look-ups, which other planes of this thread may have made before. */
   #dropped = 0;
   #spansDropped = 0;
@@ -127,29 +129,36 @@ export class LocalPlane implements Plane {
 
   async prepare({ config }: LoadedConfig, plan: Plan): Promise<PlaneChange> {
     const tracing = await this.tracing.prepare(config.tracing); // nothing of it has to be undone
-    const listeners = await this.#listeners.prepare(config.listeners);
-    let accessLog;
+    const accessLog = this.#accessLog.prepare(config.log);
+    const observe = () => {
+      accessLog.commit();
+      tracing.commit();
+      this.core.tracer = this.tracing.tracer;
+    };
+    // A listener accepts as soon as it is open: the first ones must find who takes down what they serve.
+    const isFirst = !this.#isServing;
+    if (isFirst) observe();
+    let listeners: ListenerChange;
     try {
-      accessLog = this.#accessLog.prepare(config.log);
+      listeners = await this.#listeners.prepare(config.listeners);
     } catch (error) {
-      listeners.undo();
+      if (!isFirst) accessLog.undo();
       throw error;
     }
     return {
       listeners: listeners.bound,
       commit: () => {
+        this.#isServing = true;
         this.setLogLevel(config.log.level);
         if (this.plans.current.plan !== plan) this.plans.swap(plan);
-        accessLog.commit();
-        tracing.commit();
-        this.core.tracer = this.tracing.tracer;
+        if (!isFirst) observe();
         listeners.commit();
         this.#resources.serve(plan);
         this.#resources.sweep(); // opens what is to be kept warm
         return nextTurn(); // only there Deno lets go of the sockets of listeners that were closed
       },
       undo: () => {
-        accessLog.undo();
+        if (!isFirst) accessLog.undo();
         listeners.undo();
       },
     };
