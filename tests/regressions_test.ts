@@ -156,10 +156,15 @@ Deno.test("The review's faults stay mended", async (t) => {
 
   await step(t, "the attempt that replaces a stale connection is reported to health", async () => {
     // It had no admission, so that a refused connection counted for nothing and the next client met it again.
-    assertEquals((await request(address, "GET", "/dying/1")).status, 200);
-    assertEquals((await request(address, "GET", "/dying/2")).status, 502);
+    using client = await connect(address); // through one worker: a stale connection is in its own pool
+    const status = async (target: string) => {
+      await client.send(`GET ${target} HTTP/1.1\r\nHost: a\r\n\r\n`);
+      return (await client.readResponse()).status;
+    };
+    assertEquals(await status("/dying/1"), 200);
+    assertEquals(await status("/dying/2"), 502);
     assertEquals((await accessOf(sluice, "/dying/2")).attempts, 2);
-    assertEquals((await request(address, "GET", "/dying/3")).status, 503);
+    assertEquals(await status("/dying/3"), 503);
   });
 
   await step(t, "a response that falls silent in its body is reported to health", async () => {
