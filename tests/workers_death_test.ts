@@ -1,16 +1,17 @@
 /** One worker that ends or refuses: what it costs, and that the others and the whole go on. */
 
 import { assertEquals, assertInRange, assertMatch, assertRejects } from "./support/assert.ts";
-import { echo, type Script } from "./support/backend_scripts.ts";
+import { echo, echoOf, type Script } from "./support/backend_scripts.ts";
 import { RawClient } from "./support/raw_client.ts";
 import { ScriptedBackend } from "./support/scripted_backend.ts";
 import { type ProcessOptions, SluiceProcess } from "./support/sluice_process.ts";
 import { Gate } from "./support/waiting.ts";
 import { ADMIN_TOML, AdminClient } from "./admin_client.ts";
 import type { Engine } from "./gateway_stage.ts";
-import { listenerToml, PATIENCE_MS, upstreamToml } from "./proxy_stage.ts";
+import { connect, listenerToml, PATIENCE_MS, upstreamToml } from "./proxy_stage.ts";
 import { freePort, refusal, reload } from "./reload_stage.ts";
 import {
+  ask,
   CounterWatch,
   type Crew,
   crewsOf,
@@ -139,6 +140,54 @@ for (const { name, engine, meddle, command: [request, body] } of ENDS) {
   });
 }
 
+// What threads count together decides who is the least busy, and who may connect.
+Deno.test("what workers held that are gone weighs no more, and takes no place", async () => {
+  const gate = new Gate();
+  await using busy = ScriptedBackend.start(hangingAt(gate), { name: "busy" });
+  await using calm = ScriptedBackend.start(echo(), { name: "calm" });
+  const toml = TWO_WORKERS + ADMIN_TOML + `[log]\naccess = "off"\n` + listenerToml("web", `engine = "wire"`) +
+    listenerToml("narrow", `engine = "wire"\nlimits = { connections = ${CREW} }`) +
+    upstreamToml("busy", [busy.url]) +
+    upstreamToml("least", [busy.url, calm.url], { keys: `strategy = "least_connections"` });
+  await using sluice = await SluiceProcess.start(toml, { deadlineMs: PATIENCE_MS });
+  const admin = await AdminClient.of(sluice);
+  const open = () => Promise.all(Array.from({ length: CREW }, () => connect(sluice.address("narrow"))));
+  /** Over all that `open` gives, or may give in vain. */
+  const statuses = (clients: Crew) => Promise.all(clients.map((client) => ask(client, "/least/x").catch(() => 0)));
+  const shares = async () => {
+    using client = await connect(sluice.address("web"));
+    const names: string[] = [];
+    while (names.length < 6) {
+      await client.send(requestTo("/least/x"));
+      names.push(echoOf(await client.readResponse()).backend);
+    }
+    return [names.filter((name) => name === "busy").length, names.filter((name) => name === "calm").length];
+  };
+
+  const clients = await open();
+  assertEquals(await statuses(clients), new Array(CREW).fill(200));
+  assertEquals(await statuses(await open()), new Array(CREW).fill(0), "no place is left");
+  const before = busy.requests.length;
+  for (let count = 1; count <= 3; count++) {
+    const client = await connect(sluice.address("web"));
+    clients.push(client);
+    await client.send(requestTo("/busy/hang"));
+    await busy.waitForRequests(before + count, PATIENCE_MS);
+  }
+  assertEquals(await shares(), [0, 6]);
+
+  for (const [restarts, id] of [[1, 1], [2, 2]]) {
+    assertEquals((await admin.ask(`POST /api/workers/${id}/restart`)).status, 200);
+    await untilServing(admin, restarts);
+  }
+  gate.open();
+  assertEquals(await shares(), [3, 3]);
+  const others = await open();
+  assertEquals(await statuses(others), new Array(CREW).fill(200));
+  for (const client of [...clients, ...others]) client.close();
+  assertEquals(await sluice.stop(), 0);
+});
+
 /** Answers "ROUND" at /round, and has a backend that the round before did not have. */
 function tomlOf(round: number, backend: ScriptedBackend, more = ""): string {
   return TWO_WORKERS + ADMIN_TOML + `[log]\naccess = "off"\n` + listenerToml("web", `engine = "wire"`) + more +
@@ -154,6 +203,17 @@ async function roundsAt(crews: readonly Crew[]): Promise<string[]> {
   }
   return rounds;
 }
+
+// `reloaded` was told while a worker still served the plan before.
+Deno.test("a reload is told when the last worker serves the new plan", async () => {
+  await using backend = ScriptedBackend.start(echo());
+  await using sluice = await SluiceProcess.start(tomlOf(1, backend), meddledWith("late 2"));
+  const crews = await crewsOf(sluice.address("web"), { backend, target: "/api/x", count: 1 });
+  await reload(sluice, () => sluice.writeConfig(tomlOf(2, backend)));
+  assertEquals(await roundsAt(crews), ["2", "2"]);
+  for (const [client] of crews) client.close();
+  assertEquals(await sluice.stop(), 0);
+});
 
 for (const victim of [1, 2]) {
   Deno.test(`a plan that worker ${victim} alone cannot compile changes nothing in any`, async () => {

@@ -5,6 +5,7 @@
  *     refuse ID    a plan after the first comes without its backends: with a new one it can't be compiled
  *     crash ID     an error that the worker does not survive, when a plan after the first comes
  *     level ID     the same, when the log level is set
+ *     late ID      it is told half a second late that the next plan is in force
  */
 
 import { main } from "../../lib/cli/main.ts";
@@ -13,6 +14,7 @@ import type { ToWorker } from "../../lib/runtime/worker_messages.ts";
 const [what, id] = (Deno.env.get("SLUICE_TEST_MEDDLE") ?? "").split(" ");
 /** Nothing is prepared that could be committed: the worker gives itself up. */
 const DEADLY: ToWorker = { kind: "commit", generation: 0 };
+const LATE_MS = 500;
 let isDone = false;
 
 globalThis.Worker = class extends Worker {
@@ -29,6 +31,10 @@ globalThis.Worker = class extends Worker {
     if (isPlan && what === "refuse") {
       isDone = true;
       return super.postMessage({ ...message, plan: { ...message.plan, slots: [] } });
+    }
+    if (message.kind === "commit" && message.generation > 1 && what === "late") {
+      isDone = true;
+      return void setTimeout(() => super.postMessage(message), LATE_MS);
     }
     if ((isPlan && what === "crash") || (message.kind === "log_level" && what === "level")) {
       isDone = true;
