@@ -2,7 +2,6 @@
 
 import { assert, assertEquals, assertRejects } from "./support/assert.ts";
 import { ProxyError } from "../lib/base/errors.ts";
-import { BODY_BUFFER_BYTES, bodyBuffers } from "../lib/transport/body_buffers.ts";
 import { Connection } from "../lib/transport/connection.ts";
 import { chunked, response } from "./support/backend_scripts.ts";
 import { toBytes, toText } from "./support/wire_bytes.ts";
@@ -19,7 +18,6 @@ interface Row {
 }
 
 const OK = "HTTP/1.1 200 OK\r\n";
-const LARGE = BODY_BUFFER_BYTES.large;
 
 const ROWS: readonly Row[] = [
   { name: "Content-Length", wire: `${OK}Content-Length: 5\r\n\r\nhello`, body: "hello", canReuse: true },
@@ -274,80 +272,6 @@ Deno.test("Connection.readRaw() gives bytes behind a 101 as they come, then null
   conn.end();
   assertEquals([await connection.readRaw(), conn.isWriteClosed], [null, true]);
 });
-
-Deno.test("Connection reads a large body through a lent buffer, and gives it back when it is parked", async () => {
-  const before = bodyBuffers.largeLent;
-  const { conn, connection } = stage();
-  connection.beginExchange();
-  const body = "x".repeat(3 * LARGE);
-  conn.push(`HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n`);
-  await connection.readHead(GET);
-  conn.push(body);
-  let longest = 0;
-  let total = 0;
-  for (let piece = await connection.readBody(); piece !== null; piece = await connection.readBody()) {
-    longest = Math.max(longest, piece.length);
-    total += piece.length;
-  }
-  assertEquals([total, longest, bodyBuffers.largeLent - before], [body.length, LARGE, 1]);
-  connection.park(0, () => {});
-  assertEquals(bodyBuffers.largeLent, before);
-});
-
-Deno.test("Connection never gives back a buffer that a broken response may still be read into or written from", async () => {
-  const before = bodyBuffers.largeLent;
-  const { conn, connection } = stage();
-  connection.beginExchange();
-  conn.push(`HTTP/1.1 200 OK\r\nContent-Length: ${2 * LARGE}\r\n\r\n`);
-  await connection.readHead(GET);
-  conn.push("x".repeat(2 * LARGE - 1));
-  let last = new Uint8Array(0);
-  while (last.length !== LARGE) last = (await connection.readBody())!;
-  connection.abort(new ProxyError("client_gone"));
-  assertEquals(bodyBuffers.largeLent, before);
-  const lent = bodyBuffers.lend("large");
-  assertEquals(lent.buffer === last.buffer, false);
-  bodyBuffers.takeBack(lent);
-});
-
-Deno.test("BodyBuffers lends a bounded number of large ones, and who comes later reads in smaller pieces", async () => {
-  const held: Uint8Array<ArrayBuffer>[] = [];
-  for (let length = LARGE; length === LARGE; length = held[held.length - 1].length) {
-    held.push(bodyBuffers.lend("large"));
-  }
-  const { conn, connection } = stage();
-  connection.beginExchange();
-  const body = "x".repeat(2 * LARGE);
-  conn.push(`${OK}Content-Length: ${body.length}\r\n\r\n${body}`);
-  const { body: got } = await readResponse(connection);
-  assertEquals([got.length, bodyBuffers.lend("large").length], [body.length, BODY_BUFFER_BYTES.medium]);
-  connection.park(0, () => {});
-  for (const buffer of held) bodyBuffers.takeBack(buffer);
-});
-
-for (const length of [16_384, 100_000, 200_000, 900_000]) {
-  for (const framing of ["length", "chunked"]) {
-    Deno.test(`Connection reads ${length} bytes by ${framing} whole, twice, given away or not`, async () => {
-      const { conn, connection } = stage();
-      const body = Array.from({ length: length / 10 }, (_, index) => String(index).padStart(10, "0")).join("");
-      const head = framing === "length"
-        ? `${OK}Content-Length: ${body.length}\r\n\r\n`
-        : `${OK}Transfer-Encoding: chunked\r\n\r\n`;
-      for (const isGivenAway of [false, true, false]) {
-        connection.beginExchange();
-        conn.push(head + (framing === "length" ? body : toText(chunked(toBytes(body)))));
-        await connection.readHead(GET);
-        const pieces: Uint8Array[] = [];
-        for (let piece = await connection.readBody(); piece !== null; piece = await connection.readBody()) {
-          pieces.push(isGivenAway ? connection.own(piece) : piece.slice());
-        }
-        assertEquals(pieces.map(toText).join("") === body, true);
-        connection.park(0, () => {});
-        connection.unpark();
-      }
-    });
-  }
-}
 
 function stage(): { conn: FakeConn; connection: Connection } {
   const conn = new FakeConn();

@@ -121,6 +121,7 @@ export class Connection implements BackendStream, Listed {
 
   /** As `beginExchange()` for who writes the requests himself: they leave `out` alone. */
   beginResponse(): void {
+    if (this.#start === this.#end) this.#useOwnBuffer();
     this.exchanges++;
     this.bytesIn = this.#end - this.#start;
     this.#keepAlive = false;
@@ -134,13 +135,8 @@ export class Connection implements BackendStream, Listed {
    */
   park(nowMs: number, onDead: (connection: Connection) => void): void {
     this.idleSinceMs = nowMs;
-    this.#start = this.#end = 0;
     this.#onDead = onDead;
-    // The response was read to its end, by a call that comes when its last piece is out: nobody looks at the buffer.
-    if (this.#isLent) bodyBuffers.takeBack(this.#buffer);
-    this.#isLent = false;
-    if (this.#small.length === 0) this.#small = new Uint8Array(SMALL_BUFFER_BYTES);
-    this.#buffer = this.#small;
+    this.#useOwnBuffer();
     if (this.#pending === null) this.#pending = this.#conn.read(this.#buffer);
     this.#pending.then(this.#onParkedRead, this.#onParkedRead);
   }
@@ -355,7 +351,8 @@ export class Connection implements BackendStream, Listed {
   #enlarge(): void {
     const { length } = this.#buffer;
     const missing = this.#decoder.missingBytes;
-    if (missing >= 0 && missing <= SMALL_BUFFER_BYTES) {
+    // What is lent to a closed connection, whose next read fails, would not come back.
+    if (this.#isClosed || (missing >= 0 && missing <= SMALL_BUFFER_BYTES)) {
       if (length === 0) this.#buffer = new Uint8Array(SMALL_BUFFER_BYTES);
       return;
     }
@@ -364,7 +361,16 @@ export class Connection implements BackendStream, Listed {
     if (length >= (isLarge ? large : medium)) return;
     this.#writeOff();
     this.#buffer = bodyBuffers.lend(isLarge ? "large" : "medium");
-    this.#isLent = !this.#isClosed;
+    this.#isLent = true;
+  }
+
+  /** The response was read to its end, by a call that comes when its last piece is out: nobody looks at the buffer. */
+  #useOwnBuffer(): void {
+    if (this.#isLent) bodyBuffers.takeBack(this.#buffer);
+    this.#isLent = false;
+    if (this.#small.length === 0) this.#small = new Uint8Array(SMALL_BUFFER_BYTES);
+    this.#buffer = this.#small;
+    this.#start = this.#end = 0;
   }
 
   /** A read may be filling it, or a client's connection writing from it: it can't be anybody else's. */
