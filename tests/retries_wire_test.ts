@@ -8,6 +8,8 @@ import { SluiceProcess } from "./support/sluice_process.ts";
 import { accessOf, connect, listenerToml, PATIENCE_MS, step, upstreamToml } from "./proxy_stage.ts";
 
 const REQUESTS = 12;
+/** Between the attempts of one upstream. */
+const PAUSE_MS = 1000;
 
 interface Stage {
   readonly sluice: SluiceProcess;
@@ -114,6 +116,22 @@ async function idempotencyKey(stage: Stage): Promise<void> {
   });
 }
 
+/** The end of its body came between two attempts: the second one sent all of it, and was taken for one still under way. */
+async function endedBetween({ sluice, first }: Stage): Promise<void> {
+  first.use([(exchange) => exchange.reset(), echo(), echo()]);
+  first.closeConnections();
+  await first.waitForConnectionsClosed(PATIENCE_MS);
+  const seen = first.connections.length;
+  using client = await connect(sluice.address("wire"));
+  await client.send("PUT /patient/upload HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n");
+  await first.waitFor(() => first.connections[seen]?.isOpen === false, "the reset", PATIENCE_MS);
+  await new Promise((resolve) => setTimeout(resolve, PAUSE_MS / 4));
+  await client.send("0\r\n\r\n");
+  assertEquals(echoOf(await client.readResponse()).bodyLength, 5);
+  await get(sluice.address("wire"), "/patient/next");
+  assertEquals(first.connections.length - seen, 2);
+}
+
 Deno.test("Retries cost clients nothing and execute nothing twice that must not be", async (t) => {
   using refused = await refusedPort();
   await using first = ScriptedBackend.start(echo(), { name: "first" });
@@ -127,7 +145,12 @@ Deno.test("Retries cost clients nothing and execute nothing twice that must not 
       upstreamToml("refusing", [refused.url, first.url], {
         sections: circuit("refusing").sections + retry("refusing"),
       }) + upstreamToml("alone", [first.url], circuit("alone")) +
-      upstreamToml("both", [first.url, second.url], circuit("both")),
+      upstreamToml("both", [first.url, second.url], circuit("both")) +
+      listenerToml("wire", `engine = "wire"`) +
+      upstreamToml("patient", [first.url], {
+        sections: `${circuit("patient").sections}[upstreams.patient.retry.backoff]\ninitial = "${PAUSE_MS}ms"\n` +
+          `max = "${PAUSE_MS}ms"\njitter = 0.0\n`,
+      }),
     { deadlineMs: PATIENCE_MS },
   );
   const stage = { sluice, first, second };
@@ -137,5 +160,6 @@ Deno.test("Retries cost clients nothing and execute nothing twice that must not 
   await step(t, "a connection that ended between requests is not used", () => idleClosed(stage));
   await step(t, "a POST that reached a backend is never sent twice", () => postOnce(stage));
   await step(t, "a POST with Idempotency-Key is", () => idempotencyKey(stage));
+  await step(t, "a connection that carried a body again is kept", () => endedBetween(stage));
   assertEquals(await sluice.stop(), 0);
 });

@@ -230,12 +230,12 @@ function send(exchange: Exchange, { action, target, filter }: Course): BackendSt
   const host = backend.host || request.authority || backend.ownHost;
   encodeRequestHead(connection.out, exchange, { target, host, filter });
   const isWhole = body === null || writeWhole(connection.out, exchange, body);
+  exchange.isUploadDone = isWhole;
   exchange.expectDownload(isWhole ? timeouts.responseMs : 0, "response_timeout");
   if (isWhole) {
     connection.send();
     return connection;
   }
-  exchange.isUploadDone = false;
   exchange.idleMs = timeouts.idleMs;
   upload(exchange, connection, body, {
     clientMs: request.bodyTimeoutMs,
