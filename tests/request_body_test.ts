@@ -1,6 +1,7 @@
 /** The body between the client and the attempts: what is here at once, and what may be sent again. */
 
-import { assertEquals } from "./support/assert.ts";
+import { assertEquals, assertRejects } from "./support/assert.ts";
+import { ProxyError } from "../lib/base/errors.ts";
 import type { ProxyRequest } from "../lib/proxy/request.ts";
 import { RequestBody } from "../lib/proxy/request_body.ts";
 import { toBytes, toText } from "./support/wire_bytes.ts";
@@ -53,6 +54,23 @@ for (const { name, atHand, later, keptBytesMax, whole, isIntactBehind } of ROWS)
     assertEquals([text, body.bytes, body.isEnded], [(atHand ?? "") + later.join(""), text.length, true]);
   });
 }
+
+Deno.test("RequestBody.piece() fails again for whoever asks after an attempt that was given up", async () => {
+  // What broke it was read and lost: the next attempt would have sent what was left as the whole body.
+  const request = requestWith(null, ["still to come"]);
+  let reads = 0;
+  request.readBody = () => {
+    if (++reads === 2) return Promise.reject(new ProxyError("request_body_too_large"));
+    return Promise.resolve(reads === 1 ? toBytes("01234") : null);
+  };
+  const body = new RequestBody(request, 99);
+  body.begin();
+  for (const _attempt of [1, 2]) {
+    assertEquals(toText((await body.piece(0))!), "01234");
+    const { code } = await assertRejects(() => body.piece(1), ProxyError);
+    assertEquals([code as string, body.takeWhole(16)], ["request_body_too_large", null]);
+  }
+});
 
 function requestWith(atHand: string | null, later: readonly string[]): ProxyRequest {
   const pieces = later.map(toBytes);

@@ -4,8 +4,8 @@
  * Each attempt reads the pieces from the first on, by index. As long as the body fits into the replay bound all pieces
  * are kept and another attempt may begin again; once it does not, a piece is let go when the next one is asked for, and
  * the body is no longer intact. An attempt that was given up while it waited for the client leaves the read to its
- * successor: there is at most one read under way. What that read brings lets nothing go, however large it is: the
- * successor has not had the pieces before it. So one piece more than the bound may be held.
+ * successor, with what it fails with: there is at most one read under way. What that read brings lets nothing go, however
+ * large it is: the successor has not had the pieces before it. So one piece more than the bound may be held.
  */
 
 import { invariant } from "../base/errors.ts";
@@ -87,17 +87,12 @@ export class RequestBody {
     return this.#pieces[index - this.#base] ?? null;
   }
 
+  /** One that fails stays in `#reading`: what the body broke on is lost, and the rest must not pass for the whole. */
   async #read(): Promise<void> {
-    try {
-      const piece = await this.#request.readBody();
-      if (piece === null) {
-        this.#isEnded = true;
-        return;
-      }
-      this.#keep(piece);
-    } finally {
-      this.#reading = null;
-    }
+    const piece = await this.#request.readBody();
+    this.#reading = null;
+    if (piece === null) this.#isEnded = true;
+    else this.#keep(piece);
   }
 
   #keep(piece: Uint8Array): void {
