@@ -4,6 +4,10 @@ import { HealthGroup } from "../lib/backend/health_group.ts";
 import type { HealthState } from "../lib/backend/health_reason.ts";
 import type { Config } from "../lib/config/types.ts";
 import type { Plan } from "../lib/plan/types.ts";
+import { Control, type ReloadResult, type Running } from "../lib/runtime/control.ts";
+import { EventRings } from "../lib/runtime/event_rings.ts";
+import { EventLog } from "../lib/runtime/log.ts";
+import { Metrics } from "../lib/runtime/metrics.ts";
 import { Overrides, sharersOf } from "../lib/runtime/overrides.ts";
 
 const SETTINGS = {
@@ -25,7 +29,8 @@ function planOf(shape: Readonly<Record<string, readonly string[]>>, known = new 
       const settings = { circuit: { maxEjectedPercent: 100 }, panicThresholdPercent: 0 };
       const health = new HealthGroup(members, settings);
       const plans = backends.map((backend, position) => ({ name: backend, position, machine: machines[position] }));
-      return [name, { name, backends: plans, health, judged: { group: health, machines } }];
+      const config = { strategy: "weighted_round_robin", backends: backends.map((name) => ({ name, weight: 1 })) };
+      return [name, { name, config, backends: plans, health, judged: { group: health, machines } }];
     }),
   );
   const eligible = () =>
@@ -137,4 +142,35 @@ Deno.test("Overrides.viewOf() says what was set, and since when", () => {
   assertEquals(overrides.viewOf("api", "a"), { command: "drain", weight: 3, since: "1970-01-01T00:00:01.000Z" });
   overrides.set("api", "a", { command: null, weight: null, sinceMs: 1000 });
   assertEquals(overrides.viewOf("api", "a"), null);
+});
+
+function controlOf(reload: () => Promise<ReloadResult>): Control {
+  const { plan } = planOf({ api: ["a", "b"] });
+  const running = { now: () => ({ plan, isDraining: false }), reload } as unknown as Running;
+  const clock = { nowMs: () => 0, epochMs: () => 1000 };
+  const log = new EventLog("error", clock.epochMs);
+  const parts = { running, clock, log, events: new EventRings(clock.epochMs), metrics: new Metrics(1, clock.nowMs) };
+  return new Control(parts);
+}
+
+Deno.test("Control.setWeight() that is refused leaves what was commanded meanwhile", async () => {
+  // It put back what it had found, so that a drain vanished which was said to be done.
+  const control = controlOf(async () => {
+    await control.command("api", "a", "drain");
+    return { ok: false, problems: ["no"] };
+  });
+  assertEquals((await control.setWeight("api", "a", 3)).ok, false);
+  assertEquals(control.overrides.of("api", "a"), { command: "drain", weight: null, sinceMs: 1000 });
+});
+
+Deno.test("Control.setWeight() gives back the weight of the file, but not of a backend that nobody knows", async () => {
+  const control = controlOf(() => Promise.resolve({ ok: true, generation: 2 }));
+  control.overrides.set("api", "gone", { command: null, weight: 3, sinceMs: 1 });
+  const outcomes = [];
+  for (const name of ["a", "gone", "gone"]) outcomes.push((await control.setWeight("api", name, null)).message);
+  assertEquals(outcomes, [
+    "api/a has the weight of the file now",
+    "api/gone has the weight of the file now",
+    "no backend api/gone",
+  ]);
 });

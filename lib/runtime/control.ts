@@ -28,7 +28,7 @@ import type { Plan } from "../plan/types.ts";
 import type { ErrorCount } from "./error_tally.ts";
 import type { EventRings } from "./event_rings.ts";
 import type { EventLog, LogLevel } from "./log.ts";
-import { Overrides, sharersOf } from "./overrides.ts";
+import { type Override, Overrides, sharersOf } from "./overrides.ts";
 import type { Metrics } from "./metrics.ts";
 import type { BoundListener, ListenerConnections } from "./plane.ts";
 import {
@@ -197,13 +197,15 @@ export class Control implements Operator {
   }
 
   async setWeight(upstream: string, backend: string, weight: number | null): Promise<OutcomeView> {
-    const reason = weight === null ? "" : this.#weightFault(upstream, backend, weight);
-    if (reason !== "") return refused(reason);
     const before = this.overrides.of(upstream, backend);
+    // Also of a backend that the file has no more: what was set for it would wait for its return.
+    const isClearing = weight === null && before.weight !== null;
+    const reason = isClearing ? "" : this.#weightFault(upstream, backend, weight);
+    if (reason !== "") return refused(reason);
     this.overrides.set(upstream, backend, { ...before, weight, sinceMs: this.#clock.epochMs() });
     const result = await this.#running.reload("weight", "memory");
     if (!result.ok) {
-      this.overrides.set(upstream, backend, before);
+      this.#takeBack(upstream, backend, { weight, before });
       return notDone("the weight could not be set", result);
     }
     this.#tell("weight", `${upstream}/${backend} ${weight ?? "as in the file"}`);
@@ -250,6 +252,15 @@ export class Control implements Operator {
     return Promise.resolve(done(`worker ${id} was ended, another takes its place`));
   }
 
+  /** A weight that was refused. What was commanded while that was found out stays. */
+  #takeBack(upstream: string, backend: string, refused: { weight: number | null; before: Override }): void {
+    const { weight, before } = refused;
+    const now = this.overrides.of(upstream, backend);
+    if (now.weight !== weight) return;
+    const sinceMs = now.command === before.command ? before.sinceMs : now.sinceMs;
+    this.overrides.set(upstream, backend, { command: now.command, weight: before.weight, sinceMs });
+  }
+
   #viewParts(): ViewParts {
     const { plan, loaded } = this.#running.now();
     const nowMs = this.#clock.nowMs();
@@ -265,10 +276,11 @@ export class Control implements Operator {
   }
 
   /** @returns Why a weight makes no sense, as the validation of a file would put it; "": it does. */
-  #weightFault(upstreamName: string, backendName: string, weight: number): string {
+  #weightFault(upstreamName: string, backendName: string, weight: number | null): string {
     const upstream = this.#running.now().plan.upstreams.get(upstreamName);
     const isKnown = upstream?.backends.some(({ name }) => name === backendName) ?? false;
     if (upstream === undefined || !isKnown) return `no backend ${upstreamName}/${backendName}`;
+    if (weight === null) return "";
     const deaf = deafToWeights(upstream.config);
     if (weight > 1 && deaf !== "") return `a weight has no effect with ${deaf}`;
     const isLast = weight === 0 &&
