@@ -9,6 +9,7 @@
 
 import { ByteWriter } from "../base/byte_writer.ts";
 import { ProxyError } from "../base/errors.ts";
+import { CHUNK_HEAD_BYTES_MAX, TRAILER_BYTES_MAX, TRAILER_FIELDS_MAX } from "../config/bounds.ts";
 import { type Head, HeadPhase } from "../http1/head.ts";
 import type { ProxyCore } from "../proxy/core.ts";
 import type { Exchange } from "../proxy/exchange.ts";
@@ -32,7 +33,11 @@ import { runTunnel } from "./wire_tunnel.ts";
 const LINGER_BYTES_MAX = 1024 * 1024;
 const LINGER_MS = 1000;
 
-const BODY_BOUNDS = { chunkHeadBytesMax: 256, trailerBytesMax: 16 * 1024, trailerFieldsMax: 64 };
+const BODY_BOUNDS = {
+  chunkHeadBytesMax: CHUNK_HEAD_BYTES_MAX,
+  trailerBytesMax: TRAILER_BYTES_MAX,
+  trailerFieldsMax: TRAILER_FIELDS_MAX,
+};
 
 export class WireConnection implements WireBodySource, WireSink, Timed {
   readonly peerIp: string;

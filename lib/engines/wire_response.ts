@@ -12,12 +12,12 @@
 import { asciiBytes, type ByteWriter } from "../base/byte_writer.ts";
 import { FieldId } from "../base/field_names.ts";
 import { NO_EDITS } from "../fields/edits.ts";
-import { chunkHead, CRLF, LAST_CHUNK, statusLine } from "../http1/encode.ts";
+import { chunkHead, CRLF, statusLine } from "../http1/encode.ts";
 import { BodyKind } from "../http1/framing.ts";
 import type { Head } from "../http1/head.ts";
+import { writeChunkedEnd } from "../proxy/chunked_end.ts";
 import { copyFields } from "../proxy/copy_fields.ts";
 import type { Exchange } from "../proxy/exchange.ts";
-import { TRAILER_DROPS } from "../proxy/field_filter.ts";
 import { contentLengthOf, nextBody, ownFields, responseFilter, takeBody } from "../proxy/response.ts";
 import { httpDate } from "./http_date.ts";
 import type { BackendStream } from "../transport/backend_stream.ts";
@@ -100,7 +100,7 @@ export function beginResponse(
   const connection = exchange.connection!;
   const piece = joinPieces(out, exchange, { isChunked, piece: takeBody(exchange) });
   if (piece !== null) return { persists, rest: { isChunked, takesTrailers, connection, piece } };
-  if (isChunked) writeEnd(out, takesTrailers ? connection.trailers : null);
+  if (isChunked) writeChunkedEnd(out, takesTrailers ? connection.trailers : null);
   return whole;
 }
 
@@ -138,7 +138,7 @@ export async function writeRest(sink: WireSink, exchange: Exchange, rest: BodyRe
     }
     piece = joinPieces(out, exchange, { isChunked, piece });
   }
-  if (isChunked) writeEnd(out, rest.takesTrailers ? connection.trailers : null);
+  if (isChunked) writeChunkedEnd(out, rest.takesTrailers ? connection.trailers : null);
   if (out.length > 0) await sink.flush();
 }
 
@@ -160,15 +160,6 @@ function joinPieces(
     next = takeBody(exchange);
   }
   return next;
-}
-
-function writeEnd(out: ByteWriter, trailers: Head | null): void {
-  if (trailers === null || trailers.count === 0) return out.bytes(LAST_CHUNK, 0, LAST_CHUNK.length);
-  out.ascii("0\r\n");
-  for (let index = 0; index < trailers.count; index++) {
-    if (TRAILER_DROPS[trailers.ids[index]] === 0) out.field(trailers.name(index), trailers.value(index));
-  }
-  out.ascii("\r\n");
 }
 
 function frameOf(exchange: Exchange, isHttp10: boolean): number {

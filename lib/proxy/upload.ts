@@ -8,11 +8,10 @@
 
 import { ProxyError } from "../base/errors.ts";
 import type { ByteWriter } from "../base/byte_writer.ts";
-import { chunkHead, LAST_CHUNK } from "../http1/encode.ts";
-import type { Head } from "../http1/head.ts";
+import { chunkHead } from "../http1/encode.ts";
 import type { BackendStream } from "../transport/backend_stream.ts";
+import { writeChunkedEnd } from "./chunked_end.ts";
 import type { Exchange } from "./exchange.ts";
-import { TRAILER_DROPS } from "./field_filter.ts";
 import { UNKNOWN_LENGTH } from "./request.ts";
 import type { RequestBody } from "./request_body.ts";
 
@@ -40,7 +39,7 @@ export function writeWhole(out: ByteWriter, exchange: Exchange, body: RequestBod
   if (isChunked && piece.length > 0) chunkHead(out, piece.length);
   out.bytes(piece, 0, piece.length);
   if (isChunked && piece.length > 0) out.ascii("\r\n");
-  if (isChunked) writeEnd(out, exchange.request.bodyTrailers());
+  if (isChunked) writeChunkedEnd(out, exchange.request.bodyTrailers());
   return true;
 }
 
@@ -72,7 +71,7 @@ export async function upload(
         return refused(exchange, connection, bounds);
       }
     }
-    if (length === UNKNOWN_LENGTH) writeEnd(out, exchange.request.bodyTrailers());
+    if (length === UNKNOWN_LENGTH) writeChunkedEnd(out, exchange.request.bodyTrailers());
     else if (sent < length) throw new ProxyError("request_body_broken");
     if (!(await flush(connection, out))) return refused(exchange, connection, bounds);
     if (exchange.connection !== connection) return;
@@ -114,16 +113,6 @@ async function sendPiece(connection: BackendStream, piece: Uint8Array, isChunked
   if (!(await flush(connection, out)) || !(await write(connection, piece))) return false;
   if (isChunked) out.ascii("\r\n");
   return true;
-}
-
-/** Trailers keep their place behind the body; fields that frame or route a message were refused among them. */
-function writeEnd(out: ByteWriter, trailers: Head | null): void {
-  if (trailers === null || trailers.count === 0) return out.bytes(LAST_CHUNK, 0, LAST_CHUNK.length);
-  out.ascii("0\r\n");
-  for (let index = 0; index < trailers.count; index++) {
-    if (TRAILER_DROPS[trailers.ids[index]] === 0) out.field(trailers.name(index), trailers.value(index));
-  }
-  out.ascii("\r\n");
 }
 
 async function flush(connection: BackendStream, out: ByteWriter): Promise<boolean> {
