@@ -1,6 +1,5 @@
 import { assertEquals } from "@std/assert";
 import {
-  isHopByHop,
   NO_CONNECTION_OPTIONS,
   NOMINATED_MAX,
   parseConnection,
@@ -67,9 +66,3 @@ const TE_CASES: Array<[value: string, expected: boolean]> = [
 for (const [value, expected] of TE_CASES) {
   Deno.test(`teTrailers() says ${expected} for "${value}"`, () => assertEquals(teTrailers(value), expected));
 }
-
-Deno.test("isHopByHop() knows the fixed set and nothing else", () => {
-  const names = ["connection", "te", "upgrade", "proxy-connection", "proxy-authorization", "transfer-encoding"];
-  assertEquals(names.map(isHopByHop), names.map(() => true));
-  assertEquals(["host", "trailer", "content-length", "cookie"].map(isHopByHop), [false, false, false, false]);
-});

@@ -174,13 +174,6 @@ Deno.test("HealthGroup.admit() gives one that ramps up everything when there is 
   assertEquals(besideBackup.admit(0, 0, UNTRIED) !== REFUSED, true);
 });
 
-Deno.test("HealthGroup.nextTrialMs() is the shortest wait", () => {
-  assertEquals(group("uuu").group.nextTrialMs(60), 40);
-  assertEquals(group("uuu").group.nextTrialMs(500), 0);
-  assertEquals(group("uh").group.nextTrialMs(60), 0);
-  assertEquals(group("dx0").group.nextTrialMs(60), -1);
-});
-
 Deno.test("HealthGroup.close() leaves machines to the other groups", () => {
   const { group: one, machines } = group("hh");
   const members = machines.map((machine) => ({ machine, weight: 1, backup: false }));

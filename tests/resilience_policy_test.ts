@@ -6,8 +6,11 @@ import {
   type RetryFacts,
   retryVerdict,
   type RetryVerdictName,
-  verdictName,
 } from "../lib/resilience/retry_policy.ts";
+
+function verdictName(verdict: number): RetryVerdictName | undefined {
+  return (Object.keys(RETRY_VERDICTS) as RetryVerdictName[]).find((name) => RETRY_VERDICTS[name] === verdict);
+}
 
 const ALL_ON = compileRetry({
   attempts: 3,

@@ -7,7 +7,8 @@ import { assertEquals } from "@std/assert";
 import type { RouteMatch } from "../lib/config/types.ts";
 import { conditionsHold, failedConditions } from "../lib/routing/conditions.ts";
 import { explain } from "../lib/routing/explanation.ts";
-import { findRouteConflicts, type RouteConflict } from "../lib/routing/route_conflicts.ts";
+import { conflictsAmong, type RouteConflict } from "../lib/routing/route_conflicts.ts";
+import { routeEntries } from "../lib/routing/route_entry.ts";
 import { RouteTable } from "../lib/routing/route_table.ts";
 import type { RouteInput, RouteSpec } from "../lib/routing/types.ts";
 
@@ -162,7 +163,7 @@ function randomTable(random: Random): Array<RouteSpec<number>> {
   const routes = Array.from({ length: 1 + Math.floor(random() * 25) }, (_, i) => {
     return { name: `r${i}`, line: i + 1, match: randomMatch(random), value: i };
   });
-  const dropped = new Set(findRouteConflicts(routes).map(({ second }) => second.line));
+  const dropped = new Set(conflictsAmong(routeEntries(routes)).map(({ second }) => second.line));
   return routes.filter(({ line }) => !dropped.has(line));
 }
 
@@ -216,14 +217,14 @@ for (const seed of [1, 2, 3, 4]) {
     }
   });
 
-  Deno.test(`findRouteConflicts() names pairs that a request can prove (seed ${seed})`, () => {
+  Deno.test(`conflictsAmong() names pairs that a request can prove (seed ${seed})`, () => {
     const random = seeded(seed + 200);
     let proven = 0;
     for (let round = 0; round < 150; round++) {
       const routes = Array.from({ length: 25 }, (_, i) => {
         return { name: `r${i}`, line: i + 1, match: randomMatch(random), value: i };
       });
-      for (const conflict of findRouteConflicts(routes)) {
+      for (const conflict of conflictsAmong(routeEntries(routes))) {
         const pair = [conflict.first, conflict.second].map(({ line }) => routes[line - 1]);
         for (const host of conflict.hosts) {
           const witness = witnessOf(conflict, host, routes);

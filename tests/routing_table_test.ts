@@ -2,7 +2,8 @@
 
 import { assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
 import { routingHost } from "../lib/routing/host_pattern.ts";
-import { findRouteConflicts, RouteConflictError } from "../lib/routing/route_conflicts.ts";
+import { conflictsAmong, RouteConflictError } from "../lib/routing/route_conflicts.ts";
+import { routeEntries } from "../lib/routing/route_entry.ts";
 import { RouteTable } from "../lib/routing/route_table.ts";
 import type { RouteCriteria, RouteInput, RouteSpec } from "../lib/routing/types.ts";
 
@@ -285,7 +286,7 @@ for (const { name, a, b, ties } of PAIRS) {
   for (const { order, routes } of [{ order: "", routes: { a, b } }, { order: " in reverse", routes: { b, a } }]) {
     Deno.test(`RouteTable() ${ties ? "refuses" : "takes"} ${name}${order}`, () => {
       const specs = routesOf(routes);
-      const conflicts = findRouteConflicts(specs).map(({ first, second }) => [first.name, second.name]);
+      const conflicts = conflictsAmong(routeEntries(specs)).map(({ first, second }) => [first.name, second.name]);
       assertEquals(conflicts, ties ? [Object.keys(routes)] : []);
       if (ties) assertThrows(() => new RouteTable(specs), RouteConflictError, " tie for ");
       else assertEquals(new Set(new RouteTable(specs).entries.map(({ route }) => route.name)), new Set(["a", "b"]));

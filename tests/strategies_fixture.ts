@@ -1,7 +1,7 @@
 /** Builds selectors for tests and benches, and stands in for the proxy around them. */
 
 import { createBackendTable } from "../lib/base/backend_table.ts";
-import { clearBit, fullMask, setBit, wordsFor } from "../lib/base/bits.ts";
+import { clearBit, maskOf, setBit, wordsFor } from "../lib/base/bits.ts";
 import { createRandom } from "../lib/base/random.ts";
 import { createSelector } from "../strategies/factory.ts";
 import type { PickInput, Selector, SelectorSpec, StrategyName } from "../strategies/selector.ts";
@@ -37,7 +37,7 @@ export function createFixture(strategy: StrategyName, options: FixtureOptions): 
     identities: options.identities ?? weights.map((_, position) => `http://10.0.0.${position}:8080`),
     slots: Int32Array.from(weights, (_, position) => count - 1 - position),
     table: createBackendTable(count),
-    eligible: fullMask(count),
+    eligible: maskOf(Array(count).keys(), count),
     random,
     fallback: options.fallback ?? "random",
   };

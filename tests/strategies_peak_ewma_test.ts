@@ -2,7 +2,7 @@
 
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
 import { createBackendTable } from "../lib/base/backend_table.ts";
-import { decayedLatency, LATENCY_DECAY_MS, LATENCY_MS_MIN, observeLatency } from "../lib/base/ewma.ts";
+import { decay, LATENCY_DECAY_MS, LATENCY_MS_MIN, observeLatency } from "../lib/base/ewma.ts";
 import { createFixture, type Fixture } from "./strategies_fixture.ts";
 
 Deno.test("observeLatency() takes a peak at once and better news bit by bit", () => {
@@ -31,17 +31,17 @@ for (
     { name: "does not grow when clocks disagree", nowMs: 900, expected: 20 },
   ]
 ) {
-  Deno.test(`decayedLatency() ${name}`, () => {
+  Deno.test(`decay() of a latency ${name}`, () => {
     const table = createBackendTable(1);
     observeLatency(table, 0, 20, 1000, 100);
-    assertAlmostEquals(decayedLatency(table, 0, nowMs, 100), expected, 1e-9);
+    assertAlmostEquals(decay(table.latencyMs[0], nowMs - table.latencyAtMs[0], 100), expected, 1e-9);
   });
 }
 
-Deno.test("decayedLatency() never fades to unmeasured", () => {
+Deno.test("decay() never fades to unmeasured", () => {
   const table = createBackendTable(1);
   observeLatency(table, 0, 1, 0, 100);
-  assert(decayedLatency(table, 0, 1e12, 100) > 0);
+  assert(decay(table.latencyMs[0], 1e12, 100) > 0);
 });
 
 /** One exchange at a time, each as long as its backend's latency; then the clock goes on by `gapMs`. */

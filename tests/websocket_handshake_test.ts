@@ -2,7 +2,6 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { ProxyError } from "../lib/base/errors.ts";
 import {
   acceptOf,
-  encodeKey,
   type HandshakeResponse,
   parseProtocols,
   validateHandshake,
@@ -22,11 +21,6 @@ const GOOD: HandshakeResponse = {
 };
 
 Deno.test("acceptOf() answers RFC 6455's example", async () => assertEquals(await acceptOf(KEY), ACCEPT));
-
-Deno.test("encodeKey() makes RFC 6455's example, and only of 16 bytes", () => {
-  assertEquals(encodeKey(new TextEncoder().encode("the sample nonce")), KEY);
-  assertThrows(() => encodeKey(new Uint8Array(15)), RangeError);
-});
 
 const KEYS: Array<[key: string, expected: boolean]> = [
   [KEY, true],

@@ -7,8 +7,9 @@
  * Each iteration is 100 picks, so that the timer does not weigh in: divide by 100.
  */
 
+import type { BackendTable } from "../../lib/base/backend_table.ts";
 import { hasBit, lowestBit } from "../../lib/base/bits.ts";
-import { decayedLatency, LATENCY_DECAY_MS } from "../../lib/base/ewma.ts";
+import { decay, LATENCY_DECAY_MS } from "../../lib/base/ewma.ts";
 import { selectMembers } from "../../strategies/members.ts";
 import { WideRoundRobin } from "../../strategies/round_robin.ts";
 import type { PickInput, Selector, SelectorSpec, StrategyName } from "../../strategies/selector.ts";
@@ -66,7 +67,7 @@ function plainFor(strategy: StrategyName, spec: SelectorSpec): Selector {
         (available, { nowMs }) =>
           best(
             available,
-            (position) => decayedLatency(table, slots[position], nowMs, LATENCY_DECAY_MS) * load(position),
+            (position) => fadedLatency(table, slots[position], nowMs) * load(position),
           ),
       );
     case "hash": // not even consistent
@@ -76,6 +77,10 @@ function plainFor(strategy: StrategyName, spec: SelectorSpec): Selector {
     case "round_robin":
       return new Plain(spec, (available) => available[turn++ % available.length]);
   }
+}
+
+function fadedLatency(table: BackendTable, slot: number, nowMs: number): number {
+  return decay(table.latencyMs[slot], nowMs - table.latencyAtMs[slot], LATENCY_DECAY_MS);
 }
 
 /** What `PeakEwma` would be with a scan of all, as carefully written as the rest. */
@@ -96,7 +101,7 @@ class ScanEwma implements Selector {
       for (let rest = eligible[w] & ~input.tried[w]; rest !== 0; rest &= rest - 1) {
         const position = (w << 5) | lowestBit(rest);
         const slot = slots[position];
-        const latencyMs = decayedLatency(table, slot, input.nowMs, LATENCY_DECAY_MS);
+        const latencyMs = fadedLatency(table, slot, input.nowMs);
         const score = latencyMs * (table.inFlight[slot] + 1) / this.#weights[position];
         if (score < least) {
           least = score;

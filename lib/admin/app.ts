@@ -10,6 +10,7 @@ import type { Access } from "./access.ts";
 import { type Asset, ASSETS, PAGE } from "./assets.ts";
 import { LiveFeed } from "./live_feed.ts";
 import { OPENAPI } from "./openapi.ts";
+import { PROMETHEUS_CONTENT_TYPE } from "../observe/prometheus_text.ts";
 import type { BackendCommand, Operator } from "./operator.ts";
 import { BodyError, readObject, readText } from "./request_body.ts";
 import type { OutcomeView, ReadinessView } from "./views.ts";
@@ -18,7 +19,6 @@ const JSON_BYTES_MAX = 64 * 1024;
 const WEIGHT_MAX = 65_535;
 const LEVELS: ReadonlySet<string> = new Set(["debug", "info", "warn", "error"]);
 const COMMANDS: readonly BackendCommand[] = ["drain", "disable", "enable"];
-const METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8";
 
 const SECURITY_FIELDS: ReadonlyArray<readonly [name: string, value: string]> = [
   ["x-content-type-options", "nosniff"],
@@ -120,7 +120,7 @@ function addPages(app: Hono, operator: Operator, access: Access): void {
       : { ready: readiness.ready, reasons: [] };
     return context.json(view, view.ready ? 200 : 503);
   });
-  app.get("/metrics", (context) => context.body(operator.metrics(), 200, { "content-type": METRICS_TYPE }));
+  app.get("/metrics", (context) => context.body(operator.metrics(), 200, { "content-type": PROMETHEUS_CONTENT_TYPE }));
   app.get("/api/openapi.json", (context) => context.json(OPENAPI));
 }
 

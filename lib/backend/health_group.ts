@@ -124,18 +124,6 @@ export class HealthGroup implements GroupHealth, HealthListener {
     return machine.tryAdmit(nowMs);
   }
 
-  /** Until the next ejected member gets a trial, for `Retry-After`; 0 when one may be had now, -1 when none will. */
-  nextTrialMs(nowMs: number): number {
-    let soonest = -1;
-    for (let position = 0; position < this.#machines.length; position++) {
-      const machine = this.#machines[position];
-      if (this.#standings[position] === OUT) continue;
-      const waitMs = machine.state === "open" ? Math.max(0, machine.untilMs - nowMs) : 0;
-      if (soonest === -1 || waitMs < soonest) soonest = waitMs;
-    }
-    return soonest;
-  }
-
   /** Allocates: for the admin side. One per position. */
   snapshot(): HealthMemberSnapshot[] {
     return this.#machines.map((machine, position) => ({

@@ -2,8 +2,7 @@
  * Sets of small numbers as bits of 32-bit words: member p is bit `p & 31` of word `p >>> 5`.
  *
  * Words are signed, as `Int32Array` and the bit operators give them, so bit 31 makes a word negative: test a word with
- * `!== 0`, never with `> 0`. Everything here is arithmetic on its arguments and allocates nothing, but for the two
- * functions that make a mask.
+ * `!== 0`, never with `> 0`. Everything here is arithmetic on its arguments and allocates nothing, but for `maskOf()`.
  */
 
 /** How many bits of one word are set. */
@@ -39,11 +38,6 @@ export function maskOf(members: Iterable<number>, count: number): Int32Array {
   const words = new Int32Array(Math.max(1, wordsFor(count)));
   for (const member of members) setBit(words, member);
   return words;
-}
-
-/** A mask of all of 0 to `count - 1`. */
-export function fullMask(count: number): Int32Array {
-  return maskOf(Array(count).keys(), count);
 }
 
 export function setBit(words: Int32Array, member: number): void {

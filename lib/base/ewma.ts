@@ -38,11 +38,6 @@ export function observeLatency(
   table.latencyAtMs[slot] = nowMs;
 }
 
-/** @returns The average as it has faded by now; 0 only for a slot that was never measured. */
-export function decayedLatency(table: BackendTable, slot: number, nowMs: number, decayMs: number): number {
-  return decay(table.latencyMs[slot], nowMs - table.latencyAtMs[slot], decayMs);
-}
-
 /**
  * What is left of a value after some time.
  *

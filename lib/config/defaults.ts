@@ -129,6 +129,3 @@ export function envNameOf(name: DefaultName): string {
   if (typeof DEFAULTS[name] === "object") return "";
   return `SLUICE_${name.toUpperCase().replaceAll(".", "_")}`;
 }
-
-/** Every variable that can move a default, in the order of the table. */
-export const ENV_NAMES: readonly string[] = (Object.keys(DEFAULTS) as DefaultName[]).map(envNameOf).filter(Boolean);

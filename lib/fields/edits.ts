@@ -44,11 +44,6 @@ export class FieldEdits {
     this.isEmpty = this.#removed.size === 0 && this.#added.length === 0;
   }
 
-  /** Names, lower case, of the fields that are not copied. */
-  get removedNames(): readonly string[] {
-    return [...this.#removed];
-  }
-
   /** @param lowerName Lower case. */
   removes(lowerName: string): boolean {
     return this.#removed.size !== 0 && this.#removed.has(lowerName);

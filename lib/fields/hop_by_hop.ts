@@ -71,14 +71,6 @@ const CLOSE = options(true, false, false);
 const UPGRADE = options(false, false, true);
 
 /**
- * @param lowerName Lower case.
- * @returns Whether the field ends here whatever `Connection` says.
- */
-export function isHopByHop(lowerName: string): boolean {
-  return HOP_BY_HOP.has(lowerName);
-}
-
-/**
  * Reads a `Connection` field (RFC 9110 §7.6.1). The common values cost a comparison and no object.
  *
  * @param value All lines of the field, joined by commas; "" counts as absent.

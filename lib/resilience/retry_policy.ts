@@ -131,15 +131,6 @@ export function retryVerdict(facts: RetryFacts, settings: RetrySettings): RetryV
   return facts.budgetAvailable ? RETRY_VERDICTS.yes : RETRY_VERDICTS.no_budget;
 }
 
-/** Metric label of a verdict. */
-export function verdictName(verdict: RetryVerdict): RetryVerdictName {
-  return VERDICT_NAMES.get(verdict)!;
-}
-
-const VERDICT_NAMES: ReadonlyMap<number, RetryVerdictName> = new Map(
-  (Object.keys(RETRY_VERDICTS) as RetryVerdictName[]).map((name) => [RETRY_VERDICTS[name], name]),
-);
-
 function mapCodes(value: (code: ErrorCode) => number): Readonly<Record<ErrorCode, number>> {
   const codes = Object.keys(ERROR_TRAITS) as ErrorCode[];
   return Object.fromEntries(codes.map((code) => [code, value(code)])) as Record<ErrorCode, number>;

@@ -7,8 +7,8 @@
  */
 
 import { conditionsOverlap } from "./conditions.ts";
-import { routeEntries, type RouteEntry } from "./route_entry.ts";
-import type { RouteLabel, RouteSpec } from "./types.ts";
+import type { RouteEntry } from "./route_entry.ts";
+import type { RouteLabel } from "./types.ts";
 
 export interface RouteConflict {
   /** The one given first. */
@@ -33,15 +33,7 @@ export class RouteConflictError extends Error {
   }
 }
 
-/**
- * Each pair once, in the order given.
- *
- * @throws {SyntaxError} For a host or path that is no pattern.
- */
-export function findRouteConflicts(routes: ReadonlyArray<RouteSpec<unknown>>): RouteConflict[] {
-  return conflictsAmong(routeEntries(routes));
-}
-
+/** Each pair once, in the order given. */
 export function conflictsAmong(entries: ReadonlyArray<RouteEntry<unknown>>): RouteConflict[] {
   const groups = new Map<string, Array<RouteEntry<unknown>>>();
   const order = new Map<RouteEntry<unknown>["route"], number>();

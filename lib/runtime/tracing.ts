@@ -68,11 +68,6 @@ export class Tracing {
     return this.#tracer;
   }
 
-  /** Spans that a collector has taken, since the start. */
-  get spansExported(): number {
-    return this.#counts.exported;
-  }
-
   /** Spans that were lost: no room in the queue, or a collector that did not take them. */
   get spansDropped(): number {
     return this.#counts.dropped;

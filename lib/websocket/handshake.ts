@@ -29,12 +29,6 @@ export async function acceptOf(key: string): Promise<string> {
   return btoa(String.fromCharCode(...new Uint8Array(digest)));
 }
 
-/** @param nonce 16 random bytes, fresh for each connection. */
-export function encodeKey(nonce: Uint8Array): string {
-  if (nonce.length !== 16) throw new RangeError(`A WebSocket nonce must have 16 bytes, got ${nonce.length}`);
-  return btoa(String.fromCharCode(...nonce));
-}
-
 /** @returns Whether a client's `Sec-WebSocket-Key` is the base64 of 16 bytes, in its one spelling. */
 export function validKey(key: string): boolean {
   return /^[A-Za-z0-9+/]{21}[AQgw]==$/.test(key);
