@@ -4,10 +4,11 @@ import type { OutcomeView, PlanView } from "../lib/admin/views.ts";
 import { AdminClient } from "../lib/cli/admin_client.ts";
 import { AdminError, parseAdminAddress } from "../lib/cli/admin_target.ts";
 import { PATIENCE_MS } from "./proxy_stage.ts";
-import { assert, assertEquals, assertMatch, assertRejects } from "./support/assert.ts";
+import { assertEquals, assertMatch, assertRejects } from "./support/assert.ts";
+import { assertResult } from "./support/command_result.ts";
 import { ConfigFile } from "./support/config_file.ts";
 import { type Answers, backendView, FakeAdmin, statusView, upstreamView } from "./support/fake_admin.ts";
-import { type CommandResult, runSluice } from "./support/sluice_process.ts";
+import { runSluice } from "./support/sluice_process.ts";
 
 const API = upstreamView("api", [
   backendView("b1", { inFlight: 4 }),
@@ -376,24 +377,6 @@ Deno.test("sluice status asks a Unix socket", async () => {
   }
 });
 
-for (
-  const [name, toml, expected] of [
-    ["without [admin]", "", /has no \[admin\] section.*--admin/],
-    ["that is no TOML", "[admin", /it is no TOML.*--admin/],
-    ["with a port that the system chooses", `[admin]\naddress = "127.0.0.1:0"`, /system chooses the port.*--admin/],
-  ] as const
-) {
-  Deno.test(`sluice status with a file ${name} says how to go on`, async () => {
-    const config = new ConfigFile(toml);
-    try {
-      const result = await runSluice(["status", "--config", config.path], { deadlineMs: PATIENCE_MS });
-      assertResult(result, { code: 1, stdout: [], stderr: [expected] });
-    } finally {
-      config.remove();
-    }
-  });
-}
-
 Deno.test("AdminClient gives up on an admin API that is silent", async () => {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const accepted = listener.accept();
@@ -407,46 +390,3 @@ Deno.test("AdminClient gives up on an admin API that is silent", async () => {
     listener.close();
   }
 });
-
-Deno.test("sluice plan compares two files without any proxy", async () => {
-  const listener = `[[listeners]]\naddress = "127.0.0.1:8080"\n`;
-  const rest = `[[routes]]\nrespond = { body = "x" }\n`;
-  const config = new ConfigFile(listener + rest);
-  try {
-    const next = config.add("next.toml", `[server]\ndrain = "5s"\n${listener}${rest}`);
-    const bad = config.add("bad.toml", `[server]\ndrian = "5s"\n${listener}${rest}`);
-    const refused = config.add("refused.toml", `${listener}engine = "wire"\n${rest}`);
-    const plan = (file: string, ...more: string[]) =>
-      runSluice(["plan", file, "--against", config.path, ...more], { deadlineMs: PATIENCE_MS });
-    const [changed, same, invalid, forbidden] = await Promise.all([
-      plan(next, "--exit-code"),
-      plan(config.path, "--exit-code"),
-      plan(bad),
-      plan(refused),
-    ]);
-    assertResult(changed, { code: 4, stdout: [/~ server\.drain: 30s → 5s\n/, /\n1 changed\n$/], stderr: [] });
-    assertResult(same, { code: 0, stdout: [/config\.toml changes nothing in /], stderr: [] });
-    assertResult(invalid, {
-      code: 2,
-      stdout: [/bad\.toml:2: server\.drian: unknown key; did you mean "drain"/],
-      stderr: [],
-    });
-    assertResult(forbidden, { code: 2, stdout: [/engine and TLS cannot change at 127\.0\.0\.1:8080/], stderr: [] });
-  } finally {
-    config.remove();
-  }
-});
-
-interface Expected {
-  readonly code: number;
-  readonly stdout: readonly RegExp[];
-  readonly stderr: readonly RegExp[];
-}
-
-function assertResult(result: CommandResult, { code, stdout, stderr }: Expected): void {
-  assertEquals(result.code, code, `${result.stdout}\n--- stderr\n${result.stderr}`);
-  for (const pattern of stdout) assertMatch(result.stdout, pattern);
-  for (const pattern of stderr) assertMatch(result.stderr, pattern);
-  assert(stdout.length > 0 || result.stdout === "", result.stdout);
-  assert(stderr.length > 0 || result.stderr === "", result.stderr);
-}
