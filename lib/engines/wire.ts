@@ -125,9 +125,9 @@ export class WireListener implements EngineListener {
       try {
         conn = await listener.accept();
       } catch (error) {
+        if (isOfClient(error)) continue; // without a pause: else a few clients that reset could keep all others out
         if (this.#isClosed || listener !== this.#listener) return;
         if (error instanceof Deno.errors.BadResource) return;
-        if (isOfClient(error)) continue; // without a pause: else a few clients that reset could keep all others out
         this.#onAcceptFailed(error); // out of descriptors
         await new Promise((resolve) => setTimeout(resolve, ACCEPT_RETRY_MS));
         continue;
