@@ -128,7 +128,8 @@ async function endedBetween({ sluice, first }: Stage): Promise<void> {
   await new Promise((resolve) => setTimeout(resolve, PAUSE_MS / 4));
   await client.send("0\r\n\r\n");
   assertEquals(echoOf(await client.readResponse()).bodyLength, 5);
-  await get(sluice.address("wire"), "/patient/next");
+  await client.send("GET /patient/next HTTP/1.1\r\nHost: a.test\r\n\r\n"); // to the same worker, whose pool it is
+  assertEquals((await client.readResponse()).status, 200);
   assertEquals(first.connections.length - seen, 2);
 }
 
