@@ -125,10 +125,14 @@ export function fieldIdOfName(lowerName: string): FieldId {
 /** A look at what tells most names from those that have a kind, so that few of them become strings. */
 function mayHaveKind(bytes: Uint8Array, start: number, length: number): boolean {
   switch (FOLD[bytes[start]]) {
-    case 0x78: { // "x-forwarded-…", "x_real_ip"
-      const third = FOLD[bytes[start + 2]];
-      return length >= "x_real_ip".length && (third === 0x66 || third === 0x72);
-    }
+    case 0x78: // "x-forwarded-…"; "x_real_ip" and "x_request_id", but not X-Requested-With, which comes with every XHR
+      switch (FOLD[bytes[start + 2]]) {
+        case 0x66:
+          return length >= FAMILY.length;
+        case 0x72:
+          return length === "x_real_ip".length || length === "x_request_id".length;
+      }
+      return false;
     case 0x63:
       return length === "content_length".length;
     case 0x74:

@@ -124,8 +124,8 @@ export class Resources {
   }
 
   /**
-   * Features that are not a part of the plan go by this one now. From now on only backends of this plan keep idle connections, and warm ones if it says so; others serve what is left
-   * of older plans.
+   * Features that are not a part of the plan go by this one now. From now on only its backends keep idle connections, and
+   * warm ones if it says so; others serve what is left of older plans.
    */
   serve(plan: Plan): void {
     takeShortCuts(plan.features.fastPath);

@@ -37,7 +37,11 @@ export class RequestBody {
     this.#keptPiecesMax = Math.max(PIECES_MIN, keptBytesMax / PIECE_BYTES_MIN);
   }
 
-  /** To be called first: takes what has come with the head, which then may go out with the head. @throws {ProxyError} what `ProxyRequest.readBody` throws. */
+  /**
+   * To be called first: takes what has come with the head, which then may go out with the head.
+   *
+   * @throws {ProxyError} what `ProxyRequest.readBody` throws.
+   */
   begin(): void {
     if (!takesShortCuts()) return;
     const piece = this.#request.takeBody();
