@@ -17,7 +17,7 @@ export interface HealthChangeCount {
   readonly count: number;
 }
 
-/** Of a listener that knows. */
+/** Open connections of clients at one listener that knows, over all threads. */
 export interface ConnectionsFact {
   readonly listener: string;
   readonly open: number;

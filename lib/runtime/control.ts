@@ -30,7 +30,8 @@ import type { EventRings } from "./event_rings.ts";
 import type { EventLog, LogLevel } from "./log.ts";
 import { type Override, Overrides, sharersOf } from "./overrides.ts";
 import type { Metrics } from "./metrics.ts";
-import type { BoundListener, ListenerConnections } from "./plane.ts";
+import type { ConnectionsFact } from "../observe/metrics_facts.ts";
+import type { BoundListener } from "./plane.ts";
 import {
   listenerViews,
   memberSnapshots,
@@ -54,7 +55,7 @@ export interface RunningNow {
   /** The file that runs, without overrides. */
   readonly loaded: LoadedConfig;
   readonly listeners: readonly BoundListener[];
-  readonly connections: readonly ListenerConnections[];
+  readonly connections: readonly ConnectionsFact[];
   readonly workers: readonly WorkerView[];
   readonly logLevel: LogLevel;
 }

@@ -23,7 +23,8 @@ import { type ErrorCount, ErrorTally } from "./error_tally.ts";
 import { Berths } from "./berths.ts";
 import { ListenerRows } from "./listener_rows.ts";
 import type { Metrics } from "./metrics.ts";
-import type { BoundListener, ListenerConnections, Plane, PlaneChange, ThreadCounts } from "./plane.ts";
+import type { ConnectionsFact } from "../observe/metrics_facts.ts";
+import type { BoundListener, Plane, PlaneChange, ThreadCounts } from "./plane.ts";
 import { assertPortsFree, boundWithout } from "./shared_ports.ts";
 import type { SluiceOptions } from "./sluice.ts";
 import { WorkerDied, WorkerHandle } from "./worker_handle.ts";
@@ -108,7 +109,7 @@ export class Fleet implements Plane {
   }
 
   /** Workers add up in shared memory what their listeners with the engine wire have; the other engine counts nothing. */
-  get connections(): readonly ListenerConnections[] {
+  get connections(): readonly ConnectionsFact[] {
     return (this.#current?.loaded.config.listeners ?? [])
       .filter(({ engine }) => engine === "wire")
       .map((config) => ({ listener: config.name, open: this.#listenerRows.openAt(listenerPlace(config)) }));

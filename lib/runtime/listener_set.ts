@@ -14,7 +14,8 @@ import { listenerPlace } from "../plan/listener_place.ts";
 import type { ProxyCore } from "../proxy/core.ts";
 import { probeSocket } from "../transport/dial.ts";
 import type { EventLog } from "./log.ts";
-import type { BoundListener, ListenerConnections } from "./plane.ts";
+import type { ConnectionsFact } from "../observe/metrics_facts.ts";
+import type { BoundListener } from "./plane.ts";
 
 /** A listener could not be opened; the message says which and why, for people. */
 export class ListenError extends Error {
@@ -65,7 +66,7 @@ export class ListenerSet {
     return bindings(this.#open);
   }
 
-  get connections(): ListenerConnections[] {
+  get connections(): ConnectionsFact[] {
     return [...this.#open.values()]
       .filter(({ connections }) => connections >= 0)
       .map(({ config, connections }) => ({ listener: config.name, open: connections }));

@@ -21,7 +21,8 @@ import type { LineSink } from "./line_queue.ts";
 import { type ListenerChange, ListenerSet, type ListenerSetOptions } from "./listener_set.ts";
 import type { EventLog } from "./log.ts";
 import { MetricsRecorder } from "./metrics_recorder.ts";
-import type { BoundListener, ListenerConnections, Plane, PlaneChange, ThreadCounts } from "./plane.ts";
+import type { ConnectionsFact } from "../observe/metrics_facts.ts";
+import type { BoundListener, Plane, PlaneChange, ThreadCounts } from "./plane.ts";
 import { Recorders } from "./recorders.ts";
 import { Tracing } from "./tracing.ts";
 import { within } from "./within.ts";
@@ -110,7 +111,7 @@ export class LocalPlane implements Plane {
     return this.#listeners.bound;
   }
 
-  get connections(): readonly ListenerConnections[] {
+  get connections(): readonly ConnectionsFact[] {
     return this.#listeners.connections;
   }
 

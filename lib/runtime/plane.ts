@@ -3,6 +3,7 @@
  * side (`sluice.ts`) loads, compiles, judges health and decides; it never touches an exchange.
  */
 
+import type { ConnectionsFact } from "../observe/metrics_facts.ts";
 import type { WorkerView } from "../admin/views.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import type { PlanHolder } from "../plan/holder.ts";
@@ -26,12 +27,6 @@ export interface BoundListener {
   readonly address: string;
 }
 
-/** Open connections of clients at one listener, over all threads. */
-export interface ListenerConnections {
-  readonly listener: string;
-  readonly open: number;
-}
-
 /** For metrics. */
 export interface ThreadCounts {
   /** That serve: 1 without worker threads. */
@@ -46,7 +41,7 @@ export interface Plane {
   /** In the order they were opened. */
   readonly listeners: readonly BoundListener[];
   /** Of the listeners that know; see `EngineListener.connections`. */
-  readonly connections: readonly ListenerConnections[];
+  readonly connections: readonly ConnectionsFact[];
   readonly workers: readonly WorkerView[];
   /** Of exchanges, since the last time. */
   takeErrors(): readonly ErrorCount[];

@@ -18,7 +18,8 @@ import { listenerPlace } from "../plan/listener_place.ts";
 import type { BackendPlan, Plan, UpstreamPlan } from "../plan/types.ts";
 import { judgedOf } from "./judged.ts";
 import type { Overrides } from "./overrides.ts";
-import type { BoundListener, ListenerConnections } from "./plane.ts";
+import type { ConnectionsFact } from "../observe/metrics_facts.ts";
+import type { BoundListener } from "./plane.ts";
 import { processUsage } from "./process_facts.ts";
 
 export interface ViewParts {
@@ -141,7 +142,7 @@ function actionText({ action }: RouteConfig): string {
 export interface ListenerParts {
   readonly plan: Plan;
   readonly listeners: readonly BoundListener[];
-  readonly connections: readonly ListenerConnections[];
+  readonly connections: readonly ConnectionsFact[];
 }
 
 /** A listener that stays over a reload is told apart by its place; everything else of it may be new. */
