@@ -1,15 +1,13 @@
 /** What real exchanges leave in the metrics, over both engines and with worker threads. */
 
-import { SYSTEM_CLOCK } from "../lib/base/clock.ts";
-import { EventLog } from "../lib/runtime/log.ts";
-import { EventRings } from "../lib/runtime/event_rings.ts";
-import { Sluice } from "../lib/runtime/sluice.ts";
+import type { Sluice } from "../lib/runtime/sluice.ts";
 import { type Engine, ENGINES, requestFor, wireOf } from "./gateway_stage.ts";
 import { PATIENCE_MS } from "./proxy_stage.ts";
 import { assert, assertEquals } from "./support/assert.ts";
 import { answer, closeMidway, hang, response } from "./support/backend_scripts.ts";
 import { ConfigFile } from "./support/config_file.ts";
 import { RawClient } from "./support/raw_client.ts";
+import { startInProcess } from "./support/in_process.ts";
 import { ScriptedBackend } from "./support/scripted_backend.ts";
 
 type Labels = Readonly<Record<string, string>>;
@@ -29,15 +27,7 @@ class Stage {
 
   static async start(engine: Engine, toml: string, workers = 1): Promise<Stage> {
     const config = new ConfigFile(configuration(engine, toml, workers));
-    const sluice = await Sluice.start({
-      version: "1.2.3",
-      path: config.path,
-      clock: SYSTEM_CLOCK,
-      events: new EventRings(() => SYSTEM_CLOCK.epochMs()),
-      log: new EventLog("error", () => SYSTEM_CLOCK.epochMs()),
-      seed: 1,
-      stickySecret: "0123456789abcdef",
-    });
+    const sluice = await startInProcess(config.path);
     return new Stage(sluice, config);
   }
 

@@ -1,13 +1,10 @@
 /** How long it takes until both workers know what one has found out, measured in the memory that they read. */
 
-import { SYSTEM_CLOCK } from "../lib/base/clock.ts";
-import { EventLog } from "../lib/runtime/log.ts";
-import { EventRings } from "../lib/runtime/event_rings.ts";
-import { Sluice } from "../lib/runtime/sluice.ts";
 import { assert, assertEquals } from "./support/assert.ts";
 import { echo, response } from "./support/backend_scripts.ts";
 import { ConfigFile } from "./support/config_file.ts";
 import type { Watched } from "./support/mask_observer.ts";
+import { startInProcess } from "./support/in_process.ts";
 import { ScriptedBackend } from "./support/scripted_backend.ts";
 import { listenerToml, upstreamToml, within } from "./proxy_stage.ts";
 import { ask, crewsOf, TWO_WORKERS, WORKERS } from "./workers_stage.ts";
@@ -66,15 +63,7 @@ Deno.test("a backend that fails in one worker is out for both before the other h
     TWO_WORKERS + `[log]\nlevel = "error"\naccess = "off"\n` + listenerToml("web", `engine = "wire"`) +
       upstreamToml("good", [good.url]) + rounds.join(""),
   );
-  const sluice = await Sluice.start({
-    version: "1.2.3",
-    path: config.path,
-    clock: SYSTEM_CLOCK,
-    events: new EventRings(() => SYSTEM_CLOCK.epochMs()),
-    log: new EventLog("error", () => SYSTEM_CLOCK.epochMs()),
-    seed: 1,
-    stickySecret: "0123456789abcdef",
-  });
+  const sluice = await startInProcess(config.path);
   try {
     using one = new Observer();
     using other = new Observer();
