@@ -40,6 +40,8 @@ export interface EngineListener {
   replaceCertificate(certificate: Certificate): Promise<void>;
   /** Accepts no more; resolves when the last response is out. */
   shutdown(): Promise<void>;
+  /** After `shutdown`: resolves when its socket is gone, so that who connects is refused. Deno lets go of it later than `close`. */
+  released(): Promise<void>;
 }
 
 /** With `SO_REUSEPORT` a second sluice would silently share the port; listening once without it finds that out. */

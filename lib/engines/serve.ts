@@ -128,6 +128,11 @@ export class ServeListener implements EngineListener {
     await Promise.all(this.#retired);
   }
 
+  /** What accepts in Deno ends between two passes of its event loop, and a timer may still be due in the first. */
+  async released(): Promise<void> {
+    for (let pass = 0; pass < 2; pass++) await new Promise((resolve) => setTimeout(resolve, 0));
+  }
+
   #retire(server: Deno.HttpServer<Deno.Addr>): void {
     const closing: Promise<void> = server.shutdown().catch(this.#onBug).then(() => {
       this.#retired.delete(closing);

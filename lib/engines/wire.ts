@@ -39,6 +39,8 @@ export class WireListener implements EngineListener {
   #listener: Deno.Listener;
   /** Were replaced, and accept a little longer. */
   readonly #leaving: Set<Deno.Listener> = new Set();
+  /** Loops that accept. Deno holds a socket that was closed until the call that waits on it has ended. */
+  readonly #accepting: Set<Promise<void>> = new Set();
   #isClosed = false;
   /** Of the spell under way; 0 for none. */
   #failures = 0;
@@ -55,7 +57,7 @@ export class WireListener implements EngineListener {
     this.#facts = this.#factsOf(config);
     if (certificate !== null && !options.sharesPort) assertPortFree(config);
     this.#listener = this.#listen(config.address, certificate);
-    this.#accept(this.#listener);
+    this.#beginAccepting(this.#listener);
   }
 
   get config(): ListenerConfig {
@@ -84,7 +86,7 @@ export class WireListener implements EngineListener {
     const { hostname, port } = old.addr as Deno.NetAddr;
     this.#listener = this.#listen({ kind: "tcp", hostname, port }, certificate);
     this.#certificate = certificate;
-    this.#accept(this.#listener);
+    this.#beginAccepting(this.#listener);
     this.#leaving.add(old);
     await new Promise((resolve) => setTimeout(resolve, HANDOVER_MS));
     if (this.#leaving.delete(old)) closeQuietly(old);
@@ -98,6 +100,10 @@ export class WireListener implements EngineListener {
     removeSocketFile(this.#config);
     for (const connection of this.#connections.keys()) connection.drain();
     await Promise.all(this.#connections.values());
+  }
+
+  async released(): Promise<void> {
+    await Promise.all(this.#accepting);
   }
 
   #factsOf(config: ListenerConfig): WireListenerFacts {
@@ -117,6 +123,11 @@ export class WireListener implements EngineListener {
     if (certificate === null) return Deno.listen({ hostname, port, reusePort: this.#options.sharesPort });
     const { cert, key } = certificate;
     return Deno.listenTls({ hostname, port, cert, key, alpnProtocols: ["http/1.1"], reusePort: true } as never);
+  }
+
+  #beginAccepting(listener: Deno.Listener): void {
+    const accepting: Promise<void> = this.#accept(listener).finally(() => this.#accepting.delete(accepting));
+    this.#accepting.add(accepting);
   }
 
   async #accept(listener: Deno.Listener): Promise<void> {

@@ -25,7 +25,8 @@ export class ListenError extends Error {
 export interface ListenerChange {
   /** As they will be. */
   readonly bound: readonly BoundListener[];
-  commit(): void;
+  /** Resolves when nobody can connect any more to what is gone. */
+  commit(): Promise<void>;
   undo(): void;
 }
 
@@ -97,9 +98,9 @@ export class ListenerSet {
     return {
       bound: bindings([...staying, ...opened]),
       undo,
-      commit: () => {
-        for (const [place, listener] of this.#open) {
-          if (wanted.has(place)) continue;
+      commit: async () => {
+        const leaving = [...this.#open].filter(([place]) => !wanted.has(place));
+        for (const [place, listener] of leaving) {
           this.#open.delete(place);
           this.#say("listener_closing", listener);
           this.#close(listener);
@@ -109,6 +110,7 @@ export class ListenerSet {
           this.#say("listening", listener);
         }
         for (const update of kept) update();
+        await Promise.all(leaving.map(([, listener]) => listener.released()));
       },
     };
   }

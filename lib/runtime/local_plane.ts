@@ -153,10 +153,10 @@ export class LocalPlane implements Plane {
         this.setLogLevel(config.log.level);
         if (this.plans.current.plan !== plan) this.plans.swap(plan);
         if (!isFirst) observe();
-        listeners.commit();
+        const released = listeners.commit();
         this.#resources.serve(plan);
         this.#resources.sweep(); // opens what is to be kept warm
-        return nextTurn(); // only there Deno lets go of the sockets of listeners that were closed
+        return released;
       },
       undo: () => {
         if (!isFirst) accessLog.undo();
@@ -204,8 +204,4 @@ export class LocalPlane implements Plane {
   async #idle(): Promise<void> {
     while (this.core.exchanges.size > 0) await new Promise((resolve) => setTimeout(resolve, 10));
   }
-}
-
-function nextTurn(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, 0));
 }
