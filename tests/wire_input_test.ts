@@ -5,6 +5,7 @@ import { WireInput } from "../lib/engines/wire_input.ts";
 import { BodyDecoder } from "../lib/http1/body_decoder.ts";
 import { BodyKind } from "../lib/http1/framing.ts";
 import { Head } from "../lib/http1/head.ts";
+import { Socket } from "../lib/transport/socket.ts";
 
 const BOUNDS = { bytesMax: 32 * 1024, fieldsMax: 100, targetBytesMax: 32 * 1024 };
 const BODY_BOUNDS = { chunkHeadBytesMax: 256, trailerBytesMax: 1024, trailerFieldsMax: 8 };
@@ -35,7 +36,7 @@ class ScriptedConn {
 
 function start(): { conn: ScriptedConn; input: WireInput; head: Head } {
   const conn = new ScriptedConn();
-  return { conn, input: new WireInput(conn as unknown as Deno.Conn), head: new Head() };
+  return { conn, input: new WireInput(new Socket(conn as unknown as Deno.Conn)), head: new Head() };
 }
 
 async function readHead(input: WireInput, head: Head): Promise<void> {

@@ -16,6 +16,7 @@ import type { Exchange } from "../proxy/exchange.ts";
 import { handle, refuse } from "../proxy/handler.ts";
 import { closeQuietly } from "../transport/dial.ts";
 import type { Timed } from "../transport/deadlines.ts";
+import { Socket } from "../transport/socket.ts";
 import type { WireListenerFacts } from "./wire_listener_facts.ts";
 import { WireInput } from "./wire_input.ts";
 import { borrowKit, returnKit, type WireKit } from "./wire_kit.ts";
@@ -45,6 +46,7 @@ export class WireConnection implements WireBodySource, WireSink, Timed {
   deadlineIndex = -1;
   readonly #core: ProxyCore;
   readonly #conn: Deno.Conn;
+  readonly #socket: Socket;
   readonly #facts: WireListenerFacts;
   readonly #input: WireInput;
   /** Null while no request is under way. */
@@ -67,7 +69,8 @@ export class WireConnection implements WireBodySource, WireSink, Timed {
     this.#core = core;
     this.#conn = conn;
     this.#facts = facts;
-    this.#input = new WireInput(conn);
+    this.#socket = new Socket(conn);
+    this.#input = new WireInput(this.#socket);
     this.peerIp = peerIp;
     const { isSecure, limits } = facts;
     const { bodyTimeoutMs, bodyBytesMax } = limits;
@@ -126,8 +129,8 @@ export class WireConnection implements WireBodySource, WireSink, Timed {
     // A client that takes nothing holds a backend's connection: bounded like one that sends nothing.
     this.#expect(this.#facts.limits.bodyTimeoutMs);
     try {
-      let written = await this.#conn.write(bytes);
-      while (written < bytes.length) written += await this.#conn.write(bytes.subarray(written));
+      let written = await this.#socket.write(bytes);
+      while (written < bytes.length) written += await this.#socket.write(bytes.subarray(written));
     } catch (error) {
       throw new ProxyError("client_gone", "", error);
     }
@@ -192,7 +195,7 @@ export class WireConnection implements WireBodySource, WireSink, Timed {
           if (!this.#takesRequests()) return;
           request = this.#takeRequest();
           if (request !== null) break;
-          let count: number | null;
+          let count: number;
           try {
             count = await this.#input.reading();
           } catch (error) {

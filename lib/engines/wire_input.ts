@@ -15,6 +15,7 @@ import { ProxyError } from "../base/errors.ts";
 import type { BodyDecoder } from "../http1/body_decoder.ts";
 import { decodeRequestHead } from "../http1/decode_request.ts";
 import type { Head, HeadBounds } from "../http1/head.ts";
+import type { Socket } from "../transport/socket.ts";
 
 /** Every idle connection has one to read into. It grows with the head, up to the listener's limit. */
 const BUFFER_BYTES = 1024;
@@ -30,17 +31,17 @@ const DETACH_BYTES_MIN = 16 * 1024;
 export class WireInput {
   /** The client has ended its side, and all that it sent has been read. */
   isEnded = false;
-  readonly #conn: Deno.Conn;
+  readonly #socket: Socket;
   #buffer: Uint8Array<ArrayBuffer> = new Uint8Array(BUFFER_BYTES);
   /** Unread bytes: `[start, end)`. */
   #start = 0;
   #end = 0;
-  #pending: Promise<number | null> | null = null;
+  #pending: Promise<number> | null = null;
   /** For the next read of a body. */
   #spare: Uint8Array<ArrayBuffer> | null = null;
 
-  constructor(conn: Deno.Conn) {
-    this.#conn = conn;
+  constructor(socket: Socket) {
+    this.#socket = socket;
   }
 
   /** Nothing is here that was not used yet; a read may be under way. */
@@ -82,20 +83,17 @@ export class WireInput {
   }
 
   /** `fill()` in two steps, for who awaits it once per request: `took(await reading())`. Rejects as the socket does. */
-  reading(): Promise<number | null> {
+  reading(): Promise<number> {
     const pending = this.#pending;
     this.#pending = null;
     if (pending !== null) return pending;
     if (this.#end === this.#buffer.length) this.#makeRoom();
-    return this.#conn.read(this.#end === 0 ? this.#buffer : this.#buffer.subarray(this.#end));
+    return this.#socket.read(this.#end === 0 ? this.#buffer : this.#buffer.subarray(this.#end));
   }
 
   /** @returns As `fill()`. */
-  took(count: number | null): number {
-    if (count === null) {
-      this.isEnded = true;
-      return 0;
-    }
+  took(count: number): number {
+    if (count === 0) this.isEnded = true;
     this.#end += count;
     return count;
   }
@@ -154,7 +152,7 @@ export class WireInput {
       if (!this.isEmpty) return;
       this.#enlarge(head, Math.max(BUFFER_BYTES, head.end - head.base));
     }
-    const reading = this.#conn.read(this.#buffer.subarray(this.#end));
+    const reading = this.#socket.read(this.#buffer.subarray(this.#end));
     this.#pending = reading;
     reading.catch(onGone);
   }
@@ -179,22 +177,21 @@ export class WireInput {
   async discard(bytesMax: number): Promise<void> {
     const bytes = new Uint8Array(DISCARD_BYTES);
     for (let total = 0; total < bytesMax;) {
-      const count = await (this.#pending ?? this.#conn.read(bytes));
+      const count = await (this.#pending ?? this.#socket.read(bytes));
       this.#pending = null;
-      if (count === null) return;
+      if (count === 0) return;
       total += count;
     }
   }
 
   async readInto(bytes: Uint8Array): Promise<number> {
-    let count: number | null;
     try {
-      count = await this.#conn.read(bytes);
+      const count = await this.#socket.read(bytes);
+      if (count === 0) this.isEnded = true;
+      return count;
     } catch (error) {
       throw new ProxyError("client_gone", "", error);
     }
-    if (count === null) this.isEnded = true;
-    return count ?? 0;
   }
 
   /**

@@ -41,8 +41,8 @@ export interface BackendStream {
   send(): void;
   /** @returns Whether the final response head is in `head`; while it is not, the caller does `took(await reading())`. */
   takeHead(request: HeadReader): boolean;
-  reading(): Promise<number | null>;
-  took(count: number | null): void;
+  reading(): Promise<number>;
+  took(count: number): void;
   /** What an error of `reading()` means. */
   failure(error: unknown): ProxyError;
   takeBody(): Uint8Array<ArrayBuffer> | null | undefined;

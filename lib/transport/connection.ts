@@ -23,6 +23,7 @@ import { Head, type HeadBounds } from "../http1/head.ts";
 import type { BackendStream, HeadReader } from "./backend_stream.ts";
 import { BODY_BUFFER_BYTES, bodyBuffers } from "./body_buffers.ts";
 import { closeQuietly } from "./dial.ts";
+import { Socket } from "./socket.ts";
 
 /** Holds almost every head, and a body of up to 16 KiB behind it: one read and one write for both. */
 const SMALL_BUFFER_BYTES = 20 * 1024;
@@ -52,6 +53,7 @@ export class Connection implements BackendStream, Listed {
   /** Of the body behind the head that was taken last. */
   framing: Framing = NO_FRAMING;
   readonly #conn: Deno.Conn;
+  readonly #socket: Socket;
   readonly #bounds: ResponseBounds;
   #decoder: BodyDecoder = new BodyDecoder("response");
   readonly #onParkedRead: () => void;
@@ -68,7 +70,7 @@ export class Connection implements BackendStream, Listed {
   #givesAway = false;
   #start = 0;
   #end = 0;
-  #pending: Promise<number | null> | null = null;
+  #pending: Promise<number> | null = null;
   #abortError: ProxyError | null = null;
   #isClosed = false;
   #isSending = false;
@@ -77,6 +79,7 @@ export class Connection implements BackendStream, Listed {
 
   constructor(conn: Deno.Conn, bounds: ResponseBounds, nowMs: number) {
     this.#conn = conn;
+    this.#socket = new Socket(conn);
     this.#bounds = bounds;
     this.createdMs = nowMs;
     this.idleSinceMs = nowMs;
@@ -137,7 +140,7 @@ export class Connection implements BackendStream, Listed {
     this.idleSinceMs = nowMs;
     this.#onDead = onDead;
     this.#useOwnBuffer();
-    if (this.#pending === null) this.#pending = this.#conn.read(this.#buffer);
+    if (this.#pending === null) this.#pending = this.#socket.read(this.#buffer);
     this.#pending.then(this.#onParkedRead, this.#onParkedRead);
   }
 
@@ -151,14 +154,14 @@ export class Connection implements BackendStream, Listed {
    */
   send(): void {
     this.#isSending = true;
-    this.#conn.write(this.out.view()).then(this.#onSent, this.#onSendFailed);
+    this.#socket.write(this.out.view()).then(this.#onSent, this.#onSendFailed);
   }
 
   /** @throws {ProxyError} `connection_reset`, or the error given to `abort()`. */
   async write(bytes: Uint8Array): Promise<void> {
     try {
-      let written = await this.#conn.write(bytes);
-      while (written < bytes.length) written += await this.#conn.write(bytes.subarray(written));
+      let written = await this.#socket.write(bytes);
+      while (written < bytes.length) written += await this.#socket.write(bytes.subarray(written));
     } catch (error) {
       throw this.#failure("connection_reset", error);
     }
@@ -198,16 +201,16 @@ export class Connection implements BackendStream, Listed {
   }
 
   /** The read that was left pending while the connection was parked, or a new one. */
-  reading(): Promise<number | null> {
+  reading(): Promise<number> {
     const pending = this.#pending;
     this.#pending = null;
     if (pending !== null) return pending;
     this.#makeRoom();
-    return this.#conn.read(this.#end === 0 ? this.#buffer : this.#buffer.subarray(this.#end));
+    return this.#socket.read(this.#end === 0 ? this.#buffer : this.#buffer.subarray(this.#end));
   }
 
   /** @param count What `reading()` brought. @throws {ProxyError} `connection_reset` when that is the end. */
-  took(count: number | null): void {
+  took(count: number): void {
     if (this.#took(count) === 0) throw this.#failure("connection_reset");
   }
 
@@ -300,11 +303,8 @@ export class Connection implements BackendStream, Listed {
   }
 
   /** @returns Bytes that a read has brought, 0 at the end. */
-  #took(count: number | null): number {
-    if (count === null) {
-      if (this.#abortError !== null) throw this.#abortError;
-      return 0;
-    }
+  #took(count: number): number {
+    if (count === 0 && this.#abortError !== null) throw this.#abortError;
     this.#end += count;
     this.bytesIn += count;
     return count;

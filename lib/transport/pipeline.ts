@@ -72,7 +72,7 @@ export class Pipeline implements Timed {
   isFlushDue = false;
   readonly #owner: PipelineOwner;
   readonly #lanes: Lane[] = [];
-  readonly #onRead: (count: number | null) => void;
+  readonly #onRead: (count: number) => void;
   readonly #onReadFailed: (error: unknown) => void;
   readonly #onFlush: () => void;
   readonly #onWritten: () => void;
@@ -228,7 +228,7 @@ export class Pipeline implements Timed {
     if (this.#lanes.length > 0 && this.#lanes[0].isAbandoned) this.#close(new ProxyError("connection_reset"));
   }
 
-  #gotBytes(count: number | null): void {
+  #gotBytes(count: number): void {
     this.#isReading = false;
     if (this.isDead) return;
     try {
