@@ -1,9 +1,11 @@
 /** Buffers lent to connections for large bodies: given back when nobody looks at them any more, and never before. */
 
-import { assertEquals, assertRejects } from "./support/assert.ts";
+import type { ByteWriter } from "../lib/base/byte_writer.ts";
 import { ProxyError } from "../lib/base/errors.ts";
+import { lendWriter } from "../lib/base/lent_writers.ts";
 import { BODY_BUFFER_BYTES, bodyBuffers } from "../lib/transport/body_buffers.ts";
 import { Connection } from "../lib/transport/connection.ts";
+import { assert, assertEquals, assertRejects } from "./support/assert.ts";
 import { chunked } from "./support/backend_scripts.ts";
 import { toBytes, toText } from "./support/wire_bytes.ts";
 import { FakeConn, GET, RESPONSE_BOUNDS } from "./transport_fakes.ts";
@@ -117,6 +119,52 @@ Deno.test("Connection gives a lent buffer back when it goes from one exchange to
     assertEquals([text === body, bodyBuffers.largeLent - before], [true, body === "short" ? 0 : 1]);
   }
 });
+
+Deno.test("Connection gives its output buffer back when the request is out, and no sooner", async () => {
+  const { conn, connection } = stage();
+  const out = begin(connection, "whole");
+  connection.send();
+  assert(lendWriter() !== out);
+  await turn();
+  const next = lendWriter();
+  assert(next === out);
+  assertEquals([next.length, conn.written], [0, "whole"]);
+});
+
+Deno.test("Connection keeps an output buffer of which a part is still to be written", async () => {
+  const { conn, connection } = stage();
+  conn.writeMax = 2;
+  const out = begin(connection, "in pieces");
+  connection.send();
+  for (let step = 0; step < 40; step++) {
+    assert(lendWriter() !== out);
+    await undefined;
+  }
+  assertEquals([conn.written, connection.out === out], ["in pieces", true]);
+});
+
+Deno.test("Connection does not give back an output buffer whose write has failed, or may go on", async () => {
+  for (const isFailing of [true, false]) {
+    const { conn, connection } = stage();
+    const out = begin(connection, "lost");
+    if (isFailing) conn.writeError = new Deno.errors.ConnectionReset();
+    else conn.write = () => new Promise(() => {});
+    connection.send();
+    connection.abort(new ProxyError("connection_reset"));
+    await turn();
+    assert(lendWriter() !== out);
+  }
+});
+
+function begin(connection: Connection, request: string): ByteWriter {
+  connection.beginExchange();
+  connection.out.ascii(request);
+  return connection.out;
+}
+
+function turn(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 0));
+}
 
 function stage(): { conn: FakeConn; connection: Connection } {
   const conn = new FakeConn();

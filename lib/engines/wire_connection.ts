@@ -9,6 +9,7 @@
 
 import { ByteWriter } from "../base/byte_writer.ts";
 import { ProxyError } from "../base/errors.ts";
+import { lendWriter, takeBackWriter } from "../base/lent_writers.ts";
 import { CHUNK_HEAD_BYTES_MAX, TRAILER_BYTES_MAX, TRAILER_FIELDS_MAX } from "../config/bounds.ts";
 import { type Head, HeadPhase } from "../http1/head.ts";
 import type { ProxyCore } from "../proxy/core.ts";
@@ -51,6 +52,8 @@ export class WireConnection implements WireBodySource, WireSink, Timed {
   readonly #input: WireInput;
   /** Null while no request is under way. */
   #kit: WireKit | null = null;
+  /** Lent for the response that is being written. */
+  #out: ByteWriter | null = null;
   #exchange: Exchange | null = null;
   /** The writes of 1xx heads; null when there are none. */
   #informational: Promise<void> | null = null;
@@ -115,7 +118,7 @@ export class WireConnection implements WireBodySource, WireSink, Timed {
   }
 
   get out(): ByteWriter {
-    return this.#inUse.out;
+    return this.#out ??= lendWriter();
   }
 
   flush(): Promise<void> {
@@ -220,13 +223,25 @@ export class WireConnection implements WireBodySource, WireSink, Timed {
       try {
         const response = beginResponse(this.out, exchange, { request, keepAlive });
         persists = response.persists;
-        if (response.rest === null) await this.flush();
-        else await writeRest(this, exchange, response.rest);
+        if (response.rest === null) {
+          const bytes = this.out.view();
+          this.#expect(this.#facts.limits.bodyTimeoutMs);
+          let written: number;
+          try {
+            written = await this.#socket.write(bytes);
+          } catch (error) {
+            throw new ProxyError("client_gone", "", error);
+          }
+          if (written < bytes.length) await this.write(bytes.subarray(written));
+        } else {
+          await writeRest(this, exchange, response.rest);
+        }
       } catch (error) {
         await this.#breakOff(exchange, error);
         throw error;
       }
       this.#exchange = null;
+      if (isBodyRead) this.#endRequest();
       if (!persists) return isBodyRead && this.#sendsNoMore(request) ? undefined : await this.#linger();
     }
   }
@@ -240,14 +255,18 @@ export class WireConnection implements WireBodySource, WireSink, Timed {
     this.#exchange = null;
   }
 
+  /** The response is out and the request was read to its end, so that nobody looks at either any more. */
+  #endRequest(): void {
+    this.deadlineMs = Infinity;
+    if (this.#out !== null) takeBackWriter(this.#out);
+    if (this.#kit !== null) returnKit(this.#kit);
+    this.#out = null;
+    this.#kit = null;
+  }
+
   #beginRequest(): void {
     this.#input.compact();
-    if (!this.#input.isEmpty) {
-      this.#inUse.head.reset();
-      return this.#beginHead();
-    }
-    if (this.#kit !== null) returnKit(this.#kit);
-    this.#kit = null;
+    if (!this.#input.isEmpty) return this.#beginHead();
     this.#phase = "idle";
     this.#expect(this.#facts.limits.idleTimeoutMs);
   }

@@ -1,21 +1,19 @@
 /**
  * What a connection needs while a request is under way, and only then.
  *
- * Most connections are idle most of the time, and two thousand of them had 12 MB of heads, output buffers and decoders to
- * wait with. Kits are lent by the request. The one that came back last goes out first, so that a busy process works on a
+ * Most connections are idle most of the time, and two thousand of them had 12 MB of heads, buffers and decoders to wait
+ * with. Kits are lent by the request. The one that came back last goes out first, so that a busy process works on a
  * few that are still in the processor's cache.
  */
 
-import { ByteWriter } from "../base/byte_writer.ts";
 import { BodyDecoder } from "../http1/body_decoder.ts";
 import { Head } from "../http1/head.ts";
 
-/** Kits that lie ready, some five kilobytes each. */
+/** Kits that lie ready, about a kilobyte each. */
 const SPARE_MAX = 256;
 
 export class WireKit {
   readonly head: Head = new Head();
-  readonly out: ByteWriter = new ByteWriter(4096);
   readonly decoder: BodyDecoder = new BodyDecoder("request");
 }
 
@@ -28,6 +26,5 @@ export function borrowKit(): WireKit {
 /** @param kit Of an exchange that is over, with its body read to the end: nobody else may hold it. */
 export function returnKit(kit: WireKit): void {
   kit.head.reset();
-  kit.out.reset();
   if (spare.length < SPARE_MAX) spare.push(kit);
 }

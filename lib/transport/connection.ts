@@ -13,8 +13,9 @@
  * `readBody()`, the head until the first one.
  */
 
-import { ByteWriter } from "../base/byte_writer.ts";
+import type { ByteWriter } from "../base/byte_writer.ts";
 import { type ErrorCode, ProxyError } from "../base/errors.ts";
+import { lendWriter, takeBackWriter } from "../base/lent_writers.ts";
 import type { Listed } from "../base/live_list.ts";
 import { type BodyBounds, BodyDecoder } from "../http1/body_decoder.ts";
 import { decodeResponseHead } from "../http1/decode_response.ts";
@@ -40,8 +41,6 @@ export interface ResponseBounds {
 }
 
 export class Connection implements BackendStream, Listed {
-  /** Where the owner of the exchange builds the request head; free to use from `acquire` to `release`. */
-  readonly out: ByteWriter = new ByteWriter(2048);
   readonly head: Head = new Head();
   readonly createdMs: number;
   /** Exchanges that were begun on it. */
@@ -71,6 +70,7 @@ export class Connection implements BackendStream, Listed {
   #start = 0;
   #end = 0;
   #pending: Promise<number> | null = null;
+  #out: ByteWriter | null = null;
   #abortError: ProxyError | null = null;
   #isClosed = false;
   #isSending = false;
@@ -86,6 +86,11 @@ export class Connection implements BackendStream, Listed {
     this.#onParkedRead = () => this.#onDead?.(this);
     this.#onSent = (written) => this.#sent(written);
     this.#onSendFailed = (error) => this.abort(new ProxyError("connection_reset", "", error));
+  }
+
+  /** Where the owner of the exchange builds the request head; free to use from `acquire` to `release`. */
+  get out(): ByteWriter {
+    return this.#out ??= lendWriter();
   }
 
   get isClosed(): boolean {
@@ -317,8 +322,13 @@ export class Connection implements BackendStream, Listed {
   }
 
   #sent(written: number): void {
-    if (written === this.out.length) this.#isSending = false;
-    else this.#sendRest(written);
+    if (written < this.out.length) {
+      this.#sendRest(written);
+      return;
+    }
+    this.#isSending = false;
+    takeBackWriter(this.out); // nobody writes to it behind a request that is whole
+    this.#out = null;
   }
 
   async #sendRest(written: number): Promise<void> {
