@@ -15,6 +15,8 @@ const KIB = 1024;
 class ScriptedConn {
   /** The largest buffer that a read was given a part of. */
   bufferBytesMax = 0;
+  /** The last one. */
+  buffer: ArrayBufferLike | null = null;
   readonly #texts: string[] = [];
   #waiting: (() => void) | null = null;
 
@@ -24,6 +26,7 @@ class ScriptedConn {
   }
 
   async read(into: Uint8Array): Promise<number | null> {
+    this.buffer = into.buffer;
     this.bufferBytesMax = Math.max(this.bufferBytesMax, into.buffer.byteLength);
     while (this.#texts.length === 0) await new Promise<void>((resolve) => this.#waiting = resolve);
     const text = this.#texts.shift()!;
@@ -163,6 +166,27 @@ Deno.test("WireInput begins small, and grows for a client that fills it", async 
     await readBody(input, decoder, head);
   }
   assertEquals(sizes, [1, 2, 4, 8, 8, 8]);
+});
+
+Deno.test("WireInput gives its buffer to the next client, unless a read may still write to it or it has grown", async () => {
+  const usedBy = async (request: string, isWatching: boolean): Promise<ArrayBufferLike> => {
+    const { conn, input, head } = start();
+    conn.send(request);
+    await readHead(input, head);
+    const buffer = conn.buffer!;
+    if (isWatching) input.watch(head, () => {});
+    input.recycle();
+    return buffer;
+  };
+  const short = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+  const kept = await usedBy(short, false);
+  assert(await usedBy(short, false) === kept);
+  const grown = await usedBy(`GET / HTTP/1.1\r\nHost: a\r\nX-Pad: ${"p".repeat(KIB)}\r\n\r\n`, false);
+  const watched = await usedBy(short, true);
+  for (let client = 0; client < 4; client++) {
+    const next = await usedBy(short, false);
+    assert(next !== grown && next !== watched);
+  }
 });
 
 Deno.test("WireInput.readRaw() takes what a pending read brings, however much", async () => {

@@ -92,6 +92,7 @@ export class WireConnection implements WireBodySource, WireSink, Timed {
       this.#exchange?.cancel(new ProxyError("client_gone"));
       this.#core.deadlines.remove(this);
       this.close();
+      if (this.#kit === null) this.#input.recycle(); // else somebody may still read the body of the last request
     }
   }
 

@@ -12,6 +12,7 @@
  */
 
 import { ProxyError } from "../base/errors.ts";
+import { takesShortCuts } from "../base/short_cuts.ts";
 import type { BodyDecoder } from "../http1/body_decoder.ts";
 import { decodeRequestHead } from "../http1/decode_request.ts";
 import type { Head, HeadBounds } from "../http1/head.ts";
@@ -28,11 +29,16 @@ const PIECE_BYTES = 64 * 1024;
 /** From here on giving the buffer away is cheaper than copying the piece out of it. */
 const DETACH_BYTES_MIN = 16 * 1024;
 
+const NO_BUFFER = new Uint8Array(0);
+const SPARE_MAX = 256;
+/** Buffers of clients that are gone. A kilobyte outside V8's heap for each client took some 5 % of the time where each sends one request. */
+const spare: Uint8Array<ArrayBuffer>[] = [];
+
 export class WireInput {
   /** The client has ended its side, and all that it sent has been read. */
   isEnded = false;
   readonly #socket: Socket;
-  #buffer: Uint8Array<ArrayBuffer> = new Uint8Array(BUFFER_BYTES);
+  #buffer: Uint8Array<ArrayBuffer> = spare.pop() ?? new Uint8Array(BUFFER_BYTES);
   /** Unread bytes: `[start, end)`. */
   #start = 0;
   #end = 0;
@@ -182,6 +188,14 @@ export class WireInput {
       if (count === 0) return;
       total += count;
     }
+  }
+
+  /** The client is gone, and no request of it is under way that may still be read: another client gets the buffer. */
+  recycle(): void {
+    if (this.#pending !== null || this.#buffer.length !== BUFFER_BYTES) return;
+    if (takesShortCuts() && spare.length < SPARE_MAX) spare.push(this.#buffer);
+    this.#buffer = NO_BUFFER;
+    this.#start = this.#end = 0;
   }
 
   async readInto(bytes: Uint8Array): Promise<number> {
