@@ -198,6 +198,7 @@ export class ServeListener implements EngineListener {
     if (incoming.problem !== "") return serveResponse(refuse(this.#core, incoming, incoming.problem));
     if (incoming.isBodyUncertain) await incoming.settleBody();
     const exchange = await handle(this.#core, incoming);
+    if (exchange.local === null) exchange.throwIfCancelled(); // meanwhile, by a client that is gone
     try {
       if (exchange.local === null && exchange.status === 101) return await acceptWebSocket(exchange, request);
       return serveResponse(exchange);
