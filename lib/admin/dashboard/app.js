@@ -136,10 +136,11 @@ function confirm({ title, text, action }) {
   setText(document.getElementById("confirm-title"), title);
   setText(document.getElementById("confirm-text"), text);
   setText(document.getElementById("confirm-yes"), action);
-  dialog.returnValue = "cancel";
   dialog.showModal();
   return new Promise((resolve) => {
-    dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true });
+    // Not by the dialog's "close": that comes in a later task, in which it may be open again with the next question.
+    document.getElementById("confirm-form").onsubmit = ({ submitter }) => resolve(submitter.value === "yes");
+    dialog.oncancel = () => resolve(false);
   });
 }
 

@@ -9,9 +9,6 @@ const input = document.getElementById("weight");
 const effect = document.getElementById("weight-effect");
 const fileButton = document.getElementById("weight-file");
 
-document.getElementById("weight-no").onclick = () => dialog.close("cancel");
-fileButton.onclick = () => dialog.close("file");
-
 /**
  * Focus returns to where it was.
  *
@@ -27,17 +24,19 @@ export function askWeight(upstream, backend) {
   input.value = String(weight);
   input.oninput = () => setText(effect, effectText(upstream, backend));
   input.oninput();
-  dialog.returnValue = "cancel";
   dialog.showModal();
   input.select();
   return new Promise((resolve) => {
-    dialog.addEventListener("close", () => resolve(answerOf(dialog.returnValue)), { once: true });
+    // Not by the dialog's "close": that comes in a later task, in which it may be open again with the next question.
+    const answer = (value) => {
+      dialog.close();
+      resolve(value);
+    };
+    document.getElementById("weight-form").onsubmit = () => resolve({ weight: input.valueAsNumber });
+    document.getElementById("weight-no").onclick = () => answer(null);
+    fileButton.onclick = () => answer({ weight: null });
+    dialog.oncancel = () => resolve(null);
   });
-}
-
-function answerOf(returnValue) {
-  if (returnValue === "file") return { weight: null };
-  return returnValue === "yes" && input.validity.valid ? { weight: input.valueAsNumber } : null;
 }
 
 function explanation({ weightsIgnored }) {
