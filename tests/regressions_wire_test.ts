@@ -30,6 +30,23 @@ Deno.test("The review's faults of the wire engine stay mended", async (t) => {
     assertEquals(new TextDecoder().decode(await client.source.readExactly(5)), "hello");
   });
 
+  await step(t, "a tunnel asked for behind a slow request carries what the client sends", async () => {
+    // Two reads were under way into one place: old bytes of the buffer, perhaps of another client, went to the backend.
+    backend.use([answerAfter(WATCHED_MS, response(200, "slow")), tunnelEcho("chat")]);
+    using client = await connect(address);
+    const head = "HTTP/1.1\r\nHost: a\r\n";
+    await client.send(
+      `GET /app/slow ${head}\r\nGET /app/behind ${head}Connection: Upgrade\r\nUpgrade: chat\r\n\r\n`,
+    );
+    assertEquals((await client.readResponse()).text, "slow");
+    assertEquals((await client.readResponseHead()).status, 101);
+    for (const letter of "ABC") {
+      await new Promise((resolve) => setTimeout(resolve, WATCHED_MS));
+      await client.send(letter.repeat(400));
+      assertEquals(new TextDecoder().decode(await client.source.readExactly(400)), letter.repeat(400));
+    }
+  });
+
   await step(t, "a client that leaves after a slow upload ends its exchange", async () => {
     // It was looked at once, while its body was still coming, and never again.
     backend.use(hang());

@@ -3,6 +3,7 @@
 import type { ByteWriter } from "../lib/base/byte_writer.ts";
 import { ProxyError } from "../lib/base/errors.ts";
 import { lendWriter } from "../lib/base/lent_writers.ts";
+import { takeShortCuts } from "../lib/base/short_cuts.ts";
 import { BODY_BUFFER_BYTES, bodyBuffers } from "../lib/transport/body_buffers.ts";
 import { Connection } from "../lib/transport/connection.ts";
 import { assert, assertEquals, assertRejects } from "./support/assert.ts";
@@ -154,6 +155,30 @@ Deno.test("Connection does not give back an output buffer whose write has failed
     await turn();
     assert(lendWriter() !== out);
   }
+});
+
+Deno.test("Without short cuts no output buffer is used twice", async () => {
+  takeShortCuts(false);
+  try {
+    const { connection } = stage();
+    const out = begin(connection, "whole");
+    connection.send();
+    await turn();
+    assert(lendWriter() !== out);
+  } finally {
+    takeShortCuts(true);
+  }
+});
+
+Deno.test("Connection gives the output buffer of an upload back when it is parked", async () => {
+  const { connection } = stage();
+  const out = begin(connection, "piece by piece");
+  await connection.write(out.view());
+  assert(lendWriter() !== out);
+  connection.park(0, () => {});
+  assert(lendWriter() === out);
+  connection.close();
+  await turn();
 });
 
 function begin(connection: Connection, request: string): ByteWriter {

@@ -80,7 +80,7 @@ export class ByteWriter {
     if (count <= SHORT_COPY_BYTES_MAX) {
       for (let i = 0; i < count; i++) bytes[at + i] = source[start + i];
     } else {
-      bytes.set(count === source.length ? source : source.subarray(start, end), at);
+      bytes.set(start === 0 && end === source.length ? source : source.subarray(start, end), at);
     }
     this.#length = at + count;
   }

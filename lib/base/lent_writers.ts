@@ -1,20 +1,22 @@
 /**
- * Output buffers for message heads, lent from the moment one is written until it is out.
+ * Output buffers for message heads, lent from the moment one is written; given back when it is out.
  *
  * Most writes are out in the turn in which they were begun, so that one or two buffers, always in the processor's cache,
- * do for all connections. One of its own for each connection is out of the cache by its next turn:
- * with 64 clients that cost a twentieth of the CPU time of a small request.
+ * do for all connections. One of its own for each connection is out of the cache by its next turn: with 64 clients that
+ * cost a twentieth of the CPU time of a small request. A longer response or upload keeps its buffer to its end, a tunnel
+ * for good.
  */
 
 import { ByteWriter } from "./byte_writer.ts";
 import { takesShortCuts } from "./short_cuts.ts";
 
+/** A few are in use at a time; one that a large message has grown to more than 64 KiB shrinks when it comes back. */
 const SPARE_MAX = 64;
 const spare: ByteWriter[] = [];
 
 /** @returns An empty one. Who keeps it, or loses it, does no harm. */
 export function lendWriter(): ByteWriter {
-  return spare.pop() ?? new ByteWriter();
+  return (takesShortCuts() ? spare.pop() : undefined) ?? new ByteWriter();
 }
 
 /** @param writer Of whose bytes nobody holds a view, and no write is under way. */

@@ -62,7 +62,7 @@ export class WireConnection implements WireBodySource, WireSink, Timed {
   #onGone: (() => void) | null = null;
   #bodyBytes = 0;
   /** What the client owes us, or we it; decides what a passed deadline means. */
-  #phase: "idle" | "head" | "exchange" | "closing" = "idle";
+  #phase: "idle" | "head" | "exchange" | "tunnel" | "closing" = "idle";
   /** Of a head that came too slowly: its answer, and the end. */
   #refusal: Promise<void> = Promise.resolve();
   #isClosed = false;
@@ -173,6 +173,7 @@ export class WireConnection implements WireBodySource, WireSink, Timed {
   }
 
   watchClient(onGone: () => void): void {
+    if (this.#phase !== "exchange") return; // a tunnel reads by itself, and hears of the end so
     this.#onGone = onGone;
     this.#watch();
   }
@@ -185,8 +186,9 @@ export class WireConnection implements WireBodySource, WireSink, Timed {
   }
 
   #watch(): void {
-    const { decoder, head } = this.#inUse;
-    if (this.#onGone !== null && decoder.done) this.#input.watch(head, this.#onGone);
+    if (this.#kit === null || this.#onGone === null) return;
+    const { decoder, head } = this.#kit;
+    if (decoder.done) this.#input.watch(head, this.#onGone);
   }
 
   /** One request after the other, until no more may come. One function, because each `async` one has its price. */
@@ -322,13 +324,13 @@ export class WireConnection implements WireBodySource, WireSink, Timed {
     if (!(error instanceof ProxyError) || error.code === "client_gone") throw error;
     this.#phase = "closing";
     const exchange = refuse(this.#core, new UnreadableRequest(this.#peer), error.code);
-    this.out.reset();
     beginResponse(this.out, exchange, { request: null, keepAlive: false });
     await this.flush();
     await this.#linger();
   }
 
   async #tunnel(exchange: Exchange): Promise<void> {
+    this.#phase = "tunnel";
     writeSwitchingProtocols(this.out, exchange);
     await this.flush();
     const input = this.#input;

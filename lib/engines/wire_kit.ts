@@ -6,6 +6,7 @@
  * few that are still in the processor's cache.
  */
 
+import { takesShortCuts } from "../base/short_cuts.ts";
 import { BodyDecoder } from "../http1/body_decoder.ts";
 import { Head } from "../http1/head.ts";
 
@@ -20,11 +21,11 @@ export class WireKit {
 const spare: WireKit[] = [];
 
 export function borrowKit(): WireKit {
-  return spare.pop() ?? new WireKit();
+  return (takesShortCuts() ? spare.pop() : undefined) ?? new WireKit();
 }
 
 /** @param kit Of an exchange that is over, with its body read to the end: nobody else may hold it. */
 export function returnKit(kit: WireKit): void {
   kit.head.reset();
-  if (spare.length < SPARE_MAX) spare.push(kit);
+  if (takesShortCuts() && spare.length < SPARE_MAX) spare.push(kit);
 }

@@ -88,7 +88,7 @@ export class Connection implements BackendStream, Listed {
     this.#onSendFailed = (error) => this.abort(new ProxyError("connection_reset", "", error));
   }
 
-  /** Where the owner of the exchange builds the request head; free to use from `acquire` to `release`. */
+  /** Where the owner of the exchange builds the request head; free to use from `acquire` to `send()`, or to `release`. */
   get out(): ByteWriter {
     return this.#out ??= lendWriter();
   }
@@ -144,6 +144,7 @@ export class Connection implements BackendStream, Listed {
   park(nowMs: number, onDead: (connection: Connection) => void): void {
     this.idleSinceMs = nowMs;
     this.#onDead = onDead;
+    this.#giveBackOut(); // after an upload
     this.#useOwnBuffer();
     if (this.#pending === null) this.#pending = this.#socket.read(this.#buffer);
     this.#pending.then(this.#onParkedRead, this.#onParkedRead);
@@ -327,7 +328,11 @@ export class Connection implements BackendStream, Listed {
       return;
     }
     this.#isSending = false;
-    takeBackWriter(this.out); // nobody writes to it behind a request that is whole
+    this.#giveBackOut(); // nobody writes to it behind a request that is whole
+  }
+
+  #giveBackOut(): void {
+    if (this.#out !== null) takeBackWriter(this.#out);
     this.#out = null;
   }
 
