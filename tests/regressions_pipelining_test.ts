@@ -36,34 +36,27 @@ function answering(seen: { shared: number }): Script {
 
 const get = (client: RawClient, target: string) => client.send(`GET ${target} HTTP/1.1\r\nHost: a\r\n\r\n`);
 
-/** Until the backend's connections are worth sharing. */
-async function warmUp(clients: readonly RawClient[]): Promise<void> {
-  for (let round = 0; round < 20; round++) {
-    await Promise.all(clients.map(async (client) => {
-      await get(client, "/app/warm");
-      assertEquals((await client.readResponse()).status, 200);
-    }));
-  }
-}
-
 Deno.test("Hostile traffic's faults of shared connections stay mended", async (t) => {
   const seen = { shared: 0 };
   await using backend = ScriptedBackend.start(answering(seen));
-  await using sluice = await SluiceProcess.start(
-    `[[listeners]]\nname = "web"\naddress = "127.0.0.1:0"\nengine = "wire"\n` +
-      upstreamToml("app", [backend.url], {
-        keys:
-          `pool.pipelining = 8\ntimeouts.response = "${RESPONSE_MS}ms"\ncircuit.failures = 0\ncircuit.error_rate = 0.0`,
-      }) + upstreamToml("own", [backend.url]),
-  );
+  const toml = `[[listeners]]\nname = "web"\naddress = "127.0.0.1:0"\nengine = "wire"\n` +
+    upstreamToml("app", [backend.url], {
+      keys:
+        `pool.pipelining = 8\ntimeouts.response = "${RESPONSE_MS}ms"\ncircuit.failures = 0\ncircuit.error_rate = 0.0`,
+    }) + upstreamToml("own", [backend.url]);
+
   await step(t, "a 1xx for a request that was given up does not get into the next response", async () => {
     // It was written to the client's connection in the middle of what came for the client's next request.
     const endsAt = Date.now() + PATIENCE_MS;
     while (seen.shared === 0) {
       assert(Date.now() < endsAt, "nothing shared a connection");
+      // A new one each time: on a busy machine sharing is soon found not worth it, and the late answers are held against
+      // the backend. After its first answer two requests share a connection.
+      await using sluice = await SluiceProcess.start(toml);
       const clients = await Promise.all(Array.from({ length: 4 }, () => connect(sluice.address("web"))));
       try {
-        await warmUp(clients);
+        await get(clients[0], "/app/warm");
+        assertEquals((await clients[0].readResponse()).status, 200);
         await Promise.all(clients.map((client, index) => get(client, `/app/late/${index}`)));
         await Promise.all(clients.map(async (client) => {
           assertEquals((await client.readResponse()).status, 504);
@@ -73,7 +66,7 @@ Deno.test("Hostile traffic's faults of shared connections stay mended", async (t
       } finally {
         for (const client of clients) client.close();
       }
+      assertEquals(await sluice.stop(), 0);
     }
   });
-  sluice.assertNoBugs();
 });
