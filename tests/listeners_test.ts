@@ -71,6 +71,26 @@ for (const engine of ENGINES) {
       assertEquals(await bodyAt(`127.0.0.1:${port}`), "v5");
     });
 
+    await step(
+      t,
+      "one that was opened beside another that can't be refuses connections once that is told",
+      async () => {
+        using taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+        const { port: takenPort } = taken.addr as Deno.NetAddr;
+        for (let round = 0; round < 6; round++) {
+          const port = freePort();
+          const both = listener("more", `127.0.0.1:${port}`) + listener("taken", `127.0.0.1:${takenPort}`);
+          const problems = await refusal(
+            sluice,
+            () => sluice.writeConfig(`# ${round}\n${stay}${both}${answering("v5")}`),
+          );
+          assertMatch(problems.join("\n"), /^Cannot listen on .*: the address is in use/);
+          await assertRejects(() => RawClient.connect(`127.0.0.1:${port}`), Deno.errors.ConnectionRefused);
+        }
+        await reload(sluice, () => sluice.writeConfig(stay + answering("v5")));
+      },
+    );
+
     await step(t, "one cannot turn to TLS while it is open", async () => {
       const { localhost } = await testCertificates();
       sluice.config.add("site.pem", localhost.cert);

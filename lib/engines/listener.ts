@@ -40,7 +40,7 @@ export interface EngineListener {
   replaceCertificate(certificate: Certificate): Promise<void>;
   /** Accepts no more; resolves when the last response is out. */
   shutdown(): Promise<void>;
-  /** After `shutdown`: resolves when its socket is gone, so that who connects is refused. Deno lets go of it later than `close`. */
+  /** After `shutdown`: resolves when its socket is gone, which is later than Deno's `close`: who connects is refused. */
   released(): Promise<void>;
 }
 

@@ -27,7 +27,8 @@ export interface ListenerChange {
   readonly bound: readonly BoundListener[];
   /** Resolves when nobody can connect any more to what is gone. */
   commit(): Promise<void>;
-  undo(): void;
+  /** As `commit`. */
+  undo(): Promise<unknown>;
 }
 
 export interface ListenerSetOptions {
@@ -78,7 +79,7 @@ export class ListenerSet {
     const configs = this.#options.isFirst ? all : all.filter(({ address }) => address.kind === "tcp");
     const certificates = await Promise.all(configs.map(readCertificate));
     const opened = new Map<string, EngineListener>();
-    const undo = () => opened.forEach((listener) => this.#close(listener));
+    const undo = () => Promise.all(opened.values().map((listener) => this.#close(listener)));
     const kept: (() => Promise<void>)[] = [];
     try {
       for (const [index, config] of configs.entries()) {
@@ -90,7 +91,7 @@ export class ListenerSet {
         else opened.set(listenerPlace(config), await this.#openListener(config, certificate, current));
       }
     } catch (error) {
-      undo();
+      await undo();
       throw error;
     }
     const wanted = new Set(configs.map(listenerPlace));
@@ -99,18 +100,19 @@ export class ListenerSet {
       bound: bindings([...staying, ...opened]),
       undo,
       commit: async () => {
-        const leaving = [...this.#open].filter(([place]) => !wanted.has(place));
-        for (const [place, listener] of leaving) {
+        const released: Promise<void>[] = [];
+        for (const [place, listener] of this.#open) {
+          if (wanted.has(place)) continue;
           this.#open.delete(place);
           this.#say("listener_closing", listener);
-          this.#close(listener);
+          released.push(this.#close(listener));
         }
         for (const [place, listener] of opened) {
           this.#open.set(place, listener);
           this.#say("listening", listener);
         }
         for (const update of kept) update();
-        await Promise.all(leaving.map(([, listener]) => listener.released()));
+        await Promise.all(released);
       },
     };
   }
@@ -126,9 +128,11 @@ export class ListenerSet {
     if (this.#options.isFirst) this.#log.info(event, { listener: config.name, address });
   }
 
-  #close(listener: EngineListener): void {
+  /** Resolves when nobody can connect to it any more; `#closing` holds it until its last response is out. */
+  #close(listener: EngineListener): Promise<void> {
     const closing: Promise<void> = listener.shutdown().finally(() => this.#closing.delete(closing));
     this.#closing.add(closing);
+    return listener.released();
   }
 
   async #update(listener: EngineListener, config: ListenerConfig, certificate: Certificate | null): Promise<void> {
