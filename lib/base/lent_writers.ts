@@ -8,20 +8,18 @@
  */
 
 import { ByteWriter } from "./byte_writer.ts";
-import { takesShortCuts } from "./short_cuts.ts";
+import { Spares } from "./spares.ts";
 
 /** A few are in use at a time; one that a large message has grown to more than 64 KiB shrinks when it comes back. */
-const SPARE_MAX = 64;
-const spare: ByteWriter[] = [];
+const spares = new Spares(64, () => new ByteWriter());
 
 /** @returns An empty one. Who keeps it, or loses it, does no harm. */
 export function lendWriter(): ByteWriter {
-  return (takesShortCuts() ? spare.pop() : undefined) ?? new ByteWriter();
+  return spares.take();
 }
 
 /** @param writer Of whose bytes nobody holds a view, and no write is under way. */
 export function takeBackWriter(writer: ByteWriter): void {
-  if (!takesShortCuts() || spare.length >= SPARE_MAX) return;
   writer.reset();
-  spare.push(writer);
+  spares.giveBack(writer);
 }

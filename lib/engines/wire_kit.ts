@@ -6,26 +6,24 @@
  * few that are still in the processor's cache.
  */
 
-import { takesShortCuts } from "../base/short_cuts.ts";
+import { Spares } from "../base/spares.ts";
 import { BodyDecoder } from "../http1/body_decoder.ts";
 import { Head } from "../http1/head.ts";
-
-/** Kits that lie ready, about a kilobyte each. */
-const SPARE_MAX = 256;
 
 export class WireKit {
   readonly head: Head = new Head();
   readonly decoder: BodyDecoder = new BodyDecoder("request");
 }
 
-const spare: WireKit[] = [];
+/** About a kilobyte each. */
+const spares = new Spares(256, () => new WireKit());
 
 export function borrowKit(): WireKit {
-  return (takesShortCuts() ? spare.pop() : undefined) ?? new WireKit();
+  return spares.take();
 }
 
 /** @param kit Of an exchange that is over, with its body read to the end: nobody else may hold it. */
 export function returnKit(kit: WireKit): void {
   kit.head.reset();
-  if (takesShortCuts() && spare.length < SPARE_MAX) spare.push(kit);
+  spares.giveBack(kit);
 }

@@ -88,7 +88,7 @@ export class Connection implements BackendStream, Listed {
     this.#onSendFailed = (error) => this.abort(new ProxyError("connection_reset", "", error));
   }
 
-  /** Where the owner of the exchange builds the request head; free to use from `acquire` to `send()`, or to `release`. */
+  /** Where the owner of the exchange builds the request head, from `acquire` to `send()`, or to `release`. */
   get out(): ByteWriter {
     return this.#out ??= lendWriter();
   }
