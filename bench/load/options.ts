@@ -28,7 +28,7 @@ export function readOptions(args: readonly string[]): Options {
       seconds: { type: "string", default: "2" },
       rounds: { type: "string", default: "3" },
       connections: { type: "string", default: "64" },
-      warmup: { type: "string", default: "1" },
+      warmup: { type: "string", default: "5" },
       only: { type: "string", default: contenders.join() },
       workloads: { type: "string", default: workloads.join() },
       output: { type: "string", default: `${ROOT}bench/results` },
