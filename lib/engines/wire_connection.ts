@@ -130,11 +130,13 @@ export class WireConnection implements WireBodySource, WireSink, Timed {
   }
 
   async write(bytes: Uint8Array): Promise<void> {
-    // A client that takes nothing holds a backend's connection: bounded like one that sends nothing.
-    this.#expect(this.#facts.limits.bodyTimeoutMs);
+    const { bodyTimeoutMs } = this.#facts.limits;
     try {
-      let written = await this.#socket.write(bytes);
-      while (written < bytes.length) written += await this.#socket.write(bytes.subarray(written));
+      for (let written = 0; written < bytes.length;) {
+        // A client that takes nothing holds a backend's connection: bounded like one that sends nothing.
+        this.#expect(bodyTimeoutMs);
+        written += await this.#socket.write(written === 0 ? bytes : bytes.subarray(written));
+      }
     } catch (error) {
       throw new ProxyError("client_gone", "", error);
     }
