@@ -101,6 +101,22 @@ function deadUrl(): string {
 }
 
 for (const engine of ENGINES) {
+  Deno.test(`metrics: a retry for which no backend is left is none (${engine})`, async () => {
+    const keys = 'circuit = { failures = 1, open = "60s" }';
+    const dead = `{ url = "${deadUrl()}" }, { url = "${deadUrl()}" }`;
+    await using stage = await Stage.start(engine, site("api", dead, keys));
+    const statuses = await Promise.all(
+      Array.from({ length: 8 }, () => stage.send(wireOf("GET / HTTP/1.1", "Host: api.test"))),
+    );
+    for (let count = 0; count < 3; count++) statuses.push(await stage.send(wireOf("GET / HTTP/1.1", "Host: api.test")));
+    await stage.until("sluice_requests_total", {}, statuses.length);
+    const refused = stage.number("sluice_rejected_total", { reason: "backend_unavailable" });
+    const attempts = stage.number("sluice_backend_attempts_total");
+    // Who was refused without an attempt is all that the difference may be.
+    assert(attempts >= 2 && refused >= 3, `${attempts} attempts, ${refused} refused`);
+    assertEquals(attempts - stage.number("sluice_retries_total"), statuses.length - refused);
+  });
+
   Deno.test(`metrics: exchanges, attempts and pools of good traffic (${engine})`, async () => {
     await using backend = ScriptedBackend.start(answer(response(200, "hello")));
     await using stage = await Stage.start(engine, site("api", `{ name = "b1", url = "${backend.url}" }`));

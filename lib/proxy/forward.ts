@@ -30,6 +30,8 @@ interface Course {
   lastFailure: ProxyError | null;
   /** Before the next attempt. */
   waitMs: number;
+  /** Why the next attempt is made: what the one before failed with, "" for its status; null for the first. */
+  again: ErrorCode | "" | null;
   /** Spent: a stale connection is replaced once, outside the count. */
   staleRetried: boolean;
   /** The next attempt goes to this backend, on a new connection. */
@@ -47,6 +49,7 @@ export async function forward(
     const course = begin(exchange, matched, action);
     for (;;) {
       const backend = nextBackend(exchange, course);
+      if (course.again !== null) countRetry(exchange, course.again);
       let failure: ProxyError | null = null;
       try {
         // One attempt. It is written out here because each async function on the way costs every request a promise, a
@@ -87,6 +90,12 @@ function nextBackend(exchange: Exchange, course: Course): BackendPlan {
   return backend;
 }
 
+/** Not before there is a backend for it: after the last one is out there is no other attempt, whatever was decided. */
+function countRetry(exchange: Exchange, code: ErrorCode | ""): void {
+  exchange.core.recorder.retried(exchange, code);
+  exchange.retries++;
+}
+
 /**
  * Decides what follows an attempt that failed, or whose answer is not wanted, and clears it away for another one.
  *
@@ -108,8 +117,7 @@ function turnBack(exchange: Exchange, course: Course, failure: ProxyError | null
   // again be read on.
   if (failure !== null || !isDiscarded(exchange)) exchange.connection?.close();
   exchange.endAttempt();
-  exchange.core.recorder.retried(exchange, code);
-  exchange.retries++;
+  course.again = code;
   course.freshAt = null;
   course.waitMs = 0;
   if (verdict === RETRY_VERDICTS.yes_uncounted) {
@@ -154,7 +162,17 @@ function begin(exchange: Exchange, matched: Matched<RoutePlan>, action: Upstream
   const target = action.rewrite === null || request.target === "*"
     ? request.target
     : action.rewrite.apply(matched, exchange.query);
-  return { action, filter, target, lastFailure: null, waitMs: 0, staleRetried: false, freshAt: null, uncounted: 0 };
+  return {
+    action,
+    filter,
+    target,
+    lastFailure: null,
+    waitMs: 0,
+    again: null,
+    staleRetried: false,
+    freshAt: null,
+    uncounted: 0,
+  };
 }
 
 /** @returns Null when no backend is eligible. Else the admission is on the exchange. */
