@@ -36,6 +36,37 @@ Deno.test("FileWatcher reads its files when one of them changes, not when a log 
   assertEquals(changes, 2);
 });
 
+Deno.test("FileWatcher tells of a file that is written again unchanged only while what it says was refused", async () => {
+  const folder = Deno.makeTempDirSync({ prefix: "sluice_test_" });
+  const file = `${folder}/config.toml`;
+  Deno.writeTextFileSync(file, "one");
+  let changes = 0;
+  const watcher = new FileWatcher(() => changes++);
+  let writes = 0;
+  const save = () => {
+    Deno.writeTextFileSync(`${folder}/new.toml`, "one");
+    Deno.utimeSync(`${folder}/new.toml`, 1000 + ++writes, 1000 + writes);
+    Deno.renameSync(`${folder}/new.toml`, file);
+  };
+  try {
+    watcher.watchRefused(new Map([[file, "one"]]));
+    save();
+    await until(() => changes === 1);
+    watcher.watchRefused(new Map([[file, "one"]]));
+    Deno.utimeSync(file, 5000, 5000);
+    await until(() => changes === 2);
+    watcher.watch(new Map([[file, "one"]]));
+    save();
+    await pause(300);
+    Deno.writeTextFileSync(file, "two");
+    await until(() => changes > 2);
+  } finally {
+    await watcher.close();
+    Deno.removeSync(folder, { recursive: true });
+  }
+  assertEquals(changes, 3);
+});
+
 /** Counts the files that are read in this process. */
 function countReads(): { count: number; stop(): void } {
   const original = Deno.readTextFile;

@@ -20,6 +20,8 @@ export class FileWatcher {
   /** What is known of each file; null: it can't be read. */
   #seen: Map<string, string | null> = new Map();
   #events: Deno.FsWatcher | null = null;
+  /** When each was written, while what they say was refused; else null. */
+  #refused: Map<string, string> | null = null;
   #folders = "";
   #poll: ReturnType<typeof setInterval> | null = null;
   #checking: Promise<void> | null = null;
@@ -34,14 +36,19 @@ export class FileWatcher {
   watch(contents: FileContents): void {
     if (this.#isClosed) return;
     this.#seen = new Map(contents);
+    this.#refused = null;
     this.#watchFolders();
     this.#poll ??= setInterval(() => this.#check(), POLL_MS);
     this.#check();
   }
 
-  /** These files too. */
-  watchAlso(contents: FileContents): void {
+  /**
+   * These files too: what a refused configuration named may be what is mended next. The reason may also lie outside of
+   * them (a port in use, a permission), so that one of them written again is a change, whatever it says.
+   */
+  watchRefused(contents: FileContents): void {
     this.watch(new Map([...this.#seen, ...contents]));
+    this.#refused = new Map(this.#seen.keys().map((path) => [path, writtenAt(path)]));
   }
 
   async close(): Promise<void> {
@@ -101,7 +108,7 @@ export class FileWatcher {
 
   async #compare(): Promise<void> {
     let contents = await this.#read();
-    if (this.#isKnown(contents)) return;
+    if (this.#isOld(contents)) return;
     for (let read = 0; read < SETTLE_READS_MAX && !this.#isClosed; read++) {
       await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
       const again = await this.#read();
@@ -109,7 +116,8 @@ export class FileWatcher {
       contents = again;
       if (isSettled) break;
     }
-    if (this.#isClosed || this.#isKnown(contents)) return;
+    if (this.#isClosed || this.#isOld(contents)) return;
+    this.#refused = null;
     for (const [path, text] of contents) {
       if (this.#seen.has(path)) this.#seen.set(path, text);
     }
@@ -121,13 +129,25 @@ export class FileWatcher {
   }
 
   /** Files that joined or left while they were read don't count. */
-  #isKnown(contents: FileContents): boolean {
-    return contents.entries().every(([path, text]) => !this.#seen.has(path) || this.#seen.get(path) === text);
+  #isOld(contents: FileContents): boolean {
+    const isWrittenAgain = this.#refused?.entries().some(([path, at]) => at !== writtenAt(path)) ?? false;
+    return !isWrittenAgain &&
+      contents.entries().every(([path, text]) => !this.#seen.has(path) || this.#seen.get(path) === text);
   }
 }
 
 function isSame(one: FileContents, other: FileContents): boolean {
   return one.size === other.size && one.entries().every(([path, text]) => other.get(path) === text);
+}
+
+/** Changes when the file is written or replaced; "" when there is none. */
+function writtenAt(path: string): string {
+  try {
+    const { ino, mtime } = Deno.statSync(path);
+    return `${ino} ${mtime?.getTime()}`;
+  } catch {
+    return "";
+  }
 }
 
 /** @param known What it held last: a process that is out of descriptors learns nothing new about its files. */
