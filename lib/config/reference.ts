@@ -48,7 +48,7 @@ interface Section {
 }
 
 function renderSection(header: string, schemaPath: string, { key, table }: Section, parts: string[]): void {
-  const mark = UNSUPPORTED.has(schemaPath) ? " †" : "";
+  const mark = UNSUPPORTED.has(schemaPath.replace(/\[\]$/, "")) ? " †" : "";
   parts.push(`## \`${header}\`${mark}\n`, `${key.doc}\n`);
   const rows = Object.entries(table.keys).filter(([, inner]) => !hasOwnSection(inner));
   if (rows.length > 0) {
