@@ -121,6 +121,13 @@ const CASES: readonly Case[] = [
     code: 2,
     stderr: [/option --config needs a value/],
   },
+  { name: "schema: an operand", args: ["schema", "x"], code: 2, stderr: [/unexpected argument "x"/] },
+  {
+    name: "weight: below zero",
+    args: ["weight", "api/b1", "-1"],
+    code: 2,
+    stderr: [/a weight is a whole number from 0 to \d+, got "-1"/],
+  },
   { name: "an operand too many", args: ["run", "x"], code: 2, stderr: [/unexpected argument "x"/] },
 ];
 

@@ -28,6 +28,9 @@ export class UsageError extends Error {
   override readonly name = "UsageError";
 }
 
+/** A number, and no option: who takes numbers says which ones. */
+const NEGATIVE = /^-\d/;
+
 /** @throws {UsageError} */
 export function parseArguments(args: readonly string[], specs: OptionSpecs): ParsedArguments {
   const operands: string[] = [];
@@ -35,7 +38,7 @@ export function parseArguments(args: readonly string[], specs: OptionSpecs): Par
   const values = new Map<string, string[]>();
   for (let index = 0; index < args.length; index++) {
     const arg = args[index];
-    if (!arg.startsWith("-") || arg === "-") {
+    if (!arg.startsWith("-") || arg === "-" || NEGATIVE.test(arg)) {
       operands.push(arg);
       continue;
     }

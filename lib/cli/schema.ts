@@ -3,7 +3,7 @@
 import { renderReference } from "../config/reference.ts";
 import { jsonSchema } from "../config/schema_json.ts";
 import type { Command } from "./command.ts";
-import { type OptionSpecs, parseArguments } from "./options.ts";
+import { type OptionSpecs, parseArguments, refuseMoreThan } from "./options.ts";
 
 const OPTIONS: OptionSpecs = { "--markdown": { kind: "flag", doc: "the reference for people" } };
 
@@ -20,7 +20,9 @@ Prints the JSON schema (2020-12) of config.toml. Save it as sluice.schema.json a
   options: OPTIONS,
   operands: [],
   execute(args) {
-    const { flags } = parseArguments(args, OPTIONS);
+    const parsed = parseArguments(args, OPTIONS);
+    refuseMoreThan(0, parsed);
+    const { flags } = parsed;
     console.log(flags.has("--markdown") ? renderReference().trimEnd() : JSON.stringify(jsonSchema(), null, 2));
     return 0;
   },
