@@ -36,6 +36,8 @@ const TICK_MS = 250;
 const SETTLED_MS = 5000;
 const PAUSE_MS = 100;
 const PAUSE_MS_MAX = 10_000;
+/** Not a reason to wake anybody. */
+const RESTARTED = "restarted by the operator";
 /** Beyond the drain, for the workers' own farewell. */
 const GRACE_MS = 2000;
 /** A reader of stdout that does not read must not hold up the end. */
@@ -133,7 +135,7 @@ export class Fleet implements Plane {
   /** Ends a worker at once, with what it has in flight; another takes its place. @returns Whether there is such a one. */
   restart(id: number): boolean {
     const handle = this.#places[id - 1]?.handle ?? null;
-    handle?.kill("restarted by the operator");
+    handle?.kill(RESTARTED);
     return handle !== null;
   }
 
@@ -302,7 +304,8 @@ export class Fleet implements Plane {
     place.restarts++;
     const pauseMs = nowMs - place.startedMs >= SETTLED_MS ? 0 : place.pauseMs;
     place.pauseMs = pauseMs === 0 ? PAUSE_MS : Math.min(place.pauseMs * 2, PAUSE_MS_MAX);
-    options.log.error("worker_died", { worker: handle.id, reason, restart_in_ms: pauseMs });
+    const level = reason === RESTARTED ? "info" : "error";
+    options.log[level]("worker_died", { worker: handle.id, reason, restart_in_ms: pauseMs });
     options.events.push("worker", "worker_died", `worker ${handle.id} ended: ${reason}`);
     this.#startAgain(place, pauseMs);
   }
