@@ -20,6 +20,17 @@ const SITES: readonly Site[] = [
   { name: "plain" },
   { name: "any" },
   { name: "expect" },
+  {
+    name: "edited",
+    script: async (exchange) => {
+      await exchange.readBody();
+      const fields = [["Connection", "X-Nom"]] as const;
+      const trailers = [["X-Nom", "1"], ["X-Secret", "2"], ["X-Set", "3"], ["X-Sum", "4"]] as const;
+      await exchange.write(response(200, exchange.request.text, { framing: "chunked", fields, trailers }));
+    },
+    route: 'request_headers = { remove = ["x-internal"], set = { "x-user" = "nobody" } }\n' +
+      'response_headers = { remove = ["x-secret"], set = { "x-set" = "ours" } }',
+  },
 ];
 
 Deno.test("wire: messages", async (test) => {
@@ -159,6 +170,24 @@ async function trailerSteps(test: Deno.TestContext, gateway: Gateway): Promise<v
     await gateway.send(wireOf("POST / HTTP/1.1", "Host: named.test", CHUNKED) + "5\r\nhello\r\n" + end);
     assertEquals(gateway.seen("named").trailers, [["X-Sum", "1"], ["X-More", "2"]]);
   });
+
+  for (const [size, body] of [["small", "hello"], ["large", "x".repeat(100_000)]]) {
+    await test.step(`trailers of a ${size} message: none that Connection names, the route removes or sets`, async () => {
+      const end = "0\r\nX-Internal: 1\r\nX-User: root\r\nX-Hop: 2\r\nX-Sum: 3\r\n\r\n";
+      const head = wireOf(
+        "POST / HTTP/1.1",
+        "Host: edited.test",
+        "TE: trailers",
+        "Connection: TE, X-Hop",
+        CHUNKED,
+      );
+      const got = await gateway.send(`${head}${body.length.toString(16)}\r\n${body}\r\n${end}`);
+      assertEquals(gateway.seen("edited").trailers, [["X-Sum", "3"]]);
+      assertEquals(gateway.seen("edited").field("x-user"), "nobody");
+      assertEquals([got.text === body, got.trailers], [true, [["X-Sum", "4"]]]);
+      assertEquals(got.field("x-set"), "ours");
+    });
+  }
 
   await test.step("a trailer that names a length breaks the message (RFC 9110 §6.5.1)", async () => {
     const wire = wireOf("POST / HTTP/1.1", "Host: named.test", CHUNKED) +

@@ -18,6 +18,7 @@ import type { Head } from "../http1/head.ts";
 import { writeChunkedEnd } from "../proxy/chunked_end.ts";
 import { copyFields } from "../proxy/copy_fields.ts";
 import type { Exchange } from "../proxy/exchange.ts";
+import type { FieldFilter } from "../proxy/field_filter.ts";
 import { contentLengthOf, nextBody, ownFields, responseFilter, takeBody } from "../proxy/response.ts";
 import { httpDate } from "./http_date.ts";
 import type { BackendStream } from "../transport/backend_stream.ts";
@@ -52,6 +53,8 @@ export interface BodyRest {
   readonly isChunked: boolean;
   readonly takesTrailers: boolean;
   readonly connection: BackendStream;
+  /** Of the response's fields, for those behind the body. */
+  readonly filter: FieldFilter;
   /** To go out next; undefined when the backend has to send it first. */
   readonly piece: Uint8Array | undefined;
 }
@@ -81,7 +84,7 @@ export function beginResponse(
   const persists = keepAlive && frame !== Frame.until_close;
   const whole = persists ? PERSISTENT : LAST;
   statusLine(out, exchange.status);
-  writeFields(out, exchange);
+  const filter = writeFields(out, exchange);
   const length = contentLengthOf(exchange);
   if (length >= 0) {
     out.append(CONTENT_LENGTH);
@@ -99,8 +102,8 @@ export function beginResponse(
   const { takesTrailers } = request!;
   const connection = exchange.connection!;
   const piece = joinPieces(out, exchange, { isChunked, piece: takeBody(exchange) });
-  if (piece !== null) return { persists, rest: { isChunked, takesTrailers, connection, piece } };
-  if (isChunked) writeChunkedEnd(out, takesTrailers ? connection.trailers : null);
+  if (piece !== null) return { persists, rest: { isChunked, takesTrailers, connection, filter, piece } };
+  if (isChunked) writeChunkedEnd(out, takesTrailers ? connection.trailers : null, filter);
   return whole;
 }
 
@@ -138,7 +141,7 @@ export async function writeRest(sink: WireSink, exchange: Exchange, rest: BodyRe
     }
     piece = joinPieces(out, exchange, { isChunked, piece });
   }
-  if (isChunked) writeChunkedEnd(out, rest.takesTrailers ? connection.trailers : null);
+  if (isChunked) writeChunkedEnd(out, rest.takesTrailers ? connection.trailers : null, rest.filter);
   if (out.length > 0) await sink.flush();
 }
 
@@ -168,11 +171,13 @@ function frameOf(exchange: Exchange, isHttp10: boolean): number {
   return isHttp10 ? Frame.until_close : Frame.chunked;
 }
 
-function writeFields(out: ByteWriter, exchange: Exchange): void {
+function writeFields(out: ByteWriter, exchange: Exchange): FieldFilter {
   const head = exchange.connection!.head;
-  copyFields(out, head, responseFilter(head, exchange.route!.responseEdits));
+  const filter = responseFilter(head, exchange.route!.responseEdits);
+  copyFields(out, head, filter);
   ownFields(exchange, (name, value) => out.field(name, value));
   if (!head.has(FieldId.date) && exchange.status >= 200) out.field("date", httpDate(exchange.core.clock.epochMs()));
+  return filter;
 }
 
 function writeLocal(

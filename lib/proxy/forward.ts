@@ -247,7 +247,7 @@ function send(exchange: Exchange, { action, target, filter }: Course): BackendSt
   connection.beginExchange();
   const host = backend.host || request.authority || backend.ownHost;
   encodeRequestHead(connection.out, exchange, { target, host, filter });
-  const isWhole = body === null || writeWhole(connection.out, exchange, body);
+  const isWhole = body === null || writeWhole(connection.out, exchange, body, filter);
   exchange.isUploadDone = isWhole;
   exchange.expectDownload(isWhole ? timeouts.responseMs : 0, "response_timeout");
   if (isWhole) {
@@ -256,6 +256,7 @@ function send(exchange: Exchange, { action, target, filter }: Course): BackendSt
   }
   exchange.idleMs = timeouts.idleMs;
   upload(exchange, connection, body, {
+    filter,
     clientMs: request.bodyTimeoutMs,
     backendMs: timeouts.idleMs,
     responseMs: timeouts.responseMs,

@@ -12,6 +12,7 @@ import { chunkHead } from "../http1/encode.ts";
 import type { BackendStream } from "../transport/backend_stream.ts";
 import { writeChunkedEnd } from "./chunked_end.ts";
 import type { Exchange } from "./exchange.ts";
+import type { FieldFilter } from "./field_filter.ts";
 import { UNKNOWN_LENGTH } from "./request.ts";
 import type { RequestBody } from "./request_body.ts";
 
@@ -21,6 +22,8 @@ const JOIN_BYTES_MAX = 16 * 1024;
 const TURNS_FOR_FIRST_PIECE = 12;
 
 interface Bounds {
+  /** Of the request's fields. */
+  readonly filter: FieldFilter;
   /** Silence of the client, of the backend's window; then until the response head. */
   readonly clientMs: number;
   readonly backendMs: number;
@@ -32,14 +35,14 @@ interface Bounds {
  *
  * @returns Whether it is in `out`; if not, `upload()` is to carry it.
  */
-export function writeWhole(out: ByteWriter, exchange: Exchange, body: RequestBody): boolean {
+export function writeWhole(out: ByteWriter, exchange: Exchange, body: RequestBody, filter: FieldFilter): boolean {
   const piece = body.takeWhole(JOIN_BYTES_MAX);
   if (piece === null) return false;
   const isChunked = exchange.request.bodyLength === UNKNOWN_LENGTH;
   if (isChunked && piece.length > 0) chunkHead(out, piece.length);
   out.bytes(piece, 0, piece.length);
   if (isChunked && piece.length > 0) out.ascii("\r\n");
-  if (isChunked) writeChunkedEnd(out, exchange.request.bodyTrailers());
+  if (isChunked) writeChunkedEnd(out, exchange.request.bodyTrailers(), filter);
   return true;
 }
 
@@ -71,7 +74,7 @@ export async function upload(
         return refused(exchange, connection, bounds);
       }
     }
-    if (length === UNKNOWN_LENGTH) writeChunkedEnd(out, exchange.request.bodyTrailers());
+    if (length === UNKNOWN_LENGTH) writeChunkedEnd(out, exchange.request.bodyTrailers(), bounds.filter);
     else if (sent < length) throw new ProxyError("request_body_broken");
     if (!(await flush(connection, out))) return refused(exchange, connection, bounds);
     if (exchange.connection !== connection) return;
