@@ -26,7 +26,7 @@ import type { Metrics } from "./metrics.ts";
 import { missingPermissions, PermissionError } from "./permissions.ts";
 import type { Plane, PlaneChange } from "./plane.ts";
 import { previewReload } from "./preview.ts";
-import { problemsOf } from "./problems.ts";
+import { problemsOf, StoppingError } from "./problems.ts";
 import { restartNeeded } from "./restart_needed.ts";
 
 /** How often waits and ramps of the health machines are looked at. */
@@ -179,16 +179,18 @@ export class Sluice {
   }
 
   async #reload(trigger: string, from: "file" | "memory"): Promise<ReloadResult> {
-    if (this.#isStopping) return { ok: false, problems: ["sluice is shutting down"] };
     const contents = new Map<string, string | null>();
     let plan: Plan | null = null;
     try {
+      this.#assertRuns();
       const loaded = from === "file" ? await loadFromDisk(this.#options.path, contents) : this.#loaded;
       await assertPermitted(loaded);
       const effective = this.#withOverrides(loaded, from === "file" ? loaded.config.log.level : this.#log.level);
       plan = await this.#parts.compile(effective, this.plan);
       this.#control.overrides.withdrawIn(plan);
       const change = await this.plane.prepare(effective, plan);
+      if (this.#isStopping) change.undo();
+      this.#assertRuns();
       if (from === "file") this.#watcher.watch(contents);
       await this.#swap(loaded, change);
       if (from === "file") this.metrics.reloaded(true);
@@ -197,14 +199,18 @@ export class Sluice {
       return { ok: true, generation: plan.generation };
     } catch (error) {
       if (plan !== null) dispose(plan, this.resources);
-      // What the refused file named may be what is mended next.
-      this.#watcher.watchAlso(contents);
+      this.#watcher.watchRefused(contents);
       const problems = problemsOf(error);
       if (from === "file") this.metrics.reloaded(false);
       this.#log.error("reload_refused", { trigger, generation: this.generation, problems });
       this.#control.reloaded(trigger, from, problems);
       return { ok: false, problems };
     }
+  }
+
+  /** @throws {StoppingError} A shutdown that begins during a reload overtakes it. */
+  #assertRuns(): void {
+    if (this.#isStopping) throw new StoppingError();
   }
 
   /** What the operator has set takes the place of what the file says. */
