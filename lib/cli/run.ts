@@ -38,7 +38,10 @@ export async function runProxy(path: string, onStarted: (sluice: Sluice) => void
   let sluice: Sluice | null = null;
   let isStopping = false;
   const onStop = (signal: Deno.Signal) => {
-    if (isStopping) Deno.exit(signal === "SIGINT" ? 130 : 143);
+    if (isStopping) {
+      log.warn("signal", { signal, cut_off: sluice?.plane.exchanges ?? 0 });
+      Deno.exit(signal === "SIGINT" ? 130 : 143);
+    }
     isStopping = true;
     log.info("signal", { signal });
     stopped.resolve();
