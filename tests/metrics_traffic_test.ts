@@ -104,11 +104,13 @@ for (const engine of ENGINES) {
   Deno.test(`metrics: a retry for which no backend is left is none (${engine})`, async () => {
     const keys = 'circuit = { failures = 1, open = "60s" }';
     const dead = `{ url = "${deadUrl()}" }, { url = "${deadUrl()}" }`;
-    await using stage = await Stage.start(engine, site("api", dead, keys));
+    await using stage = await Stage.start(engine, site("gone", dead, keys));
     const statuses = await Promise.all(
-      Array.from({ length: 8 }, () => stage.send(wireOf("GET / HTTP/1.1", "Host: api.test"))),
+      Array.from({ length: 8 }, () => stage.send(wireOf("GET / HTTP/1.1", "Host: gone.test"))),
     );
-    for (let count = 0; count < 3; count++) statuses.push(await stage.send(wireOf("GET / HTTP/1.1", "Host: api.test")));
+    for (let count = 0; count < 3; count++) {
+      statuses.push(await stage.send(wireOf("GET / HTTP/1.1", "Host: gone.test")));
+    }
     await stage.until("sluice_requests_total", {}, statuses.length);
     const refused = stage.number("sluice_rejected_total", { reason: "backend_unavailable" });
     const attempts = stage.number("sluice_backend_attempts_total");
