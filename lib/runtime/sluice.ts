@@ -199,7 +199,7 @@ export class Sluice {
       return { ok: true, generation: plan.generation };
     } catch (error) {
       if (plan !== null) dispose(plan, this.resources);
-      this.#watcher.watchRefused(contents);
+      if (from === "file") this.#watcher.watchRefused(contents);
       const problems = problemsOf(error);
       if (from === "file") this.metrics.reloaded(false);
       this.#log.error("reload_refused", { trigger, generation: this.generation, problems });
