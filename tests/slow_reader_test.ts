@@ -24,21 +24,9 @@ for (const engine of ["serve", "wire"]) {
         // sluice has closed the connection: what the test is about
       }
     });
-    await using sluice = await SluiceProcess.start(`
-[[listeners]]
-name = "web"
-address = "127.0.0.1:0"
-engine = "${engine}"
-limits = { body_timeout = "500ms" }
-
-[upstreams.app]
-backends = [{ url = "${backend.url}" }]
-pool = { max_connections = 1, queue_timeout = "15s" }
-
-[[routes]]
-path = "/*"
-upstream = "app"
-`);
+    await using sluice = await SluiceProcess.start(
+      configuration(engine, "127.0.0.1:0", backend.url) + 'pool = { max_connections = 1, queue_timeout = "15s" }\n',
+    );
     using greedy = await RawClient.connect(sluice.address("web"));
     await greedy.send("GET /large HTTP/1.1\r\nHost: a\r\n\r\n");
     await backend.waitForRequests(1);
@@ -57,20 +45,7 @@ Deno.test("engine wire: a client that takes some of a large piece again and agai
   await using backend = await ScriptedBackend.start((exchange) =>
     exchange.write(response(200, "x".repeat(SLOW_BYTES)))
   );
-  await using _sluice = await SluiceProcess.start(`
-[[listeners]]
-name = "web"
-address = "unix:${path}"
-engine = "wire"
-limits = { body_timeout = "500ms" }
-
-[upstreams.app]
-backends = [{ url = "${backend.url}" }]
-
-[[routes]]
-path = "/*"
-upstream = "app"
-`);
+  await using _sluice = await SluiceProcess.start(configuration("wire", `unix:${path}`, backend.url));
   using client = await Deno.connect({ transport: "unix", path });
   await client.write(toBytes("GET / HTTP/1.1\r\nHost: a\r\n\r\n"));
   const piece = new Uint8Array(64 * 1024);
@@ -83,3 +58,21 @@ upstream = "app"
   }
   assert(bytes > SLOW_BYTES, `${bytes} bytes`);
 });
+
+/** Ends in the upstream's table. */
+function configuration(engine: string, address: string, url: string): string {
+  return `
+[[listeners]]
+name = "web"
+address = "${address}"
+engine = "${engine}"
+limits = { body_timeout = "500ms" }
+
+[[routes]]
+path = "/*"
+upstream = "app"
+
+[upstreams.app]
+backends = [{ url = "${url}" }]
+`;
+}
