@@ -69,6 +69,16 @@ Deno.test("ByteWriter.reset() begins anew, and lets a huge buffer go", () => {
   assertEquals(textOf(writer.view()), "a");
 });
 
+Deno.test("ByteWriter.view() is of what was written last, also where the buffer has changed since one of that length", () => {
+  const writer = new ByteWriter(8);
+  for (const text of ["first", "other", "", "grown beyond eight", "third", "x".repeat(70_000), "fifth"]) {
+    writer.reset();
+    writer.ascii(text);
+    assertEquals(textOf(writer.view()), text);
+    assertEquals(textOf(writer.view()), text);
+  }
+});
+
 const LINES: { name: string; write: (writer: ByteWriter) => void; expected: string }[] = [
   {
     name: "requestLine() writes a request line",

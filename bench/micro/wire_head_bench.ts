@@ -37,6 +37,16 @@ function writeClient(): void {
 writeClient();
 const block = out.view().slice();
 
+let views = 0;
+
+Deno.bench("view of a head: made anew", { group: "view", baseline: true }, () => {
+  views += block.subarray(0, 100).length;
+});
+
+Deno.bench("view of a head: kept by ByteWriter", { group: "view" }, () => {
+  views += out.view().length;
+});
+
 Deno.bench("client fields: made anew", { group: "client", baseline: true }, writeClient);
 
 Deno.bench("client fields: copied", { group: "client" }, () => {
