@@ -10,6 +10,7 @@ import { ProxyError } from "../lib/base/errors.ts";
 import { BodyDecoder } from "../lib/http1/body_decoder.ts";
 import { decodeRequestHead } from "../lib/http1/decode_request.ts";
 import { decodeResponseHead } from "../lib/http1/decode_response.ts";
+import { FieldMemory } from "../lib/http1/field_memory.ts";
 import { BodyKind, requestFraming, responseFraming } from "../lib/http1/framing.ts";
 import { Head } from "../lib/http1/head.ts";
 
@@ -93,9 +94,11 @@ function headOutcome(
   bytes: Uint8Array,
   split: Split,
   random: (n: number) => number,
+  memory: FieldMemory | null = null,
 ): string {
   const decode = kind === "request" ? decodeRequestHead : decodeResponseHead;
   const head = new Head();
+  head.memory = memory;
   let length = 0;
   try {
     while (length < bytes.length) {
@@ -138,6 +141,22 @@ function describe(kind: "request" | "response", head: Head, consumed: number, of
   return JSON.stringify(parts);
 }
 
+/** On a connection on which what it was made from, or the same, has come before. */
+function rememberedOutcome(
+  kind: "request" | "response",
+  bytes: Uint8Array,
+  split: Split,
+  random: (n: number) => number,
+): string {
+  const plain = headOutcome(kind, bytes, split, random);
+  for (const before of [SAMPLES[random(SAMPLES.length)], bytes]) {
+    const memory = new FieldMemory();
+    for (let i = 0; i < 3; i++) headOutcome(kind, before, whole, random, memory);
+    assertEquals(headOutcome(kind, bytes, split, random, memory), plain, String.fromCharCode(...before));
+  }
+  return plain;
+}
+
 function bodyOutcome(kind: number, bytes: Uint8Array, split: Split, random: (n: number) => number): string {
   const decoder = new BodyDecoder("response");
   decoder.begin(kind, 7, BODY_BOUNDS);
@@ -167,6 +186,14 @@ function bodyOutcome(kind: number, bytes: Uint8Array, split: Split, random: (n: 
 const SUBJECTS: { name: string; run: (bytes: Uint8Array, split: Split, random: (n: number) => number) => string }[] = [
   { name: "decodeRequestHead()", run: (bytes, split, random) => headOutcome("request", bytes, split, random) },
   { name: "decodeResponseHead()", run: (bytes, split, random) => headOutcome("response", bytes, split, random) },
+  {
+    name: "decodeRequestHead() with a memory",
+    run: (bytes, split, random) => rememberedOutcome("request", bytes, split, random),
+  },
+  {
+    name: "decodeResponseHead() with a memory",
+    run: (bytes, split, random) => rememberedOutcome("response", bytes, split, random),
+  },
   {
     name: "BodyDecoder.decode() chunked",
     run: (bytes, split, random) => bodyOutcome(BodyKind.chunked, bytes, split, random),

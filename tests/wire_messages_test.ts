@@ -36,6 +36,7 @@ const SITES: readonly Site[] = [
 Deno.test("wire: messages", async (test) => {
   await using gateway = await Gateway.start({ engine: "wire", sites: SITES });
   await fieldSteps(test, gateway);
+  await repeatedSteps(test, gateway);
   await interimSteps(test, gateway);
   await trailerSteps(test, gateway);
   await oldClientSteps(test, gateway);
@@ -84,6 +85,37 @@ async function fieldSteps(test: Deno.TestContext, gateway: Gateway): Promise<voi
     assertEquals((await client.readResponse()).text, "/slow abcde");
     assertEquals(gateway.seen("named").trailers, [["X-T", "1"]]);
   });
+}
+
+/** Each differs from the one before it by little. */
+const REPEATED: readonly (readonly string[])[] = [
+  ["X-A: 1", "Cookie: a=1", "X-Internal: 1"],
+  ["X-A: 2", "Cookie: a=1", "X-Internal: 1"],
+  ["X-A: 2", "Connection: X-A", "X-Internal: 1"],
+  ["X-A: 2", "Connection: X-B", "X-Internal: 1"],
+  ["X-A: 2", "X-Forwarded-For: 10.0.0.1", "TE: trailers"],
+];
+
+async function repeatedSteps(test: Deno.TestContext, gateway: Gateway): Promise<void> {
+  const linesOf = (head: string) => head.split("\r\n").filter((line) => !/^x-request-id:/i.test(line));
+  for (const site of ["plain", "edited"]) {
+    await test.step(`fields that come again on a connection do what they do on a new one (${site})`, async () => {
+      using client = await gateway.connect();
+      for (const lines of REPEATED) {
+        for (let times = 1; times <= 4; times++) {
+          const wire = wireOf(`GET /${times} HTTP/1.1`, `Host: ${site}.test`, ...lines);
+          await client.send(wire);
+          const again = await client.readResponse();
+          const seenAgain = linesOf(gateway.seen(site).head);
+          const first = await gateway.send(wire);
+          assertEquals(seenAgain, linesOf(gateway.seen(site).head), `${lines}, ${times} times`);
+          assertEquals(again.status, first.status);
+          const fixed = ({ fields }: typeof first) => fields.filter(([name]) => !/^(date|content-length)$/.test(name));
+          assertEquals(fixed(again), fixed(first));
+        }
+      }
+    });
+  }
 }
 
 async function interimSteps(test: Deno.TestContext, gateway: Gateway): Promise<void> {

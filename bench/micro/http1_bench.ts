@@ -5,8 +5,8 @@
  *
  * Deno 2.9.6, AMD EPYC, two shared cores, averages of two runs: request head of 664 bytes and 14 fields 1.15 µs (as text
  * into a Map: 3.4 µs), with framing and Host as a string 1.5 µs, in two halves 1.35 µs, byte by byte 8.8 µs; response
- * head of 192 bytes with framing 0.63 µs; one chunk of 4 KiB 0.09 µs; writing a small response head 0.37 µs. A proxied
- * request costs some 30 µs of CPU, so a codec twice as fast would not be felt.
+ * head of 192 bytes with framing 0.63 µs; one chunk of 4 KiB 0.09 µs; writing a small response head 0.37 µs. With fields
+ * as before on the connection: request head 0.3 µs, response head 0.13.
  */
 
 import { ByteWriter } from "../../lib/base/byte_writer.ts";
@@ -15,6 +15,7 @@ import { BodyDecoder } from "../../lib/http1/body_decoder.ts";
 import { decodeRequestHead } from "../../lib/http1/decode_request.ts";
 import { decodeResponseHead } from "../../lib/http1/decode_response.ts";
 import { chunkHead, statusLine } from "../../lib/http1/encode.ts";
+import { FieldMemory } from "../../lib/http1/field_memory.ts";
 import { BodyKind, requestFraming, responseFraming } from "../../lib/http1/framing.ts";
 import { Head } from "../../lib/http1/head.ts";
 
@@ -73,6 +74,26 @@ Deno.bench("decodeRequestHead(), framing and Host as text", { group: "request he
   expect(requestFraming(head).kind === BodyKind.none && head.get(FieldId.host) === "www.example.com");
 });
 
+const remembering = new Head();
+remembering.memory = new FieldMemory();
+
+Deno.bench("decodeRequestHead(), fields as before", { group: "request head" }, () => {
+  remembering.reset();
+  expect(decodeRequestHead(remembering, BROWSER, 0, BROWSER.length, BOUNDS) === BROWSER.length);
+});
+
+const changing = new Head();
+changing.memory = new FieldMemory();
+const CHANGED = BROWSER.slice();
+const LETTER_A = 0x61;
+let letter = 0;
+
+Deno.bench("decodeRequestHead(), fields that differ by a byte each time", { group: "request head" }, () => {
+  CHANGED[CHANGED.length - 5] = LETTER_A + (letter = (letter + 1) % 26);
+  changing.reset();
+  expect(decodeRequestHead(changing, CHANGED, 0, CHANGED.length, BOUNDS) === CHANGED.length);
+});
+
 Deno.bench("decodeRequestHead() in two halves", { group: "request head" }, () => {
   head.reset();
   expect(decodeRequestHead(head, BROWSER, 0, BROWSER.length >> 1, BOUNDS) === 0);
@@ -84,6 +105,15 @@ Deno.bench("decodeRequestHead() byte by byte", { group: "request head" }, () => 
   let consumed = 0;
   for (let length = 1; consumed === 0; length++) consumed = decodeRequestHead(head, BROWSER, 0, length, BOUNDS);
   expect(consumed === BROWSER.length);
+});
+
+const rememberingResponse = new Head();
+rememberingResponse.memory = new FieldMemory();
+
+Deno.bench("decodeResponseHead() and framing, fields as before", { group: "response" }, () => {
+  rememberingResponse.reset();
+  expect(decodeResponseHead(rememberingResponse, RESPONSE, 0, RESPONSE.length, BOUNDS) === RESPONSE.length);
+  expect(responseFraming("GET", rememberingResponse).length === 66);
 });
 
 Deno.bench(`decodeResponseHead() and framing (${RESPONSE.length} bytes)`, { group: "response" }, () => {

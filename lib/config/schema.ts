@@ -233,7 +233,7 @@ const FEATURES = table({
   fast_path: withDefault(
     "features.fast_path",
     flag(),
-    "Remembered hosts and targets, lent buffers, small bodies sent with their heads, sockets read and written without Deno's wrapping; false: all anew for each request, by Deno's own methods.",
+    "Remembered hosts, targets and fields, lent buffers, small bodies sent with their heads, sockets read and written without Deno's wrapping; false: all anew for each request, by Deno's own methods.",
   ),
   prewarm: withDefault("features.prewarm", flag(), "`pool.min_idle`; false: nothing is opened beforehand."),
 });

@@ -11,6 +11,7 @@ import { ByteWriter } from "../base/byte_writer.ts";
 import { ProxyError } from "../base/errors.ts";
 import { lendWriter, takeBackWriter } from "../base/lent_writers.ts";
 import { CHUNK_HEAD_BYTES_MAX, TRAILER_BYTES_MAX, TRAILER_FIELDS_MAX } from "../config/bounds.ts";
+import { FieldMemory } from "../http1/field_memory.ts";
 import { type Head, HeadPhase } from "../http1/head.ts";
 import type { ProxyCore } from "../proxy/core.ts";
 import type { Exchange } from "../proxy/exchange.ts";
@@ -52,6 +53,8 @@ export class WireConnection implements WireBodySource, WireSink, Timed {
   readonly #input: WireInput;
   /** Null while no request is under way. */
   #kit: WireKit | null = null;
+  /** Of what the client says about itself each time; null before it has said anything. */
+  #memory: FieldMemory | null = null;
   /** Lent for the response that is being written. */
   #out: ByteWriter | null = null;
   #exchange: Exchange | null = null;
@@ -289,6 +292,7 @@ export class WireConnection implements WireBodySource, WireSink, Timed {
   #takeRequest(): WireRequest | null {
     if (this.#input.isEmpty) return null;
     const { head, decoder } = this.#inUse;
+    head.memory = this.#memory ??= new FieldMemory();
     if (!this.#input.takeHead(head, this.#facts.bounds)) return null;
     this.deadlineMs = Infinity;
     this.#phase = "exchange";

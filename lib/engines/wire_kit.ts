@@ -25,5 +25,6 @@ export function borrowKit(): WireKit {
 /** @param kit Of an exchange that is over, with its body read to the end: nobody else may hold it. */
 export function returnKit(kit: WireKit): void {
   kit.head.reset();
+  kit.head.memory = null;
   spares.giveBack(kit);
 }

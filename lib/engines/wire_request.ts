@@ -13,7 +13,7 @@ import { connectionOptions } from "../proxy/connection_options.ts";
 import { copyFields } from "../proxy/copy_fields.ts";
 import type { FieldFilter } from "../proxy/field_filter.ts";
 import { NO_BODY, type ProxyRequest, UNKNOWN_LENGTH } from "../proxy/request.ts";
-import { type WireTarget, wireTarget } from "./wire_target.ts";
+import { hostOf, type WireTarget, wireTarget } from "./wire_target.ts";
 
 /** What a request needs of its connection. */
 export interface WireBodySource {
@@ -36,6 +36,16 @@ export interface WirePeer {
   readonly bodyBytesMax: number;
 }
 
+/** What the fields of a request say whatever its request line is, but for the version. */
+interface FieldFacts {
+  readonly framing: Framing;
+  readonly host: string;
+  readonly connectionOptions: ConnectionOptions;
+  readonly bodyLength: number;
+  readonly upgrade: string;
+  readonly takesTrailers: boolean;
+}
+
 export class WireRequest implements ProxyRequest {
   readonly method: string;
   readonly target: string;
@@ -48,6 +58,8 @@ export class WireRequest implements ProxyRequest {
   readonly framing: Framing;
   readonly isHttp10: boolean;
   readonly connectionOptions: ConnectionOptions;
+  /** 1xx and chunked bodies are only for those who speak HTTP/1.1. */
+  readonly takesTrailers: boolean;
   readonly #head: Head;
   readonly #source: WireBodySource;
 
@@ -63,24 +75,20 @@ export class WireRequest implements ProxyRequest {
     this.isSecure = peer.isSecure;
     this.peerIp = peer.peerIp;
     this.bodyTimeoutMs = peer.bodyTimeoutMs;
-    this.framing = requestFraming(head);
-    const { authority, target }: WireTarget = wireTarget(head);
+    const facts = factsOf(head);
+    this.framing = facts.framing;
+    this.connectionOptions = facts.connectionOptions;
+    this.bodyLength = facts.bodyLength;
+    this.upgrade = facts.upgrade;
+    this.takesTrailers = facts.takesTrailers;
+    const { authority, target }: WireTarget = wireTarget(head, facts.host);
     this.authority = authority;
     this.target = target;
-    this.connectionOptions = connectionOptions(head);
-    this.bodyLength = lengthOf(this.framing, head);
-    this.upgrade = this.#wantedUpgrade();
     if (peer.bodyBytesMax > 0 && this.bodyLength > peer.bodyBytesMax) throw new ProxyError("request_body_too_large");
   }
 
   get protocol(): string {
     return this.isHttp10 ? "HTTP/1.0" : "HTTP/1.1";
-  }
-
-  /** 1xx and chunked bodies are only for those who speak HTTP/1.1. */
-  get takesTrailers(): boolean {
-    const te = this.#head.get(FieldId.te);
-    return te !== null && !this.isHttp10 && teTrailers(te);
   }
 
   field(lowerName: string): string | null {
@@ -125,16 +133,36 @@ export class WireRequest implements ProxyRequest {
   watchClient(onGone: () => void): void {
     this.#source.watchClient(onGone);
   }
+}
 
-  /**
-   * Any protocol that the backend agrees to, but for HTTP/2 in clear (RFC 9113 dropped it): through a tunnel of that kind
-   * requests would pass unseen.
-   */
-  #wantedUpgrade(): string {
-    if (!this.connectionOptions.upgrade || this.isHttp10 || this.framing.kind !== BodyKind.none) return "";
-    const upgrade = this.#head.get(FieldId.upgrade)?.toLowerCase() ?? "";
-    return upgrade.startsWith("h2c") || upgrade.includes(",") ? "" : upgrade;
-  }
+/** @throws {ProxyError} `request_framing_invalid`, `host_invalid`. */
+function factsOf(head: Head): FieldFacts {
+  const { block } = head;
+  return block === null ? conclude(head) : (block.conclusions ??= conclude(head)) as FieldFacts;
+}
+
+function conclude(head: Head): FieldFacts {
+  const framing = requestFraming(head);
+  const host = hostOf(head);
+  const options = connectionOptions(head);
+  return {
+    framing,
+    host,
+    connectionOptions: options,
+    bodyLength: lengthOf(framing, head),
+    upgrade: options.upgrade ? wantedUpgrade(head, framing) : "",
+    takesTrailers: head.has(FieldId.te) && head.minorVersion === 1 && teTrailers(head.get(FieldId.te)!),
+  };
+}
+
+/**
+ * Any protocol that the backend agrees to, but for HTTP/2 in clear (RFC 9113 dropped it): through a tunnel of that kind
+ * requests would pass unseen.
+ */
+function wantedUpgrade(head: Head, framing: Framing): string {
+  if (head.minorVersion === 0 || framing.kind !== BodyKind.none) return "";
+  const upgrade = head.get(FieldId.upgrade)?.toLowerCase() ?? "";
+  return upgrade.startsWith("h2c") || upgrade.includes(",") ? "" : upgrade;
 }
 
 function lengthOf(framing: Framing, head: Head): number {

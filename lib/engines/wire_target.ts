@@ -29,11 +29,11 @@ export function targetLookups(): { readonly hits: number; readonly misses: numbe
 const ABSOLUTE = /^https?:\/\/([^/?]*)(.*)$/is;
 
 /**
+ * @param host What `hostOf()` says.
  * @param head Decoded, so the target has no spaces, controls or "#".
  * @throws {ProxyError} `host_invalid`, `request_invalid`, `request_unsupported` (CONNECT).
  */
-export function wireTarget(head: Head): WireTarget {
-  const host = hostOf(head);
+export function wireTarget(head: Head, host: string): WireTarget {
   if (head.method === "CONNECT") throw new ProxyError("request_unsupported");
   const target = targets.text(head.bytes, head.targetStart, head.targetEnd, isAnything)!;
   if (head.bytes[head.targetStart] === SLASH) return { authority: host, target };
@@ -49,15 +49,15 @@ export function wireTarget(head: Head): WireTarget {
   };
 }
 
-/** One `Host`, valid; HTTP/1.0 may come without (RFC 9112 §3.2). */
-function hostOf(head: Head): string {
+/** One `Host`, valid; HTTP/1.0 may come without: "" (RFC 9112 §3.2). @throws {ProxyError} `host_invalid`. */
+export function hostOf(head: Head): string {
   const index = head.find(FieldId.host);
   if (index < 0) {
     if (head.minorVersion === 0) return "";
     throw problem("host_invalid");
   }
   if (head.find(FieldId.host, index + 1) >= 0) throw problem("host_invalid");
-  const host = hosts.text(head.bytes, head.offsets[4 * index + 2], head.offsets[4 * index + 3], validAuthority);
+  const host = hosts.text(head.fieldBytes, head.offsets[4 * index + 2], head.offsets[4 * index + 3], validAuthority);
   if (host === null) throw problem("host_invalid");
   return host;
 }

@@ -54,6 +54,14 @@ export function decodeHead(
   }
   let at = start + head.lineAt;
   while (head.phase !== HeadPhase.done) {
+    if (head.phase === HeadPhase.fields && head.count === 0) {
+      head.fieldsAt = at - start;
+      const behind = head.recall(at, limit, bounds.fieldsMax);
+      if (behind > 0) {
+        at = behind;
+        break;
+      }
+    }
     const next = head.phase === HeadPhase.fields
       ? fieldLine(head, bytes, at, limit, bounds.fieldsMax)
       : kind.startLine(head, bytes, at, limit, bounds);
@@ -67,7 +75,7 @@ export function decodeHead(
     }
     at = next;
   }
-  head.end = at;
+  head.complete(at);
   return at - start;
 }
 

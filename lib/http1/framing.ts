@@ -59,15 +59,19 @@ export function responseFraming(method: string, head: Head): Framing {
  * `keep-alive`. An HTTP/1.0 client that asks is kept: towards clients a gateway is an origin, not a proxy.
  */
 export function isPersistent(head: Head): boolean {
+  return head.block === null ? wantsMore(head) : head.block.isPersistent ??= wantsMore(head);
+}
+
+function wantsMore(head: Head): boolean {
   let keepAlive = head.minorVersion === 1;
   for (let i = head.find(FieldId.connection); i !== -1; i = head.find(FieldId.connection, i + 1)) {
     const end = head.offsets[4 * i + 3];
     let at = head.offsets[4 * i + 2];
     while (at < end) {
       const start = at;
-      while (at < end && head.bytes[at] !== COMMA) at++;
-      if (isOption(head.bytes, start, at, "close")) return false;
-      if (isOption(head.bytes, start, at, "keep-alive")) keepAlive = true;
+      while (at < end && head.fieldBytes[at] !== COMMA) at++;
+      if (isOption(head.fieldBytes, start, at, "close")) return false;
+      if (isOption(head.fieldBytes, start, at, "keep-alive")) keepAlive = true;
       at++;
     }
   }
@@ -82,6 +86,13 @@ function isOption(bytes: Uint8Array, start: number, end: number, option: string)
 
 /** What Transfer-Encoding or Content-Length say; null when there is neither. */
 function declaredFraming(head: Head, code: ErrorCode): Framing | null {
+  const { block } = head;
+  if (block === null) return framingOf(head, code);
+  if (block.framing === undefined) block.framing = framingOf(head, code);
+  return block.framing;
+}
+
+function framingOf(head: Head, code: ErrorCode): Framing | null {
   const lengthAt = head.find(FieldId.content_length);
   const codingAt = head.find(FieldId.transfer_encoding);
   if (codingAt !== -1) {
@@ -89,7 +100,7 @@ function declaredFraming(head: Head, code: ErrorCode): Framing | null {
     if (lengthAt !== -1 || head.minorVersion === 0) throw new ProxyError(code);
     if (head.find(FieldId.transfer_encoding, codingAt + 1) !== -1) throw new ProxyError(code);
     const start = head.offsets[4 * codingAt + 2];
-    if (!equalsFolded(head.bytes, start, head.offsets[4 * codingAt + 3], "chunked")) throw new ProxyError(code);
+    if (!equalsFolded(head.fieldBytes, start, head.offsets[4 * codingAt + 3], "chunked")) throw new ProxyError(code);
     return isPersistent(head) ? CHUNKED : CHUNKED_LAST;
   }
   if (lengthAt === -1) return null;
@@ -106,7 +117,7 @@ function contentLength(head: Head, i: number): number {
   if (start === end) return -1;
   let length = 0;
   for (let at = start; at < end; at++) {
-    const byte = head.bytes[at];
+    const byte = head.fieldBytes[at];
     if (byte < DIGIT_0 || byte > DIGIT_9) return -1;
     length = length * 10 + (byte - DIGIT_0); // In this order: the sum with the byte would be rounded near 2^53.
     if (length > Number.MAX_SAFE_INTEGER) return -1;

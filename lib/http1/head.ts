@@ -1,12 +1,13 @@
 /**
  * The head of one message, decoded in place: offsets into the buffer it arrived in, and no string until one is asked for.
  *
- * A head is one object per connection, reused for every message. Field i is four numbers in `offsets`; its whole line is
- * `[nameStart(i), nameStart(i + 1))`, that of the last field ends at `end - 2`, so that runs of fields that stay can be
- * copied at once. Field lines are contiguous, and `end` is behind the empty line.
+ * A head is one object per connection, reused for every message. Field i is four numbers in `offsets`, which point into
+ * `fieldBytes`; its whole line is `[nameStart(i), nameStart(i + 1))`, that of the last field ends at `fieldsEnd`, so that
+ * runs of fields that stay can be copied at once. Field lines are contiguous, and `end` is behind the empty line.
  */
 
 import { FIELD_NAMES, fieldIdOfBytes } from "../base/field_names.ts";
+import type { FieldBlock, FieldMemory } from "./field_memory.ts";
 import { latin1 } from "./grammar.ts";
 
 export interface HeadBounds {
@@ -41,14 +42,25 @@ export class Head {
   reasonStart: number;
   reasonEnd: number;
   count: number;
+  /** Where the fields are: `bytes`, or those of `block`. */
+  fieldBytes: Uint8Array;
+  /** Behind the last field, where the empty line begins. */
+  fieldsEnd: number;
   /** nameStart, nameEnd, valueStart, valueEnd per field; values without the whitespace around them. */
   offsets: Int32Array;
   /** One `FieldId` per field. */
   ids: Uint8Array;
+  /** Of the connection that the head comes by; null: nothing is remembered. Its owner's to set. */
+  memory: FieldMemory | null;
+  /** The fields, where they were recalled from `memory`. */
+  block: FieldBlock | null;
+  /** For fields that are decoded here. */
+  #ownOffsets: Int32Array;
+  #ownIds: Uint8Array;
 
-  // Bit `id % 32` is set when a field with this id is there: most questions are about fields that are not.
-  #presentLow: number;
-  #presentHigh: number;
+  /** Bit `id % 32` is set when a field with this id is there: most questions are about fields that are not. */
+  presentLow: number;
+  presentHigh: number;
 
   /** For decoders: one of `HeadPhase`. */
   phase: number;
@@ -58,6 +70,8 @@ export class Head {
   lineAt: number;
   /** For decoders: no control byte between `lineAt` and here, relative to `base`. */
   seenAt: number;
+  /** For decoders: the first field, relative to `base`. */
+  fieldsAt: number;
 
   constructor() {
     this.bytes = NO_BYTES;
@@ -71,14 +85,19 @@ export class Head {
     this.reasonStart = 0;
     this.reasonEnd = 0;
     this.count = 0;
-    this.offsets = new Int32Array(FIELDS_INITIAL * 4);
-    this.ids = new Uint8Array(FIELDS_INITIAL);
-    this.#presentLow = 0;
-    this.#presentHigh = 0;
+    this.fieldBytes = NO_BYTES;
+    this.fieldsEnd = 0;
+    this.offsets = this.#ownOffsets = new Int32Array(FIELDS_INITIAL * 4);
+    this.ids = this.#ownIds = new Uint8Array(FIELDS_INITIAL);
+    this.memory = null;
+    this.block = null;
+    this.presentLow = 0;
+    this.presentHigh = 0;
     this.phase = HeadPhase.begin;
     this.base = 0;
     this.lineAt = 0;
     this.seenAt = 0;
+    this.fieldsAt = 0;
   }
 
   /** Before a new message: forgets all fields and how far decoding had come. Needed after an error, too. */
@@ -94,17 +113,24 @@ export class Head {
     this.reasonStart = 0;
     this.reasonEnd = 0;
     this.count = 0;
-    this.#presentLow = 0;
-    this.#presentHigh = 0;
+    this.presentLow = 0;
+    this.presentHigh = 0;
     this.phase = HeadPhase.begin;
     this.base = 0;
     this.lineAt = 0;
     this.seenAt = 0;
+    this.fieldsAt = 0;
+    this.fieldBytes = NO_BYTES;
+    this.fieldsEnd = 0;
+    if (this.block === null) return;
+    this.block = null;
+    this.offsets = this.#ownOffsets;
+    this.ids = this.#ownIds;
   }
 
   /** The name of field `i` as sent. */
   name(i: number): string {
-    return latin1(this.bytes, this.offsets[4 * i], this.offsets[4 * i + 1]);
+    return latin1(this.fieldBytes, this.offsets[4 * i], this.offsets[4 * i + 1]);
   }
 
   lowerName(i: number): string {
@@ -113,12 +139,12 @@ export class Head {
 
   /** The value of field `i`, one character per byte. */
   value(i: number): string {
-    return latin1(this.bytes, this.offsets[4 * i + 2], this.offsets[4 * i + 3]);
+    return latin1(this.fieldBytes, this.offsets[4 * i + 2], this.offsets[4 * i + 3]);
   }
 
   /** @returns The first field with this id at or after `from`; -1 when there is none. */
   find(id: number, from: number = 0): number {
-    if (((id < 32 ? this.#presentLow : this.#presentHigh) & 1 << id) === 0) return -1; // a shift counts modulo 32
+    if (((id < 32 ? this.presentLow : this.presentHigh) & 1 << id) === 0) return -1; // a shift counts modulo 32
     for (let i = from; i < this.count; i++) {
       if (this.ids[i] === id) return i;
     }
@@ -151,14 +177,49 @@ export class Head {
     offsets[4 * i + 2] = valueStart;
     offsets[4 * i + 3] = valueEnd;
     const id = this.ids[i] = fieldIdOfBytes(this.bytes, nameStart, nameEnd);
-    if (id < 32) this.#presentLow |= 1 << id;
-    else this.#presentHigh |= 1 << id;
+    if (id < 32) this.presentLow |= 1 << id;
+    else this.presentHigh |= 1 << id;
     this.count = i + 1;
+  }
+
+  /**
+   * For decoders: takes the fields at `at` from the connection's memory if they are those that came before.
+   *
+   * @returns Where they end, behind the empty line; -1 when they have to be decoded.
+   */
+  recall(at: number, limit: number, fieldsMax: number): number {
+    // What fields mean depends on the version here and there, and the memory is of HTTP/1.1 alone.
+    if (this.memory === null || this.minorVersion !== 1) return -1;
+    const block = this.memory.recall(this.bytes, at, limit);
+    if (block === null || block.count > fieldsMax) return -1;
+    this.block = block;
+    this.fieldBytes = block.bytes;
+    this.offsets = block.offsets;
+    this.ids = block.ids;
+    this.count = block.count;
+    this.presentLow = block.presentLow;
+    this.presentHigh = block.presentHigh;
+    this.phase = HeadPhase.done;
+    return at + block.bytes.length;
+  }
+
+  /** For decoders: all of it was decoded, and ends before `end`. */
+  complete(end: number): void {
+    this.end = end;
+    if (this.block !== null) {
+      this.fieldsEnd = this.block.bytes.length - 2;
+      return;
+    }
+    this.fieldsEnd = end - 2;
+    if (this.memory !== null && this.count > 0) {
+      this.memory.learn(this, this.base + this.fieldsAt);
+    }
   }
 
   /** The bytes decoded so far are now at `start` of `bytes`. */
   rebase(bytes: Uint8Array, start: number): void {
     this.bytes = bytes;
+    if (this.block === null) this.fieldBytes = bytes;
     const shift = start - this.base;
     if (shift === 0) return;
     this.base = start;
@@ -168,15 +229,17 @@ export class Head {
     this.targetEnd += shift;
     this.reasonStart += shift;
     this.reasonEnd += shift;
+    if (this.block !== null) return;
+    this.fieldsEnd += shift;
     for (let i = 0; i < this.count * 4; i++) this.offsets[i] += shift;
   }
 
   #grow(): void {
     const offsets = new Int32Array(this.offsets.length * 2);
     offsets.set(this.offsets);
-    this.offsets = offsets;
+    this.offsets = this.#ownOffsets = offsets;
     const ids = new Uint8Array(this.ids.length * 2);
     ids.set(this.ids);
-    this.ids = ids;
+    this.ids = this.#ownIds = ids;
   }
 }

@@ -14,8 +14,8 @@ export function connectionOptions(head: Head): ConnectionOptions {
   const start = head.offsets[4 * index + 2];
   const end = head.offsets[4 * index + 3];
   if (head.find(FieldId.connection, index + 1) < 0) {
-    if (equalsFolded(head.bytes, start, end, "keep-alive")) return KEEP_ALIVE;
-    if (equalsFolded(head.bytes, start, end, "close")) return CLOSE;
+    if (equalsFolded(head.fieldBytes, start, end, "keep-alive")) return KEEP_ALIVE;
+    if (equalsFolded(head.fieldBytes, start, end, "close")) return CLOSE;
   }
   return parseConnection(head.get(FieldId.connection)!);
 }

@@ -1,22 +1,42 @@
 /** Copies the fields of a decoded head to the other side, with the case and the order in which they came. */
 
-import type { ByteWriter } from "../base/byte_writer.ts";
+import { ByteWriter } from "../base/byte_writer.ts";
+import type { FieldBlock } from "../http1/field_memory.ts";
 import type { Head } from "../http1/head.ts";
 import type { FieldFilter } from "./field_filter.ts";
 
-/** Runs of fields that `filter` keeps are copied at once: most heads are two or three runs. */
+/** For what is left of fields that are remembered. */
+const scratch = new ByteWriter(1024);
+
 export function copyFields(out: ByteWriter, head: Head, filter: FieldFilter): void {
+  const { block } = head;
+  if (block === null || filter.needsNames) copyRuns(out, head, filter);
+  else out.append(keptOf(block, head, filter));
+}
+
+/** What `filter`, which looks at ids alone, leaves of fields that were recalled: made once for each time they come. */
+function keptOf(block: FieldBlock, head: Head, filter: FieldFilter): Uint8Array {
+  if (block.kept !== null && block.keptWithout === filter.dropsId) return block.kept;
+  scratch.reset();
+  copyRuns(scratch, head, filter);
+  block.keptWithout = filter.dropsId;
+  return block.kept = scratch.view().slice();
+}
+
+/** Runs of fields that `filter` keeps are copied at once: most heads are two or three runs. */
+function copyRuns(out: ByteWriter, head: Head, filter: FieldFilter): void {
   const { offsets, ids, count } = head;
-  const needsNames = filter.needsNames;
+  const { needsNames } = filter;
+  const bytes = head.fieldBytes;
   let runStart = -1;
   for (let index = 0; index < count; index++) {
     const isDropped = filter.dropsId[ids[index]] !== 0 || (needsNames && filter.dropsByName(head.lowerName(index)));
     if (!isDropped) {
       if (runStart < 0) runStart = offsets[4 * index];
     } else if (runStart >= 0) {
-      out.bytes(head.bytes, runStart, offsets[4 * index]);
+      out.bytes(bytes, runStart, offsets[4 * index]);
       runStart = -1;
     }
   }
-  if (runStart >= 0) out.bytes(head.bytes, runStart, head.end - 2);
+  if (runStart >= 0) out.bytes(bytes, runStart, head.fieldsEnd);
 }

@@ -37,8 +37,11 @@ export function eachResponseField(exchange: Exchange, emit: (name: string, value
 
 /** Everything but what concerns the backend's connection alone. */
 export function responseFilter(head: Head, edits: FieldEdits): FieldFilter {
+  const kept = head.block?.conclusions as FieldFilter | null | undefined;
+  if (kept && kept.edits === edits) return kept;
   const filter = new FieldFilter(RESPONSE_DROPS, edits);
   filter.nominated = connectionOptions(head).nominated;
+  if (head.block !== null) head.block.conclusions = filter;
   return filter;
 }
 

@@ -19,6 +19,7 @@ import { lendWriter, takeBackWriter } from "../base/lent_writers.ts";
 import type { Listed } from "../base/live_list.ts";
 import { type BodyBounds, BodyDecoder } from "../http1/body_decoder.ts";
 import { decodeResponseHead } from "../http1/decode_response.ts";
+import { FieldMemory } from "../http1/field_memory.ts";
 import { BodyKind, type Framing, responseFraming } from "../http1/framing.ts";
 import { Head, type HeadBounds } from "../http1/head.ts";
 import type { BackendStream, HeadReader } from "./backend_stream.ts";
@@ -81,6 +82,7 @@ export class Connection implements BackendStream, Listed {
     this.#conn = conn;
     this.#socket = new Socket(conn);
     this.#bounds = bounds;
+    this.head.memory = new FieldMemory();
     this.createdMs = nowMs;
     this.idleSinceMs = nowMs;
     this.#onParkedRead = () => this.#onDead?.(this);
@@ -138,9 +140,7 @@ export class Connection implements BackendStream, Listed {
     this.head.reset();
   }
 
-  /**
-   * Leaves a read pending, and calls `onDead` once if anything at all comes while it is parked.
-   */
+  /** Leaves a read pending, and calls `onDead` once if anything at all comes while it is parked. */
   park(nowMs: number, onDead: (connection: Connection) => void): void {
     this.idleSinceMs = nowMs;
     this.#onDead = onDead;

@@ -1,0 +1,141 @@
+/**
+ * The fields that came last on a connection, decoded, for when the same bytes come again.
+ *
+ * Who sends many messages on one connection says most things each time: a client its `Host`, `User-Agent` and `Cookie`, a
+ * backend its `Server` and `Content-Type`, and within a second even its `Date`. Comparing is cheaper than decoding, and
+ * whatever was concluded from the fields (framing, which of them go on) holds as it did. The start line is not part of it.
+ * Bytes that are the same have the same meaning, so what is recalled can't differ from what decoding would give.
+ *
+ * bench/micro/http1_bench.ts: a browser's head (664 bytes) 1.1 µs, with fields as before 0.3, with fields that look alike and
+ * never come again 1.2; a backend's head with its framing 0.55 and 0.13.
+ */
+
+import { takesShortCuts } from "../base/short_cuts.ts";
+import type { Framing } from "./framing.ts";
+import type { Head } from "./head.ts";
+
+/** Longer ones are seldom the same, and would be kept for as long as a connection is open. */
+const BLOCK_BYTES_MAX = 2048;
+/** Larger buffers are lent for bodies, and must not be kept by who looked into one. */
+const BUFFER_BYTES_MAX = 64 * 1024;
+/** To learn costs as much as these save. */
+const WORTH_USES = 4;
+/** So many words of them tell whether fields are likely to be those before. */
+const MARKED_WORDS = 32;
+/** Messages for which nothing is learned, after what was learned has been of no use again and again. */
+const REST_MAX = 1024;
+
+/** The fields of one HTTP/1.1 head. Never changes, but for what is concluded from it. */
+export class FieldBlock {
+  /** From the first field to behind the empty line; `offsets` point into it, as those of a `Head`. */
+  readonly bytes: Uint8Array;
+  readonly offsets: Int32Array;
+  readonly ids: Uint8Array;
+  readonly count: number;
+  readonly presentLow: number;
+  readonly presentHigh: number;
+  /** `bytes` as little-endian words, without the last up to three. */
+  readonly words: Int32Array;
+
+  // What framing.ts concludes; undefined: nothing so far.
+  isPersistent: boolean | undefined = undefined;
+  framing: Framing | null | undefined = undefined;
+  /** What the owner of the head concludes. */
+  conclusions: unknown = null;
+  /** What a filter by ids left of the fields, and which it was. */
+  kept: Uint8Array | null = null;
+  keptWithout: Uint8Array | null = null;
+
+  /** @param from Where the first field begins in the head's bytes. */
+  constructor(head: Head, from: number) {
+    this.bytes = head.bytes.slice(from, head.end);
+    this.count = head.count;
+    this.presentLow = head.presentLow;
+    this.presentHigh = head.presentHigh;
+    this.ids = head.ids.slice(0, head.count);
+    this.offsets = head.offsets.slice(0, 4 * head.count);
+    for (let i = 0; i < this.offsets.length; i++) this.offsets[i] -= from;
+    const view = new DataView(this.bytes.buffer);
+    this.words = new Int32Array(this.bytes.length >> 2);
+    for (let i = 0; i < this.words.length; i++) this.words[i] = view.getInt32(4 * i, true);
+  }
+}
+
+export class FieldMemory {
+  #block: FieldBlock | null = null;
+  /** How often `#block` was recalled. */
+  #uses = 0;
+  /** Heads in a row that were not recalled, and the mark of the last one. */
+  #misses = 0;
+  #lastMark = 0;
+  /** Messages to go until something is learned, and how many it will be the next time it was in vain. */
+  #rest = 0;
+  #nextRest = 1;
+  #buffer: Uint8Array | null = null;
+  #view: DataView | null = null;
+
+  /**
+   * @param at Where fields begin.
+   * @param limit Nothing is read from here on.
+   * @returns The block that stands there whole; null: another one, or less.
+   */
+  recall(bytes: Uint8Array, at: number, limit: number): FieldBlock | null {
+    const block = this.#block;
+    if (block === null || limit - at < block.bytes.length || !this.#isAt(block, bytes, at) || !takesShortCuts()) {
+      return null;
+    }
+    this.#uses++;
+    this.#misses = 0;
+    return block;
+  }
+
+  /**
+   * Told of a head that was not recalled. Learns what has come twice in a row, as far as a glance tells, because to learn
+   * costs more than to decode. Where the glance is wrong (a counter, a small change) it is tried less and less.
+   *
+   * @param from Where its fields begin.
+   */
+  learn(head: Head, from: number): void {
+    const length = head.end - from;
+    if (this.#rest > 0) {
+      this.#rest--;
+      return;
+    }
+    if (length < 4 || length > BLOCK_BYTES_MAX || head.bytes.length > BUFFER_BYTES_MAX || !takesShortCuts()) return;
+    const mark = this.#markOf(head.bytes, from, length);
+    const isRepeated = ++this.#misses > 1 && mark === this.#lastMark;
+    this.#lastMark = mark;
+    if (!isRepeated) return;
+    if (this.#uses >= WORTH_USES || this.#block === null) this.#nextRest = 1;
+    else this.#rest = this.#nextRest = Math.min(2 * this.#nextRest, REST_MAX);
+    this.#block = new FieldBlock(head, from);
+    this.#uses = 0;
+  }
+
+  #isAt({ bytes: own, words }: FieldBlock, bytes: Uint8Array, at: number): boolean {
+    const view = this.#viewOf(bytes);
+    for (let i = 0; i < words.length; i++) if (view.getInt32(at + 4 * i, true) !== words[i]) return false;
+    for (let i = 4 * words.length; i < own.length; i++) if (bytes[at + i] !== own[i]) return false;
+    return true;
+  }
+
+  /** Made of the length and some of the bytes. */
+  #markOf(bytes: Uint8Array, from: number, length: number): number {
+    const view = this.#viewOf(bytes);
+    const step = 4 * (1 + Math.floor(length / (4 * MARKED_WORDS)));
+    let mark = length;
+    for (let at = from + length - 4; at >= from; at -= step) mark = (Math.imul(mark, 31) + view.getInt32(at, true)) | 0;
+    return mark;
+  }
+
+  /** Of the buffer that a connection reads into, which is the same for long. */
+  #viewOf(bytes: Uint8Array): DataView {
+    if (bytes === this.#buffer) return this.#view!;
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    if (bytes.length <= BUFFER_BYTES_MAX) {
+      this.#buffer = bytes;
+      this.#view = view;
+    }
+    return view;
+  }
+}
