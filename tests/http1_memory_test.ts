@@ -16,6 +16,7 @@ import { FieldFilter } from "../lib/proxy/field_filter.ts";
 import { responseFilter } from "../lib/proxy/response.ts";
 
 const BOUNDS: HeadBounds = { bytesMax: 8192, fieldsMax: 40, targetBytesMax: 64 };
+const BUFFER_BYTES_MAX = 2048;
 const FIELDS = "Host: a.example\r\nContent-Length: 12\r\nX-Y: \t z \r\nConnection: keep-alive, X-Y\r\n\r\n";
 
 function bytesOf(text: string): Uint8Array {
@@ -47,7 +48,7 @@ function plain(wire: string, offset = 0): unknown {
 
 function remembering(wire: string): Head {
   const head = new Head();
-  head.memory = new FieldMemory();
+  head.memory = new FieldMemory(BUFFER_BYTES_MAX);
   for (let i = 0; i < 3; i++) decode(head, wire);
   assert(head.block !== null, "the third is recalled");
   return head;
@@ -125,6 +126,21 @@ Deno.test("a head moves with its buffer, and the fields that were recalled stay 
   assertEquals(seenOf(head), plain(wire, 7));
 });
 
+Deno.test("a buffer that the connection does not keep is not kept by its memory either", () => {
+  const wire = `GET / HTTP/1.1\r\n${FIELDS}`;
+  const head = remembering(wire);
+  const memory = head.memory!;
+  assert(memory.heldBytes > 0);
+  for (const tail of ["", "body".repeat(1000)]) {
+    decode(head, wire);
+    const bytes = bytesOf(wire + tail.padEnd(BUFFER_BYTES_MAX));
+    head.reset();
+    decodeRequestHead(head, bytes, 0, bytes.length, BOUNDS);
+    assert(head.block !== null);
+    assertEquals(memory.heldBytes, 0);
+  }
+});
+
 Deno.test("without short cuts nothing is learned or recalled", () => {
   const wire = `GET / HTTP/1.1\r\n${FIELDS}`;
   const head = remembering(wire);
@@ -139,7 +155,7 @@ Deno.test("without short cuts nothing is learned or recalled", () => {
 
 Deno.test("fields that never come again are learned less and less, until some do", () => {
   const head = new Head();
-  head.memory = new FieldMemory();
+  head.memory = new FieldMemory(BUFFER_BYTES_MAX);
   let learned = 0;
   for (let i = 10_000; i < 20_000; i++) {
     const bytes = bytesOf(`GET / HTTP/1.1\r\nEtag: ${i}\r\nX-A: ${"x".repeat(1205)}\r\n\r\n`);
@@ -194,7 +210,7 @@ Deno.test("of fields that come again each filter leaves what it leaves the first
 Deno.test("the filter of a response that comes again is that of its route", () => {
   const wire = "HTTP/1.1 200 OK\r\nA: 1\r\nConnection: b\r\nb: 2\r\n\r\n";
   const head = new Head();
-  head.memory = new FieldMemory();
+  head.memory = new FieldMemory(BUFFER_BYTES_MAX);
   const removing = new FieldEdits({ set: [], add: [], remove: ["a"] });
   for (let i = 0; i < 6; i++) {
     head.reset();

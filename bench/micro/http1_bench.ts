@@ -20,6 +20,7 @@ import { BodyKind, requestFraming, responseFraming } from "../../lib/http1/frami
 import { Head } from "../../lib/http1/head.ts";
 
 const BOUNDS = { bytesMax: 32 * 1024, fieldsMax: 100, targetBytesMax: 8192 };
+const BUFFER_BYTES_MAX = 4096;
 const BODY_BOUNDS = { chunkHeadBytesMax: 256, trailerBytesMax: 8192, trailerFieldsMax: 32 };
 
 const BROWSER = new TextEncoder().encode(
@@ -75,7 +76,7 @@ Deno.bench("decodeRequestHead(), framing and Host as text", { group: "request he
 });
 
 const remembering = new Head();
-remembering.memory = new FieldMemory();
+remembering.memory = new FieldMemory(BUFFER_BYTES_MAX);
 
 Deno.bench("decodeRequestHead(), fields as before", { group: "request head" }, () => {
   remembering.reset();
@@ -83,7 +84,7 @@ Deno.bench("decodeRequestHead(), fields as before", { group: "request head" }, (
 });
 
 const changing = new Head();
-changing.memory = new FieldMemory();
+changing.memory = new FieldMemory(BUFFER_BYTES_MAX);
 const CHANGED = BROWSER.slice();
 const LETTER_A = 0x61;
 let letter = 0;
@@ -108,7 +109,7 @@ Deno.bench("decodeRequestHead() byte by byte", { group: "request head" }, () => 
 });
 
 const rememberingResponse = new Head();
-rememberingResponse.memory = new FieldMemory();
+rememberingResponse.memory = new FieldMemory(BUFFER_BYTES_MAX);
 
 Deno.bench("decodeResponseHead() and framing, fields as before", { group: "response" }, () => {
   rememberingResponse.reset();

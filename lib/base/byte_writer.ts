@@ -128,7 +128,7 @@ export class ByteWriter {
   }
 
   /**
-   * What was written; valid until the next write or reset.
+   * What was written; valid until the next write or reset. May be the very object that an earlier call returned.
    *
    * Heads of one length come again and again, and a view is one of the dearest objects there are.
    * bench/micro/wire_head_bench.ts: made anew 27 ns (and 125 bytes), kept 11.

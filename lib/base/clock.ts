@@ -25,8 +25,8 @@ export function turnClock(readMs: () => number): () => number {
   };
   return () => {
     if (!isRead) {
-      isRead = true;
       turnMs = readMs();
+      isRead = true;
       // Behind what is to run in this turn already; who comes later in it begins another.
       SETTLED.then(endTurn);
     }

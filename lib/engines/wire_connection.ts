@@ -20,7 +20,7 @@ import { closeQuietly } from "../transport/dial.ts";
 import type { Timed } from "../transport/deadlines.ts";
 import { Socket } from "../transport/socket.ts";
 import type { WireListenerFacts } from "./wire_listener_facts.ts";
-import { WireInput } from "./wire_input.ts";
+import { KEPT_BYTES_MAX, WireInput } from "./wire_input.ts";
 import { borrowKit, returnKit, type WireKit } from "./wire_kit.ts";
 import { UnreadableRequest, type WireBodySource, type WirePeer, WireRequest } from "./wire_request.ts";
 import {
@@ -292,7 +292,7 @@ export class WireConnection implements WireBodySource, WireSink, Timed {
   #takeRequest(): WireRequest | null {
     if (this.#input.isEmpty) return null;
     const { head, decoder } = this.#inUse;
-    head.memory = this.#memory ??= new FieldMemory();
+    head.memory = this.#memory ??= new FieldMemory(KEPT_BYTES_MAX);
     if (!this.#input.takeHead(head, this.#facts.bounds)) return null;
     this.deadlineMs = Infinity;
     this.#phase = "exchange";

@@ -23,7 +23,7 @@ import type { Socket } from "../transport/socket.ts";
 /** Every idle connection has one to read into. It grows with the head, up to the listener's limit. */
 const BUFFER_BYTES = 1024;
 /** Up to here it is kept when it has grown, and grows when it was filled: who sent one large request sends others. */
-const KEPT_BYTES_MAX = 8 * 1024;
+export const KEPT_BYTES_MAX = 8 * 1024;
 /** One read of what nobody wants. */
 const DISCARD_BYTES = 8 * 1024;
 /** One read of a body, or of a tunnel. */

@@ -16,8 +16,6 @@ import type { Head } from "./head.ts";
 
 /** Longer ones are seldom the same, and would be kept for as long as a connection is open. */
 const BLOCK_BYTES_MAX = 2048;
-/** Larger buffers are lent for bodies, and must not be kept by who looked into one. */
-const BUFFER_BYTES_MAX = 64 * 1024;
 /** To learn costs as much as these save. */
 const WORTH_USES = 4;
 /** So many words of them tell whether fields are likely to be those before. */
@@ -25,7 +23,7 @@ const MARKED_WORDS = 32;
 /** Messages for which nothing is learned, after what was learned has been of no use again and again. */
 const REST_MAX = 1024;
 
-/** The fields of one HTTP/1.1 head. Never changes, but for what is concluded from it. */
+/** The fields of one head. They never change; what is made of them is noted with them by who makes it. */
 export class FieldBlock {
   /** From the first field to behind the empty line; `offsets` point into it, as those of a `Head`. */
   readonly bytes: Uint8Array;
@@ -34,15 +32,15 @@ export class FieldBlock {
   readonly count: number;
   readonly presentLow: number;
   readonly presentHigh: number;
-  /** `bytes` as little-endian words, without the last up to three. */
-  readonly words: Int32Array;
+  /** Of `bytes`. */
+  readonly view: DataView;
 
   // What framing.ts concludes; undefined: nothing so far.
   isPersistent: boolean | undefined = undefined;
   framing: Framing | null | undefined = undefined;
-  /** What the owner of the head concludes. */
+  /** What the owner of the head concludes; it alone knows the type. */
   conclusions: unknown = null;
-  /** What a filter by ids left of the fields, and which it was. */
+  /** The lines that were left when those with some ids were left out, and the table of these ids; see copy_fields.ts. */
   kept: Uint8Array | null = null;
   keptWithout: Uint8Array | null = null;
 
@@ -55,9 +53,7 @@ export class FieldBlock {
     this.ids = head.ids.slice(0, head.count);
     this.offsets = head.offsets.slice(0, 4 * head.count);
     for (let i = 0; i < this.offsets.length; i++) this.offsets[i] -= from;
-    const view = new DataView(this.bytes.buffer);
-    this.words = new Int32Array(this.bytes.length >> 2);
-    for (let i = 0; i < this.words.length; i++) this.words[i] = view.getInt32(4 * i, true);
+    this.view = new DataView(this.bytes.buffer);
   }
 }
 
@@ -71,8 +67,20 @@ export class FieldMemory {
   /** Messages to go until something is learned, and how many it will be the next time it was in vain. */
   #rest = 0;
   #nextRest = 1;
+  readonly #bufferBytesMax: number;
+  /** The one looked into last, if it is one that the connection keeps. */
   #buffer: Uint8Array | null = null;
   #view: DataView | null = null;
+
+  /** @param bufferBytesMax Bytes of the largest buffer that the connection keeps between messages. */
+  constructor(bufferBytesMax: number) {
+    this.#bufferBytesMax = bufferBytesMax;
+  }
+
+  /** Bytes of a buffer that it keeps alive; for tests. */
+  get heldBytes(): number {
+    return this.#buffer === null ? 0 : this.#buffer.length;
+  }
 
   /**
    * @param at Where fields begin.
@@ -101,7 +109,7 @@ export class FieldMemory {
       this.#rest--;
       return;
     }
-    if (length < 4 || length > BLOCK_BYTES_MAX || head.bytes.length > BUFFER_BYTES_MAX || !takesShortCuts()) return;
+    if (length < 4 || length > BLOCK_BYTES_MAX || !takesShortCuts()) return;
     const mark = this.#markOf(head.bytes, from, length);
     const isRepeated = ++this.#misses > 1 && mark === this.#lastMark;
     this.#lastMark = mark;
@@ -112,10 +120,12 @@ export class FieldMemory {
     this.#uses = 0;
   }
 
-  #isAt({ bytes: own, words }: FieldBlock, bytes: Uint8Array, at: number): boolean {
+  /** Four bytes at a time, which is four times as fast. */
+  #isAt({ bytes: own, view: ownView }: FieldBlock, bytes: Uint8Array, at: number): boolean {
     const view = this.#viewOf(bytes);
-    for (let i = 0; i < words.length; i++) if (view.getInt32(at + 4 * i, true) !== words[i]) return false;
-    for (let i = 4 * words.length; i < own.length; i++) if (bytes[at + i] !== own[i]) return false;
+    let i = 0;
+    for (; i + 4 <= own.length; i += 4) if (view.getInt32(at + i, true) !== ownView.getInt32(i, true)) return false;
+    for (; i < own.length; i++) if (bytes[at + i] !== own[i]) return false;
     return true;
   }
 
@@ -132,10 +142,9 @@ export class FieldMemory {
   #viewOf(bytes: Uint8Array): DataView {
     if (bytes === this.#buffer) return this.#view!;
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-    if (bytes.length <= BUFFER_BYTES_MAX) {
-      this.#buffer = bytes;
-      this.#view = view;
-    }
+    const isKept = bytes.length <= this.#bufferBytesMax;
+    this.#buffer = isKept ? bytes : null;
+    this.#view = isKept ? view : null;
     return view;
   }
 }

@@ -1,7 +1,7 @@
 /**
  * The head of one message, decoded in place: offsets into the buffer it arrived in, and no string until one is asked for.
  *
- * A head is one object per connection, reused for every message. Field i is four numbers in `offsets`, which point into
+ * A head is one object, reused for many messages. Field i is four numbers in `offsets`, which point into
  * `fieldBytes`; its whole line is `[nameStart(i), nameStart(i + 1))`, that of the last field ends at `fieldsEnd`, so that
  * runs of fields that stay can be copied at once. Field lines are contiguous, and `end` is behind the empty line.
  */
@@ -188,7 +188,7 @@ export class Head {
    * @returns Where they end, behind the empty line; -1 when they have to be decoded.
    */
   recall(at: number, limit: number, fieldsMax: number): number {
-    // What fields mean depends on the version here and there, and the memory is of HTTP/1.1 alone.
+    // What fields mean depends on the version here and there, and what is noted with a block is for HTTP/1.1 alone.
     if (this.memory === null || this.minorVersion !== 1) return -1;
     const block = this.memory.recall(this.bytes, at, limit);
     if (block === null || block.count > fieldsMax) return -1;

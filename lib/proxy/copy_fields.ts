@@ -14,7 +14,7 @@ export function copyFields(out: ByteWriter, head: Head, filter: FieldFilter): vo
   else out.append(keptOf(block, head, filter));
 }
 
-/** What `filter`, which looks at ids alone, leaves of fields that were recalled: made once for each time they come. */
+/** What `filter`, which looks at ids alone, leaves of fields that were recalled: made when the filter is not the last one's. */
 function keptOf(block: FieldBlock, head: Head, filter: FieldFilter): Uint8Array {
   if (block.kept !== null && block.keptWithout === filter.dropsId) return block.kept;
   scratch.reset();

@@ -8,7 +8,7 @@ import { ReportWriter } from "../backend/health_report.ts";
 import { AssignedSlots } from "../backend/registry.ts";
 import { SharedConnections } from "../backend/shared_connections.ts";
 import { BerthWord, type SharedState, sharedStateOn, sharedTable } from "../backend/shared_state.ts";
-import type { Clock } from "../base/clock.ts";
+import { type Clock, turnClock } from "../base/clock.ts";
 import { createRandom } from "../base/random.ts";
 import { AssignedRows } from "../observe/metrics_rows.ts";
 import { blockOver, clearGauges, type MetricsBlock } from "../observe/metrics_store.ts";
@@ -61,7 +61,7 @@ class WorkerThread {
   constructor(setup: WorkerSetup) {
     const offsetMs = performance.timeOrigin - setup.timeOriginMs;
     this.#setup = setup;
-    this.#clock = { nowMs: () => performance.now() + offsetMs, epochMs: () => Date.now() };
+    this.#clock = { nowMs: turnClock(() => performance.now() + offsetMs), epochMs: () => Date.now() };
     this.#log = new EventLog("info", () => Date.now(), { worker: setup.id });
     this.#random = createRandom(setup.seed);
     this.#state = sharedStateOn(setup.shared, setup.workers);

@@ -82,7 +82,7 @@ export class Connection implements BackendStream, Listed {
     this.#conn = conn;
     this.#socket = new Socket(conn);
     this.#bounds = bounds;
-    this.head.memory = new FieldMemory();
+    this.head.memory = new FieldMemory(SMALL_BUFFER_BYTES);
     this.createdMs = nowMs;
     this.idleSinceMs = nowMs;
     this.#onParkedRead = () => this.#onDead?.(this);

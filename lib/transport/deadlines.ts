@@ -6,8 +6,9 @@
  * exchanges costs a few tens of microseconds. A timer wheel was rejected: it makes moving a deadline, which happens
  * several times an exchange, the expensive operation.
  *
- * Accuracy: a deadline fires between 0 and `TICK_MS` (plus the event loop's delay) after it passed, never before. One
- * that was set by `after()`, which reads no clock, up to two ticks after.
+ * Accuracy: a deadline fires between 0 and `TICK_MS` (plus the event loop's delay) after it passed, never before by the
+ * clock, which stands still during a turn (lib/base/clock.ts). One that was set by `after()`, which reads no clock, up to
+ * two ticks after.
  */
 
 /** Short enough for timeouts of a few hundred ms, long enough to cost nothing. */
