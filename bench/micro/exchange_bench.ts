@@ -1,5 +1,5 @@
 /**
- * What exchanges cost in JavaScript: the whole proxy, `wire` to `wire`, over sockets that are memory. No kernel, no other
+ * What exchanges cost in JavaScript: the whole proxy, engine `wire`, over sockets that are memory. No kernel, no other
  * process, and so the place to see a tenth of a microsecond; what the caches of a busy machine do to it is not in here.
  *
  *     deno bench -A bench/micro/exchange_bench.ts

@@ -61,8 +61,7 @@ export class FieldMemory {
   #block: FieldBlock | null = null;
   /** How often `#block` was recalled. */
   #uses = 0;
-  /** Heads in a row that were not recalled, and the mark of the last one. */
-  #misses = 0;
+  /** Of the head before, if it was not recalled; else 0. */
   #lastMark = 0;
   /** Messages to go until something is learned, and how many it will be the next time it was in vain. */
   #rest = 0;
@@ -93,7 +92,7 @@ export class FieldMemory {
       return null;
     }
     this.#uses++;
-    this.#misses = 0;
+    this.#lastMark = 0;
     return block;
   }
 
@@ -109,9 +108,9 @@ export class FieldMemory {
       this.#rest--;
       return;
     }
-    if (length < 4 || length > BLOCK_BYTES_MAX || !takesShortCuts()) return;
+    if (length > BLOCK_BYTES_MAX || !takesShortCuts()) return;
     const mark = this.#markOf(head.bytes, from, length);
-    const isRepeated = ++this.#misses > 1 && mark === this.#lastMark;
+    const isRepeated = mark === this.#lastMark;
     this.#lastMark = mark;
     if (!isRepeated) return;
     if (this.#uses >= WORTH_USES || this.#block === null) this.#nextRest = 1;
