@@ -84,6 +84,13 @@ export function requestDrops(
   return REQUEST_DROPS.get(forwarded.mode)![(isTrusted ? 4 : 0) + (ownsTrace ? 2 : 0) + (ownsCookie ? 1 : 0)];
 }
 
+/** For what is seldom made anew. */
+export function alsoDropping(drops: Uint8Array, id: FieldId): Uint8Array {
+  const table = drops.slice();
+  table[id] = 1;
+  return table;
+}
+
 const MODES: readonly ForwardedMode[] = ["x-forwarded", "rfc7239", "both", "off"];
 const REQUEST_DROPS: ReadonlyMap<ForwardedMode, readonly Uint8Array[]> = new Map(
   MODES.map((mode) => [mode, [false, true].flatMap((isTrusted) => requestTables(mode, isTrusted))]),

@@ -14,7 +14,8 @@ import type { BackendStream } from "../transport/backend_stream.ts";
 import { Ticket } from "../transport/pool.ts";
 import type { Matched } from "../routing/types.ts";
 import type { Exchange } from "./exchange.ts";
-import { FieldFilter, requestDrops } from "./field_filter.ts";
+import { alsoDropping, FieldFilter, requestDrops } from "./field_filter.ts";
+import { UNLIMITED } from "./max_forwards.ts";
 import { NO_BODY } from "./request.ts";
 import { RequestBody } from "./request_body.ts";
 import { encodeRequestHead } from "./request_head.ts";
@@ -23,10 +24,20 @@ import { upload, writeWhole } from "./upload.ts";
 /** A backend's Retry-After beyond this is not waited for: the client gets the answer and decides for itself. */
 const RETRY_AFTER_MS_MAX = 2000;
 
+/** Where an exchange is to go. */
+export interface Destination {
+  readonly matched: Matched<RoutePlan>;
+  readonly action: UpstreamAction;
+  /** What `maxForwards()` says; not 0. */
+  readonly forwards: number;
+}
+
 interface Course {
   readonly action: UpstreamAction;
   readonly filter: FieldFilter;
   readonly target: string;
+  /** As `Destination.forwards`. */
+  readonly forwards: number;
   lastFailure: ProxyError | null;
   /** Before the next attempt. */
   waitMs: number;
@@ -40,13 +51,10 @@ interface Course {
 }
 
 /** @returns The exchange when its response is with the engine. Never rejects. */
-export async function forward(
-  exchange: Exchange,
-  matched: Matched<RoutePlan>,
-  action: UpstreamAction,
-): Promise<Exchange> {
+export async function forward(exchange: Exchange, destination: Destination): Promise<Exchange> {
+  const { action } = destination;
   try {
-    const course = begin(exchange, matched, action);
+    const course = begin(exchange, destination);
     for (;;) {
       const backend = nextBackend(exchange, course);
       if (course.again !== null) countRetry(exchange, course.again);
@@ -133,7 +141,7 @@ function turnBack(exchange: Exchange, course: Course, failure: ProxyError | null
   return true;
 }
 
-function begin(exchange: Exchange, matched: Matched<RoutePlan>, action: UpstreamAction): Course {
+function begin(exchange: Exchange, { matched, action, forwards }: Destination): Course {
   const { upstream } = action;
   const request = exchange.request;
   exchange.upstream = upstream;
@@ -155,7 +163,8 @@ function begin(exchange: Exchange, matched: Matched<RoutePlan>, action: Upstream
     ownsCookie,
     ownsTrace: exchange.trace !== null,
   });
-  const filter = new FieldFilter(drops, matched.route.value.requestEdits);
+  const edits = matched.route.value.requestEdits;
+  const filter = new FieldFilter(forwards === UNLIMITED ? drops : alsoDropping(drops, FieldId.max_forwards), edits);
   const { nominated, isMalformed } = request.connectionOptions;
   if (isMalformed) throw new ProxyError("request_invalid");
   filter.nominated = nominated;
@@ -166,6 +175,7 @@ function begin(exchange: Exchange, matched: Matched<RoutePlan>, action: Upstream
     action,
     filter,
     target,
+    forwards,
     lastFailure: null,
     waitMs: 0,
     again: null,
@@ -238,7 +248,7 @@ function mayShare(exchange: Exchange, upstream: UpstreamPlan): boolean {
 }
 
 /** @returns The exchange's stream, from which the response will come. */
-function send(exchange: Exchange, { action, target, filter }: Course): BackendStream {
+function send(exchange: Exchange, { action, target, filter, forwards }: Course): BackendStream {
   const { timeouts } = action;
   const { request, body } = exchange;
   const backend = exchange.backend!;
@@ -246,7 +256,7 @@ function send(exchange: Exchange, { action, target, filter }: Course): BackendSt
   exchange.throwIfCancelled();
   connection.beginExchange();
   const host = backend.host || request.authority || backend.ownHost;
-  encodeRequestHead(connection.out, exchange, { target, host, filter });
+  encodeRequestHead(connection.out, exchange, { target, host, filter, forwards });
   const isWhole = body === null || writeWhole(connection.out, exchange, body, filter);
   exchange.isUploadDone = isWhole;
   exchange.expectDownload(isWhole ? timeouts.responseMs : 0, "response_timeout");

@@ -8,6 +8,7 @@ import type { ErrorCode } from "../base/errors.ts";
 import { Exchange } from "./exchange.ts";
 import { forward } from "./forward.ts";
 import { redirectResponse } from "./local_response.ts";
+import { lastServerResponse, maxForwards } from "./max_forwards.ts";
 
 /**
  * Never rejects. On return either `exchange.local` is the response and the exchange is over, or the response head is in
@@ -43,8 +44,12 @@ function dispatch(exchange: Exchange): Promise<Exchange> | null {
   const route = exchange.route = matched.route.value;
   const action = route.action;
   switch (action.kind) {
-    case "upstream":
-      return forward(exchange, matched, action);
+    case "upstream": {
+      const forwards = maxForwards(exchange.request);
+      if (forwards !== 0) return forward(exchange, { matched, action, forwards });
+      exchange.local = lastServerResponse(exchange.request);
+      break;
+    }
     case "redirect":
       exchange.local = redirectResponse(action.status, action.to.apply(matched, exchange.query));
       break;

@@ -7,6 +7,7 @@ import { CRLF, requestLine } from "../http1/encode.ts";
 import type { Exchange } from "./exchange.ts";
 import { clientBlock } from "./client_block.ts";
 import { existingForwarded } from "./client_identity.ts";
+import { countedDown, UNLIMITED } from "./max_forwards.ts";
 import { NO_BODY, UNKNOWN_LENGTH } from "./request.ts";
 import type { FieldFilter } from "./field_filter.ts";
 
@@ -15,11 +16,12 @@ const REQUEST_ID = asciiBytes("x-request-id: ");
 /**
  * @param target Origin form, rewritten where the route says so.
  * @param host What `Host` says; "" when neither the client nor the configuration named one.
+ * @param forwards What `maxForwards()` says; not 0.
  */
 export function encodeRequestHead(
   out: ByteWriter,
   exchange: Exchange,
-  { target, host, filter }: { target: string; host: string; filter: FieldFilter },
+  { target, host, filter, forwards }: { target: string; host: string; filter: FieldFilter; forwards: number },
 ): void {
   const request = exchange.request;
   requestLine(out, request.method, target);
@@ -35,6 +37,9 @@ export function encodeRequestHead(
   if (trace !== null) {
     trace.target = target;
     trace.writeFields(out, filter.edits);
+  }
+  if (forwards !== UNLIMITED && !filter.edits.removes("max-forwards")) {
+    out.field("max-forwards", String(countedDown(forwards)));
   }
   if (!filter.edits.isEmpty) filter.edits.forEachAdded((name, value) => out.field(name, value));
   if (request.takesTrailers) out.ascii("te: trailers\r\nconnection: te\r\n");
