@@ -20,6 +20,7 @@ const SITES: readonly Site[] = [
   { name: "plain" },
   { name: "any" },
   { name: "expect" },
+  { name: "hinted", route: 'response_headers = { remove = ["x-secret"], set = { "x-set" = "ours" } }' },
   {
     name: "edited",
     script: async (exchange) => {
@@ -143,6 +144,19 @@ async function interimSteps(test: Deno.TestContext, gateway: Gateway): Promise<v
       await client.send(requestFor("any"));
       const got = await client.readResponse();
       assertEquals([got.text, got.informational.map(({ status }) => status)], ["ok", [102, 103, 102]]);
+    }
+  });
+
+  await test.step("1xx lose what the route takes away, and get nothing that it adds", async () => {
+    gateway.backend("hinted").use(
+      informational(["HTTP/1.1 103 Early Hints\r\nX-Secret: 1\r\nLink: </a>\r\nX-Set: theirs"]),
+    );
+    using client = await gateway.connect();
+    for (const _ of "1234") { // the last ones with fields that were seen before
+      await client.send(requestFor("hinted"));
+      const { status, informational: [hint], fields } = await client.readResponse();
+      assertEquals([status, hint.fields], [200, [["Link", "</a>"]]]);
+      assertEquals(fields.filter(([name]) => name === "x-set"), [["x-set", "ours"]]);
     }
   });
 

@@ -11,6 +11,7 @@ import { ByteWriter } from "../base/byte_writer.ts";
 import { ProxyError } from "../base/errors.ts";
 import { lendWriter, takeBackWriter } from "../base/lent_writers.ts";
 import { CHUNK_HEAD_BYTES_MAX, TRAILER_BYTES_MAX, TRAILER_FIELDS_MAX } from "../config/bounds.ts";
+import type { FieldEdits } from "../fields/edits.ts";
 import { FieldMemory } from "../http1/field_memory.ts";
 import { type Head, HeadPhase } from "../http1/head.ts";
 import type { ProxyCore } from "../proxy/core.ts";
@@ -170,9 +171,9 @@ export class WireConnection implements WireBodySource, WireSink, Timed {
   }
 
   /** Written behind one another; the final response waits for them. */
-  passInformational(head: Head): void {
+  passInformational(head: Head, edits: FieldEdits): void {
     const out = new ByteWriter(256);
-    writeInformational(out, head);
+    writeInformational(out, head, edits);
     const before = this.#informational ?? Promise.resolve();
     this.#informational = before.then(() => this.write(out.view())).catch(() => {});
   }

@@ -6,6 +6,7 @@
 import type { ByteWriter } from "../base/byte_writer.ts";
 import { ProxyError } from "../base/errors.ts";
 import { FIELD_NAMES, FieldId, fieldIdOfName } from "../base/field_names.ts";
+import type { FieldEdits } from "../fields/edits.ts";
 import { type ConnectionOptions, NO_CONNECTION_OPTIONS, teTrailers } from "../fields/hop_by_hop.ts";
 import { BodyKind, type Framing, requestFraming } from "../http1/framing.ts";
 import type { Head } from "../http1/head.ts";
@@ -25,7 +26,7 @@ export interface WireBodySource {
   /** Trailers of the body that has ended. */
   bodyTrailers(): Head | null;
   /** A 1xx of the backend. */
-  passInformational(head: Head): void;
+  passInformational(head: Head, edits: FieldEdits): void;
   watchClient(onGone: () => void): void;
 }
 
@@ -126,8 +127,8 @@ export class WireRequest implements ProxyRequest {
   /** The connection decides what becomes of the rest once the response is out. */
   cancelBody(): void {}
 
-  passInformational(head: Head): void {
-    if (!this.isHttp10) this.#source.passInformational(head);
+  passInformational(head: Head, edits: FieldEdits): void {
+    if (!this.isHttp10) this.#source.passInformational(head, edits);
   }
 
   watchClient(onGone: () => void): void {

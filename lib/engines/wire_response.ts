@@ -11,7 +11,7 @@
 
 import { asciiBytes, type ByteWriter } from "../base/byte_writer.ts";
 import { FieldId } from "../base/field_names.ts";
-import { NO_EDITS } from "../fields/edits.ts";
+import type { FieldEdits } from "../fields/edits.ts";
 import { chunkHead, CRLF, statusLine } from "../http1/encode.ts";
 import { BodyKind } from "../http1/framing.ts";
 import type { Head } from "../http1/head.ts";
@@ -116,10 +116,10 @@ export function writeSwitchingProtocols(out: ByteWriter, exchange: Exchange): vo
   out.ascii("\r\n");
 }
 
-/** A 1xx as the backend sent it, less what concerns only its connection. */
-export function writeInformational(out: ByteWriter, head: Head): void {
+/** A 1xx as the backend sent it, less what concerns only its connection, and what `edits` take away. */
+export function writeInformational(out: ByteWriter, head: Head, edits: FieldEdits): void {
   statusLine(out, head.status);
-  copyFields(out, head, responseFilter(head, NO_EDITS));
+  copyFields(out, head, responseFilter(head, edits));
   out.ascii("\r\n");
 }
 

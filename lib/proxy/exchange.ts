@@ -9,14 +9,14 @@
 
 import { isBackendFault } from "../backend/health_reason.ts";
 import type { ByteWriter } from "../base/byte_writer.ts";
-import type { ErrorCode } from "../base/errors.ts";
-import { ProxyError, toProxyError } from "../base/errors.ts";
+import { type ErrorCode, ProxyError, toProxyError } from "../base/errors.ts";
 import type { Listed } from "../base/live_list.ts";
 import { BodyKind, type Framing } from "../http1/framing.ts";
+import type { Head } from "../http1/head.ts";
 import type { BackendPlan, Plan, RoutePlan, UpstreamPlan } from "../plan/types.ts";
 import type { LivePlan } from "../plan/holder.ts";
 import type { RouteInput } from "../routing/types.ts";
-import type { BackendStream, StreamSource } from "../transport/backend_stream.ts";
+import type { BackendStream, HeadReader, StreamSource } from "../transport/backend_stream.ts";
 import type { Timed } from "../transport/deadlines.ts";
 import type { Ticket } from "../transport/pool.ts";
 import type { PickInput } from "../../strategies/selector.ts";
@@ -41,7 +41,7 @@ const PATIENCE_MS = 1000;
 const NEVER = Infinity;
 const NO_FRAMING: Framing = { kind: BodyKind.none, length: -1, keepAlive: false };
 
-export class Exchange implements Timed, Listed, PickInput, RouteInput {
+export class Exchange implements Timed, Listed, PickInput, RouteInput, HeadReader {
   readonly core: ProxyCore;
   readonly request: ProxyRequest;
   readonly plan: Plan;
@@ -174,6 +174,11 @@ export class Exchange implements Timed, Listed, PickInput, RouteInput {
 
   field(lowerName: string): string | null {
     return this.request.field(lowerName);
+  }
+
+  /** To the client, without what its route takes away. */
+  passInformational(head: Head): void {
+    this.request.passInformational(head, this.route!.responseEdits);
   }
 
   /** Bounds the whole exchange, with all its attempts and waits; 0: no bound. */

@@ -65,7 +65,7 @@ export async function forward(exchange: Exchange, destination: Destination): Pro
         const got = borrow(exchange, backend, course);
         if (got instanceof Ticket) await exchange.waitFor(got);
         const connection = send(exchange, course);
-        while (!connection.takeHead(exchange.request)) {
+        while (!connection.takeHead(exchange)) {
           try {
             connection.took(await connection.reading());
           } catch (error) {

@@ -6,6 +6,7 @@
  */
 
 import type { ByteWriter } from "../base/byte_writer.ts";
+import type { FieldEdits } from "../fields/edits.ts";
 import type { ConnectionOptions } from "../fields/hop_by_hop.ts";
 import type { Head } from "../http1/head.ts";
 import type { FieldFilter } from "./field_filter.ts";
@@ -64,8 +65,12 @@ export interface ProxyRequest {
   /** Trailers of the body, once it has ended; null when there are none, or the engine can't see them. */
   bodyTrailers(): Head | null;
 
-  /** An interim response (1xx) of the backend, for an engine that can pass it on. The head is valid during the call. */
-  passInformational(head: Head): void;
+  /**
+   * An interim response (1xx) of the backend, for an engine that can pass it on. The head is valid during the call.
+   *
+   * @param edits Whose removals hold for it; what they add belongs to the response.
+   */
+  passInformational(head: Head, edits: FieldEdits): void;
 
   /** The rest of the body is not wanted. */
   cancelBody(): void;
