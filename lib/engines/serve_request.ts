@@ -32,6 +32,10 @@ const DIGITS = /^\d{1,15}$/;
 /** What Deno has of a body already takes three turns of the microtask queue to get here. */
 const TURNS_FOR_BODY = 16;
 
+/** A body that nobody wants is read off up to here, so that it does not cost its client the answer. */
+const READ_OFF_BYTES_MAX = 1024 * 1024;
+const READ_OFF_MS = 1000;
+
 export class ServeRequest implements ProxyRequest {
   readonly method: string;
   readonly target: string;
@@ -59,6 +63,8 @@ export class ServeRequest implements ProxyRequest {
   #reader: ReadableStreamDefaultReader<Uint8Array> | null = null;
   #bodyBytes = 0;
   #readAhead: Promise<Uint8Array | null> | null = null;
+  /** Who answers decides what becomes of a body that is not wanted. */
+  #isAnswered = false;
 
   constructor(request: Request, info: Deno.ServeHandlerInfo, facts: ServeListenerFacts) {
     this.#request = request;
@@ -183,7 +189,38 @@ export class ServeRequest implements ProxyRequest {
 
   cancelBody(): void {
     // Neither failure has a consequence: the stream is not read again.
-    if (this.#reader !== null) this.#reader.cancel().catch(() => {});
+    if (this.#isAnswered && this.#reader !== null) this.#reader.cancel().catch(() => {});
+  }
+
+  /** The response is a backend's, which may come before the body has ended. */
+  answered(): void {
+    this.#isAnswered = true;
+  }
+
+  /**
+   * The response is ours, and nobody wants the rest of the body. Deno resets an HTTP/2 stream whose request it has not read
+   * to its end, and there are clients (curl 7.88) that lose the response to that. So a short body is read off first.
+   */
+  async leaveBody(): Promise<void> {
+    this.#isAnswered = true;
+    const body = this.protocol === "HTTP/2.0" && this.bodyLength !== NO_BODY ? this.#request.body : null;
+    if (body === null) return this.cancelBody();
+    const reader = this.#reader ??= body.getReader();
+    const timer = setTimeout(() => this.cancelBody(), READ_OFF_MS);
+    try {
+      await this.#readAhead;
+      let left = READ_OFF_BYTES_MAX;
+      while (left > 0 && this.bodyLength <= READ_OFF_BYTES_MAX) {
+        const { done, value } = await reader.read();
+        if (done) return;
+        left -= value.length;
+      }
+    } catch {
+      // It broke off, and was not wanted anyway.
+    } finally {
+      clearTimeout(timer);
+      this.cancelBody();
+    }
   }
 
   watchClient(onGone: () => void): void {

@@ -1,0 +1,127 @@
+/**
+ * HTTP/2 by frames (RFC 9113), in clear with prior knowledge: an answer of our own to a request whose body is still to come
+ * ends its stream, and does not reset it. There are clients that lose the answer to a reset, whatever its code.
+ */
+
+import { assertEquals } from "./support/assert.ts";
+import { ByteSource } from "./support/byte_source.ts";
+import { freePort } from "./support/scripted_backend.ts";
+import { Gateway, type Site } from "./gateway_stage.ts";
+
+const FrameType = { data: 0, headers: 1, settings: 4, ping: 6, window_update: 8 } as const;
+const Flag = { end_stream: 1, end_headers: 4 } as const;
+const PREFACE = new TextEncoder().encode("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+const NOTHING = new Uint8Array(0);
+const BODY = new Uint8Array(3000).fill(0x61);
+
+interface Frame {
+  readonly type: number;
+  readonly flags: number;
+  readonly stream: number;
+}
+
+class Http2Client implements Disposable {
+  readonly #connection: Deno.TcpConn;
+  readonly #source: ByteSource;
+
+  private constructor(connection: Deno.TcpConn) {
+    this.#connection = connection;
+    this.#source = new ByteSource(connection);
+  }
+
+  static async connect(address: string): Promise<Http2Client> {
+    const at = address.lastIndexOf(":");
+    const port = Number(address.slice(at + 1));
+    const client = new Http2Client(await Deno.connect({ hostname: address.slice(0, at), port }));
+    await client.#write(PREFACE);
+    await client.send(FrameType.settings, 0, 0, NOTHING);
+    return client;
+  }
+
+  async send(type: number, flags: number, stream: number, payload: Uint8Array): Promise<void> {
+    const frame = new Uint8Array(9 + payload.length);
+    const view = new DataView(frame.buffer);
+    view.setUint32(0, payload.length << 8 | type);
+    view.setUint8(4, flags);
+    view.setUint32(5, stream);
+    frame.set(payload, 9);
+    await this.#write(frame);
+  }
+
+  /** Everything that the server has to say now: what comes before the answer to a PING. */
+  async frames(): Promise<Frame[]> {
+    await this.send(FrameType.ping, 0, 0, new Uint8Array(8));
+    const frames: Frame[] = [];
+    for (;;) {
+      const frame = await this.#next();
+      if (frame.type === FrameType.ping) return frames;
+      frames.push(frame);
+    }
+  }
+
+  /** Types of a stream's frames, up to its end and what follows at once. */
+  async typesOf(stream: number, early: readonly Frame[] = []): Promise<number[]> {
+    const frames = [...early];
+    const isEnd = (frame: Frame) => frame.stream === stream && (frame.flags & Flag.end_stream) !== 0 && frame.type <= 1;
+    while (!frames.some(isEnd)) frames.push(await this.#next());
+    frames.push(...await this.frames());
+    const ofStream = frames.filter((frame) => frame.stream === stream);
+    return ofStream.map(({ type }) => type).filter((type) => type !== FrameType.window_update);
+  }
+
+  [Symbol.dispose](): void {
+    this.#connection.close();
+  }
+
+  async #next(): Promise<Frame> {
+    const head = await this.#take(9);
+    const view = new DataView(head.buffer, head.byteOffset);
+    await this.#take(view.getUint32(0) >>> 8);
+    return { type: head[3], flags: head[4], stream: view.getUint32(5) };
+  }
+
+  async #take(count: number): Promise<Uint8Array> {
+    while (this.#source.length < count) {
+      if (!(await this.#source.fill())) throw new Error("The connection has ended");
+    }
+    return this.#source.take(count);
+  }
+
+  async #write(bytes: Uint8Array): Promise<void> {
+    for (let at = 0; at < bytes.length;) at += await this.#connection.write(bytes.subarray(at));
+  }
+}
+
+/** POST in HPACK literals without Huffman (RFC 7541 §6.2.2). @param length What Content-Length says; null: nothing. */
+function post(site: string, length: number | null): Uint8Array {
+  const text = (value: string) => [value.length, ...new TextEncoder().encode(value)];
+  const block = [0x83, 0x86, 0x04, ...text("/x"), 0x01, ...text(`${site}.test`)];
+  if (length !== null) block.push(0x0f, 0x0d, ...text(String(length)));
+  return new Uint8Array(block);
+}
+
+Deno.test("serve: an answer of ours does not reset an HTTP/2 stream whose body comes late", async (test) => {
+  const sites: Site[] = [
+    { name: "fixed", action: `respond = { status = 200, body = "fixed" }` },
+    { name: "dead", url: `http://127.0.0.1:${freePort()}`, upstream: "retry.attempts = 1" },
+  ];
+  await using gateway = await Gateway.start({ engine: "serve", sites });
+  for (const site of ["fixed", "dead", "nobody"]) {
+    for (const length of [BODY.length, null]) {
+      await test.step(`${site}, ${length === null ? "without a length" : "with a length"}`, async () => {
+        using client = await Http2Client.connect(gateway.sluice.address("web"));
+        for (let stream = 1; stream < 12; stream += 2) {
+          await client.send(FrameType.headers, Flag.end_headers, stream, post(site, length));
+          const early = await client.frames();
+          await client.send(FrameType.data, Flag.end_stream, stream, BODY);
+          assertEquals(await client.typesOf(stream, early), [FrameType.headers, FrameType.data]);
+        }
+      });
+    }
+  }
+  await test.step("a body that does not come is waited for no longer than a second", async () => {
+    using client = await Http2Client.connect(gateway.sluice.address("web"));
+    await client.send(FrameType.headers, Flag.end_headers, 1, post("fixed", BODY.length));
+    assertEquals((await client.typesOf(1)).slice(0, 2), [FrameType.headers, FrameType.data]);
+  });
+});
