@@ -59,6 +59,33 @@ const ROWS: readonly Row[] = [
     passed: null,
     status: 400,
   },
+  {
+    name: "Connection can't take it away",
+    line: "OPTIONS /x",
+    fields: ["Max-Forwards: 5", "Connection: Max-Forwards"],
+    passed: ["4"],
+  },
+  {
+    name: "but from other methods, where it is a field as any",
+    line: "GET /x",
+    fields: ["Max-Forwards: 5", "Connection: Max-Forwards"],
+    passed: [],
+  },
+  {
+    name: "a Connection that is no list is refused before",
+    line: "OPTIONS /x",
+    fields: ["Max-Forwards: 0", "Connection: a b"],
+    passed: null,
+    status: 400,
+  },
+  {
+    name: "also where the answer is ours",
+    site: "fixed",
+    line: "GET /x",
+    fields: ["Connection: a b"],
+    passed: null,
+    status: 400,
+  },
   { name: "other methods keep theirs", line: "GET /x", fields: ["Max-Forwards: 0"], passed: ["0"] },
   { name: "even one that is no number", line: "GET /x", fields: ["Max-Forwards: many"], passed: ["many"] },
   {
@@ -118,6 +145,37 @@ for (const engine of ENGINES) {
       await gateway.send(wireOf("OPTIONS /x HTTP/1.1", "Host: retried.test", "Max-Forwards: 5"));
       const values = gateway.backend("retried").requests.map((request) => request.field("max-forwards"));
       assertEquals(values, ["4", "4"]);
+    });
+    await test.step("the same fields mean something for one method, and nothing for the next", async () => {
+      using client = await gateway.connect();
+      const before = gateway.backend("plain").requests.length;
+      const methods = ["GET", "GET", "GET", "OPTIONS", "OPTIONS", "GET", "OPTIONS", "GET"];
+      for (const method of methods) {
+        await client.send(wireOf(`${method} /x HTTP/1.1`, "Host: plain.test", "Max-Forwards: 5"));
+        assertEquals((await client.readResponse()).status, 200);
+      }
+      const values = gateway.backend("plain").requests.slice(before).map((request) => request.field("max-forwards"));
+      assertEquals(values, methods.map((method) => method === "GET" ? "5" : "4"));
+    });
+    await test.step("what follows the body of one that ends here is the next request", async () => {
+      using client = await gateway.connect();
+      const inner = wireOf("GET /smuggled HTTP/1.1", "Host: plain.test");
+      const length = `Content-Length: ${inner.length}`;
+      const before = gateway.backend("plain").requests.length;
+      await client.send(
+        wireOf("OPTIONS /x HTTP/1.1", "Host: plain.test", "Max-Forwards: 0", length) + inner +
+          wireOf("GET /next HTTP/1.1", "Host: plain.test"),
+      );
+      assertEquals((await client.readResponse({ method: "OPTIONS" })).status, 200);
+      assertEquals((await client.readResponse()).status, 200);
+      assertEquals(gateway.backend("plain").requests.slice(before).map(({ target }) => target), ["/next"]);
+    });
+    await test.step("a trailer does not bring it back", async () => {
+      const fields = ["Host: plain.test", "Max-Forwards: 5", "Transfer-Encoding: chunked"];
+      const body = "1\r\na\r\n0\r\nMax-Forwards: 99\r\nX-Sum: 1\r\n\r\n";
+      assertEquals((await gateway.send(wireOf("OPTIONS /x HTTP/1.1", ...fields) + body)).status, 200);
+      const { trailers } = gateway.seen("plain");
+      assertEquals(trailers, engine === "wire" ? [["X-Sum", "1"]] : []); // Deno throws them away
     });
     await test.step("the answer of the last one: nothing, with a length and what the route adds", async () => {
       const response = await gateway.send(wireOf("OPTIONS /x HTTP/1.1", "Host: edited.test", "Max-Forwards: 0"));

@@ -65,6 +65,7 @@ export const TRAILER_DROPS: Uint8Array = dropTable([
   "range",
   "cache-control",
   "expect",
+  "max-forwards",
 ], [FieldId.x_forwarded_other, FieldId.lookalike]);
 
 /** What else is written anew. */
@@ -75,30 +76,31 @@ export interface RequestOwnership {
   readonly ownsCookie: boolean;
   /** `traceparent` and `tracestate` are the exchange's own. */
   readonly ownsTrace: boolean;
+  /** `Max-Forwards` is counted down. */
+  readonly countsForwards: boolean;
 }
 
 export function requestDrops(
   forwarded: ForwardedFields,
-  { isTrusted, ownsCookie, ownsTrace }: RequestOwnership,
+  { isTrusted, ownsCookie, ownsTrace, countsForwards }: RequestOwnership,
 ): Uint8Array {
-  return REQUEST_DROPS.get(forwarded.mode)![(isTrusted ? 4 : 0) + (ownsTrace ? 2 : 0) + (ownsCookie ? 1 : 0)];
-}
-
-/** For what is seldom made anew. */
-export function alsoDropping(drops: Uint8Array, id: FieldId): Uint8Array {
-  const table = drops.slice();
-  table[id] = 1;
-  return table;
+  const tables = REQUEST_DROPS.get(forwarded.mode)!;
+  return tables[(countsForwards ? 8 : 0) + (isTrusted ? 4 : 0) + (ownsTrace ? 2 : 0) + (ownsCookie ? 1 : 0)];
 }
 
 const MODES: readonly ForwardedMode[] = ["x-forwarded", "rfc7239", "both", "off"];
 const REQUEST_DROPS: ReadonlyMap<ForwardedMode, readonly Uint8Array[]> = new Map(
-  MODES.map((mode) => [mode, [false, true].flatMap((isTrusted) => requestTables(mode, isTrusted))]),
+  MODES.map((mode) => [mode, [[], ["max-forwards"]].flatMap((more) => requestTables(mode, more))]),
 );
 
-function requestTables(mode: ForwardedMode, isTrusted: boolean): Uint8Array[] {
+function requestTables(mode: ForwardedMode, more: readonly string[]): Uint8Array[] {
+  return [false, true].flatMap((isTrusted) => peerTables(mode, isTrusted, more));
+}
+
+function peerTables(mode: ForwardedMode, isTrusted: boolean, more: readonly string[]): Uint8Array[] {
   const forwarded = new ForwardedFields(mode);
   const names = [
+    ...more,
     ...HOP_BY_HOP_NAMES,
     ...REQUEST_REMADE,
     ...FORWARDED_NAMES.filter((name) => forwarded.removes(name, isTrusted)),

@@ -14,7 +14,7 @@ import type { BackendStream } from "../transport/backend_stream.ts";
 import { Ticket } from "../transport/pool.ts";
 import type { Matched } from "../routing/types.ts";
 import type { Exchange } from "./exchange.ts";
-import { alsoDropping, FieldFilter, requestDrops } from "./field_filter.ts";
+import { FieldFilter, requestDrops } from "./field_filter.ts";
 import { UNLIMITED } from "./max_forwards.ts";
 import { NO_BODY } from "./request.ts";
 import { RequestBody } from "./request_body.ts";
@@ -162,12 +162,10 @@ function begin(exchange: Exchange, { matched, action, forwards }: Destination): 
     isTrusted: exchange.peerIsTrusted,
     ownsCookie,
     ownsTrace: exchange.trace !== null,
+    countsForwards: forwards !== UNLIMITED,
   });
-  const edits = matched.route.value.requestEdits;
-  const filter = new FieldFilter(forwards === UNLIMITED ? drops : alsoDropping(drops, FieldId.max_forwards), edits);
-  const { nominated, isMalformed } = request.connectionOptions;
-  if (isMalformed) throw new ProxyError("request_invalid");
-  filter.nominated = nominated;
+  const filter = new FieldFilter(drops, matched.route.value.requestEdits);
+  filter.nominated = request.connectionOptions.nominated;
   const target = action.rewrite === null || request.target === "*"
     ? request.target
     : action.rewrite.apply(matched, exchange.query);

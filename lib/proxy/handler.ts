@@ -4,7 +4,7 @@
 
 import type { ProxyRequest } from "./request.ts";
 import type { ProxyCore } from "./core.ts";
-import type { ErrorCode } from "../base/errors.ts";
+import { type ErrorCode, ProxyError } from "../base/errors.ts";
 import { Exchange } from "./exchange.ts";
 import { forward } from "./forward.ts";
 import { redirectResponse } from "./local_response.ts";
@@ -42,6 +42,7 @@ function dispatch(exchange: Exchange): Promise<Exchange> | null {
     return null;
   }
   const route = exchange.route = matched.route.value;
+  if (exchange.request.connectionOptions.isMalformed) throw new ProxyError("request_invalid");
   const action = route.action;
   switch (action.kind) {
     case "upstream": {

@@ -1,7 +1,7 @@
 /**
- * How many more servers a request may come by (`Max-Forwards`, RFC 9110 §7.6.2): a way to ask one proxy of a chain, or to
- * find the one where a chain has become a loop. It has a meaning for OPTIONS and TRACE only; for others it is a field as
- * any.
+ * How many more times a request may be passed on (`Max-Forwards`, RFC 9110 §7.6.2): a way to ask one proxy of a chain, or
+ * to find the one where a chain has become a loop. It has a meaning for OPTIONS and TRACE only; for others it is a field as
+ * any, and only there `Connection` may name it.
  */
 
 import { ProxyError } from "../base/errors.ts";
@@ -10,11 +10,14 @@ import type { ProxyRequest } from "./request.ts";
 
 /** `maxForwards()` of a request that says nothing of it. */
 export const UNLIMITED = -1;
-/** What a backend is told of more. */
+/** The most that a backend is told. */
 const SUPPORTED_MAX = 2 ** 31 - 1;
 const DIGITS = /^[0-9]+$/;
 
-/** @returns Servers behind this one, or `UNLIMITED`. @throws {ProxyError} `request_invalid` for what is no number. */
+/**
+ * @returns How often; Infinity beyond what a number holds; or `UNLIMITED`.
+ * @throws {ProxyError} `request_invalid` for anything but digits; so for two lines, which are read as a list.
+ */
 export function maxForwards(request: ProxyRequest): number {
   if (request.method !== "OPTIONS" && request.method !== "TRACE") return UNLIMITED;
   const value = request.field("max-forwards");
