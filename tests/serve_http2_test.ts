@@ -1,16 +1,17 @@
 /**
- * HTTP/2 by frames (RFC 9113), in clear with prior knowledge: an answer of our own to a request whose body is still to come
- * ends its stream, and does not reset it. There are clients that lose the answer to a reset, whatever its code.
+ * HTTP/2 by frames (RFC 9113), in clear with prior knowledge: when an answer of our own comes, and how its stream ends,
+ * to a request with a body that nobody wants. There are clients that lose the answer to a reset while they still send.
  */
 
-import { assertEquals } from "./support/assert.ts";
+import { assert, assertEquals } from "./support/assert.ts";
 import { ByteSource } from "./support/byte_source.ts";
 import { freePort } from "./support/scripted_backend.ts";
 import { Gateway, type Site } from "./gateway_stage.ts";
 
-const FrameType = { data: 0, headers: 1, settings: 4, ping: 6, window_update: 8 } as const;
+const FrameType = { data: 0, headers: 1, rst_stream: 3, settings: 4, ping: 6, window_update: 8 } as const;
 const Flag = { end_stream: 1, end_headers: 4 } as const;
 const PREFACE = new TextEncoder().encode("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+const STREAMS = 12;
 const NOTHING = new Uint8Array(0);
 const BODY = new Uint8Array(3000).fill(0x61);
 
@@ -32,7 +33,9 @@ class Http2Client implements Disposable {
   static async connect(address: string): Promise<Http2Client> {
     const at = address.lastIndexOf(":");
     const port = Number(address.slice(at + 1));
-    const client = new Http2Client(await Deno.connect({ hostname: address.slice(0, at), port }));
+    const connection = await Deno.connect({ hostname: address.slice(0, at), port });
+    connection.setNoDelay();
+    const client = new Http2Client(connection);
     await client.#write(PREFACE);
     await client.send(FrameType.settings, 0, 0, NOTHING);
     return client;
@@ -92,36 +95,43 @@ class Http2Client implements Disposable {
   }
 }
 
-/** POST in HPACK literals without Huffman (RFC 7541 §6.2.2). @param length What Content-Length says; null: nothing. */
-function post(site: string, length: number | null): Uint8Array {
+/** POST in HPACK literals without Huffman (RFC 7541 §6.2.2). @param length What Content-Length says. */
+function post(site: string, length: number): Uint8Array {
   const text = (value: string) => [value.length, ...new TextEncoder().encode(value)];
-  const block = [0x83, 0x86, 0x04, ...text("/x"), 0x01, ...text(`${site}.test`)];
-  if (length !== null) block.push(0x0f, 0x0d, ...text(String(length)));
-  return new Uint8Array(block);
+  const authority = text(`${site}.test`);
+  return new Uint8Array([0x83, 0x86, 0x04, ...text("/x"), 0x01, ...authority, 0x0f, 0x0d, ...text(String(length))]);
 }
 
-Deno.test("serve: an answer of ours does not reset an HTTP/2 stream whose body comes late", async (test) => {
+Deno.test("serve: an answer of ours to HTTP/2 comes behind a small body that comes behind its head", async (test) => {
   const sites: Site[] = [
     { name: "fixed", action: `respond = { status = 200, body = "fixed" }` },
     { name: "dead", url: `http://127.0.0.1:${freePort()}`, upstream: "retry.attempts = 1" },
   ];
   await using gateway = await Gateway.start({ engine: "serve", sites });
   for (const site of ["fixed", "dead", "nobody"]) {
-    for (const length of [BODY.length, null]) {
-      await test.step(`${site}, ${length === null ? "without a length" : "with a length"}`, async () => {
-        using client = await Http2Client.connect(gateway.sluice.address("web"));
-        for (let stream = 1; stream < 12; stream += 2) {
-          await client.send(FrameType.headers, Flag.end_headers, stream, post(site, length));
-          const early = await client.frames();
-          await client.send(FrameType.data, Flag.end_stream, stream, BODY);
-          assertEquals(await client.typesOf(stream, early), [FrameType.headers, FrameType.data]);
-        }
-      });
-    }
+    await test.step(site, async () => {
+      using client = await Http2Client.connect(gateway.sluice.address("web"));
+      let patient = 0;
+      for (let stream = 1; stream < 2 * STREAMS; stream += 2) {
+        await client.send(FrameType.headers, Flag.end_headers, stream, post(site, BODY.length));
+        const early = [...await client.frames(), ...await client.frames()];
+        await client.send(FrameType.data, Flag.end_stream, stream, BODY);
+        if (!early.some((frame) => frame.stream === stream)) patient++;
+        assertEquals((await client.typesOf(stream, early)).slice(0, 2), [FrameType.headers, FrameType.data]);
+      }
+      // Now and then this process is held up for longer than a client is given.
+      assert(patient >= STREAMS / 2, `${patient} of ${STREAMS} answers waited for the body`);
+    });
   }
-  await test.step("a body that does not come is waited for no longer than a second", async () => {
+  await test.step("a body that does not come holds nothing: its stream is reset behind the answer", async () => {
     using client = await Http2Client.connect(gateway.sluice.address("web"));
-    await client.send(FrameType.headers, Flag.end_headers, 1, post("fixed", BODY.length));
-    assertEquals((await client.typesOf(1)).slice(0, 2), [FrameType.headers, FrameType.data]);
+    for (let stream = 1; stream < 2 * STREAMS; stream += 2) {
+      await client.send(FrameType.headers, Flag.end_headers, stream, post("fixed", BODY.length));
+      const types = await client.typesOf(stream);
+      for (let times = 0; times < 500 && types.length < 3; times++) {
+        types.push(...(await client.frames()).filter((frame) => frame.stream === stream).map(({ type }) => type));
+      }
+      assertEquals(types, [FrameType.headers, FrameType.data, FrameType.rst_stream]);
+    }
   });
 });

@@ -195,17 +195,13 @@ export class ServeListener implements EngineListener {
 
   async #handle(request: Request, info: Deno.ServeHandlerInfo): Promise<Response> {
     const incoming = new ServeRequest(request, info, this.#facts);
-    if (incoming.isBodyUncertain) await incoming.settleBody();
     const { problem } = incoming;
+    if (problem === "" && incoming.isBodyUncertain) await incoming.settleBody();
     const exchange = problem === "" ? await handle(this.#core, incoming) : refuse(this.#core, incoming, problem);
-    if (exchange.local !== null) {
-      await incoming.leaveBody();
-      return serveResponse(exchange);
-    }
-    incoming.answered();
-    exchange.throwIfCancelled(); // meanwhile, by a client that is gone
+    if (exchange.local === null) exchange.throwIfCancelled(); // meanwhile, by a client that is gone
+    else await incoming.letSmallBodyCome();
     try {
-      if (exchange.status === 101) return await acceptWebSocket(exchange, request);
+      if (exchange.local === null && exchange.status === 101) return await acceptWebSocket(exchange, request);
       return serveResponse(exchange);
     } catch (error) {
       exchange.finish("internal_error");

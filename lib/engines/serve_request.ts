@@ -32,9 +32,9 @@ const DIGITS = /^\d{1,15}$/;
 /** What Deno has of a body already takes three turns of the microtask queue to get here. */
 const TURNS_FOR_BODY = 16;
 
-/** A body that nobody wants is read off up to here, so that it does not cost its client the answer. */
-const READ_OFF_BYTES_MAX = 1024 * 1024;
-const READ_OFF_MS = 1000;
+/** A body of up to here comes at once, unless its client is slow. */
+const SMALL_BODY_BYTES_MAX = 64 * 1024;
+const SMALL_BODY_WAIT_MS = 25;
 
 export class ServeRequest implements ProxyRequest {
   readonly method: string;
@@ -63,8 +63,6 @@ export class ServeRequest implements ProxyRequest {
   #reader: ReadableStreamDefaultReader<Uint8Array> | null = null;
   #bodyBytes = 0;
   #readAhead: Promise<Uint8Array | null> | null = null;
-  /** Who answers decides what becomes of a body that is not wanted. */
-  #isAnswered = false;
 
   constructor(request: Request, info: Deno.ServeHandlerInfo, facts: ServeListenerFacts) {
     this.#request = request;
@@ -189,38 +187,18 @@ export class ServeRequest implements ProxyRequest {
 
   cancelBody(): void {
     // Neither failure has a consequence: the stream is not read again.
-    if (this.#isAnswered && this.#reader !== null) this.#reader.cancel().catch(() => {});
-  }
-
-  /** The response is a backend's, which may come before the body has ended. */
-  answered(): void {
-    this.#isAnswered = true;
+    if (this.#reader !== null) this.#reader.cancel().catch(() => {});
   }
 
   /**
-   * The response is ours, and nobody wants the rest of the body. Deno resets an HTTP/2 stream whose request it has not read
-   * to its end, and there are clients (curl 7.88) that lose the response to that. So a short body is read off first.
+   * To be waited for before an answer of ours. Deno resets an HTTP/2 stream whose request it has not read, right behind the
+   * response, and there are clients (curl 7.88) that lose the response when that meets them while they still send. So one
+   * with a small body gets a moment to send it. It is not read: in Deno a read that is left pending holds the stream.
    */
-  async leaveBody(): Promise<void> {
-    this.#isAnswered = true;
-    const body = this.protocol === "HTTP/2.0" && this.bodyLength !== NO_BODY ? this.#request.body : null;
-    if (body === null) return this.cancelBody();
-    const reader = this.#reader ??= body.getReader();
-    const timer = setTimeout(() => this.cancelBody(), READ_OFF_MS);
-    try {
-      await this.#readAhead;
-      let left = READ_OFF_BYTES_MAX;
-      while (left > 0 && this.bodyLength <= READ_OFF_BYTES_MAX) {
-        const { done, value } = await reader.read();
-        if (done) return;
-        left -= value.length;
-      }
-    } catch {
-      // It broke off, and was not wanted anyway.
-    } finally {
-      clearTimeout(timer);
-      this.cancelBody();
-    }
+  async letSmallBodyCome(): Promise<void> {
+    const isSmall = this.bodyLength > 0 && this.bodyLength <= SMALL_BODY_BYTES_MAX;
+    if (this.protocol !== "HTTP/2.0" || !isSmall || this.#reader !== null) return;
+    await new Promise((resolve) => setTimeout(resolve, SMALL_BODY_WAIT_MS));
   }
 
   watchClient(onGone: () => void): void {
