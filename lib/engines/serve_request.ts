@@ -62,6 +62,8 @@ export class ServeRequest implements ProxyRequest {
   #signal: AbortSignal | null;
   #reader: ReadableStreamDefaultReader<Uint8Array> | null = null;
   #bodyBytes = 0;
+  /** Null before they are asked for. */
+  #connectionOptions: ConnectionOptions | null = null;
   #readAhead: Promise<Uint8Array | null> | null = null;
 
   constructor(request: Request, info: Deno.ServeHandlerInfo, facts: ServeListenerFacts) {
@@ -181,8 +183,9 @@ export class ServeRequest implements ProxyRequest {
   passInformational(): void {}
 
   get connectionOptions(): ConnectionOptions {
+    if (this.#connectionOptions !== null) return this.#connectionOptions;
     const connection = this.field("connection");
-    return connection === null ? NO_CONNECTION_OPTIONS : parseConnection(connection);
+    return this.#connectionOptions = connection === null ? NO_CONNECTION_OPTIONS : parseConnection(connection);
   }
 
   cancelBody(): void {
