@@ -7,7 +7,8 @@ import { readOptions } from "../../bench/load/options.ts";
 import { prove } from "../../bench/load/proof.ts";
 import { denoScript, output } from "../../bench/load/bench_process.ts";
 import { BODY, type Shape, SHAPES } from "../../bench/load/shapes.ts";
-import { median, roundOrder } from "../../bench/load/statistics.ts";
+import { comparisonText, readCompareOptions } from "../../bench/load/compare.ts";
+import { median, medianInterval, roundOrder } from "../../bench/load/statistics.ts";
 import { parseWrk, wrkScript } from "../../bench/load/wrk.ts";
 import { assertEquals, assertRejects, assertStringIncludes, assertThrows } from "./assert.ts";
 import { answer, response, type Script } from "./backend_scripts.ts";
@@ -138,4 +139,22 @@ Deno.test("readOptions() names what there is instead of an unknown name", () => 
   assertEquals(readOptions(["--workloads", "small,idle"]).workloads, ["small", "idle"]);
   assertThrows(() => readOptions(["--only", "ngins"]), TypeError, 'No contender "ngins"; there are nginx, haproxy');
   assertThrows(() => readOptions(["--rounds", "0"]), TypeError, "Cannot use --rounds");
+});
+
+Deno.test("medianInterval() narrows as the values become many", () => {
+  assertEquals(medianInterval([3]), [3, 3]);
+  assertEquals(medianInterval([1, 2, 3, 4]), [1, 4]);
+  assertEquals(medianInterval(Array.from({ length: 100 }, (_, at) => at)), [40, 59]);
+});
+
+Deno.test("comparisonText() gives the ratio of each turn, not that of the medians", () => {
+  const text = comparisonText("small", ["base", "head", "nginx"], [[[10, 12, 10], [20, 22, 20]], [[40, 48, 40]]]);
+  assertStringIncludes(text, "head ÷ base 1.200 (95 %: 1.100 to 1.200); by set of processes 1.150 1.200");
+  assertStringIncludes(text, "head: 22.0 CPU µs / request, ÷ nginx 1.20");
+});
+
+Deno.test("readCompareOptions() names what it cannot use", () => {
+  assertThrows(() => readCompareOptions([]), TypeError, "--base");
+  assertThrows(() => readCompareOptions(["--base", ".", "--workloads", "tiny"]), TypeError, 'No workload "tiny"');
+  assertThrows(() => readCompareOptions(["--base", ".", "--engine", "x"]), TypeError, "--engine");
 });

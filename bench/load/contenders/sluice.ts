@@ -11,26 +11,32 @@ export interface Variant {
   readonly minIdle?: number;
   /** Of `[features]`; absent: the default. */
   readonly features?: Readonly<Record<string, boolean>>;
+  /** An access log in JSON to a file; default: none. */
+  readonly logsAccess?: boolean;
 }
 
 export const sluiceServe: Contender = sluice("sluice-serve", { engine: "serve" });
 export const sluiceWire: Contender = sluice("sluice-wire", { engine: "wire" });
 export const sluiceWire8: Contender = sluice("sluice-wire-8", { engine: "wire", pipelining: 8 });
 
-/** A configuration that this commit refuses makes it missing, with what the refusal says. */
-export function sluice(name: string, variant: Variant): Contender {
+/**
+ * A configuration that its commit refuses makes it missing, with what the refusal says.
+ *
+ * @param root The checkout that is run, with a slash at its end; default: this one.
+ */
+export function sluice(name: string, variant: Variant, root: string = ROOT): Contender {
   return {
     name,
     http2: variant.engine === "serve",
     reloads: true,
     async availability() {
-      const refusal = await check(configuration(variant, PLAIN_SETUP));
+      const refusal = await check(configuration(variant, PLAIN_SETUP), root);
       if (refusal !== "") return { missing: `not supported by this commit: ${refusal}` };
-      return { version: `sluice of this commit, ${JSON.stringify(variant)}` };
+      return { version: `sluice of ${root === ROOT ? "this commit" : root}, ${JSON.stringify(variant)}` };
     },
     launch: (setup): Launch => ({
       program: Deno.execPath(),
-      args: ["run", "-A", "--no-check", `${ROOT}main.ts`, "run", "--config", `${setup.folder}/config.toml`],
+      args: ["run", "-A", "--no-check", `${root}main.ts`, "run", "--config", `${setup.folder}/config.toml`],
       files: { "config.toml": configuration(variant, setup) },
       reload: "by itself",
     }),
@@ -67,7 +73,7 @@ function configuration(variant: Variant, setup: Omit<Setup, "folder" | "certific
     'upstream = "all"',
     ...(generation === 0 ? [] : [`response_headers = { set = { x-generation = "${generation}" } }`]),
     "[log]",
-    'access = "off"',
+    `access = "${variant.logsAccess ? "access.log" : "off"}"`,
     ...(Object.keys(features).length === 0 ? [] : ["[features]"]),
     ...Object.entries(features).map(([key, value]) => `${key} = ${value}`),
     "",
@@ -75,11 +81,11 @@ function configuration(variant: Variant, setup: Omit<Setup, "folder" | "certific
 }
 
 /** @returns "", or the first problem that `sluice check` has with it. */
-async function check(text: string): Promise<string> {
+async function check(text: string, root: string): Promise<string> {
   const path = Deno.makeTempFileSync({ prefix: "sluice_bench_", suffix: ".toml" });
   try {
     Deno.writeTextFileSync(path, text);
-    const args = ["run", "-A", "--no-check", `${ROOT}main.ts`, "check", path];
+    const args = ["run", "-A", "--no-check", `${root}main.ts`, "check", path];
     const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
       args,
       env: { NO_COLOR: "1" },
