@@ -49,7 +49,7 @@ Deno.test("statusLines() tells a weight that an operator set, who is still used,
     upstreamView("api", [
       backendView("b1", { weight: 5 }),
       backendView("b2", { ...OPEN, standing: "spared", isEligible: true }),
-      backendView("b3", { ...OPEN, reason: "bad_status × 2 (probe)", probeFailures: 9 }),
+      backendView("b3", { ...OPEN, reason: "bad_status × 2 (probe)", until: null }),
     ]),
   ], { readiness: { ready: false, reasons: ["upstream web: nobody is eligible"] }, isDraining: false, plansAlive: 2 });
   const text = statusLines(view, { style: PLAIN, width: Infinity, nowMs: NOW_MS }).join("\n");
@@ -60,7 +60,7 @@ Deno.test("statusLines() tells a weight that an operator set, who is still used,
       ", 2 plans alive\n",
       " 5 (file: 1) ",
       "4s more, used all the same (spared)",
-      "open: bad_status × 2 (probe), probes fail  ",
+      "open: bad_status × 2 (probe), until probes pass  ",
     ]
   ) assertStringIncludes(text, part);
 });

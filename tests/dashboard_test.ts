@@ -155,7 +155,7 @@ Deno.test({
         await two[Symbol.asyncDispose]();
         await row("b2").getByText("open", { exact: true }).waitFor();
         assertMatch(await row("b2").locator(".reason").textContent() ?? "", /connect_refused × \d+ \(probe\)/);
-        assertMatch(await row("b2").locator(".since").textContent() ?? "", /, probes fail$/);
+        assertMatch(await row("b2").locator(".since").textContent() ?? "", /, until probes pass$/);
         assertMatch(await page.locator("#announcer").textContent() ?? "", /app\/b2: healthy to open/);
         await page.locator("#changes").getByText("app/b2: healthy to open").first().waitFor();
         await page.locator("#trouble").getByText(/^app\/b2: open, connect_refused/).waitFor();

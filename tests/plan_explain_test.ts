@@ -100,8 +100,8 @@ const CASES: readonly Case[] = [
       stage.fail(1, "bad_status", 5).machine(1).onProbeFailure("bad_status", stage.nowMs);
     },
     expected: [
-      "b1 skipped: open while probes fail after 2 × connect_refused of probes",
-      "b2 eligible, weight 1, although open while probes fail after 5 × bad_status: bad answers beat none",
+      "b1 skipped: open until probes pass after 2 × connect_refused of probes",
+      "b2 eligible, weight 1, although open until 12:03:07 after 5 × bad_status: bad answers beat none",
     ],
   },
   {

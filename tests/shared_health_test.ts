@@ -318,3 +318,35 @@ for (let seed = 1; seed <= 30; seed++) {
     }
   });
 }
+
+Deno.test("no worker gets a trial of what probes hold open, and none brings it back", () => {
+  const world = new World();
+  const [machine] = world.machines;
+  const before = [world.admit(0), world.admit(1)];
+  for (let count = 0; count < 3; count++) machine.onProbeFailure("bad_status", world.nowMs);
+  world.nowMs += 100_000;
+  world.group.tick(world.nowMs);
+  assertEquals([world.admit(0), world.admit(1), world.state.health.offer[0]], [REFUSED, REFUSED, 0]);
+  before.forEach((ticket, worker) => world.succeed(worker, ticket));
+  world.hear();
+  world.court.count(world.nowMs);
+  assertEquals([machine.state, world.admit(0)], ["open", REFUSED]);
+  for (let count = 0; count < 2; count++) machine.onProbeSuccess(world.nowMs);
+  assert(world.admit(0) !== REFUSED && world.admit(1) !== REFUSED);
+});
+
+Deno.test("a trial that a worker has out when probes join brings nothing back", () => {
+  const world = new World();
+  world.bringToProbation();
+  const [machine] = world.machines;
+  const trial = world.admit(1);
+  for (let count = 0; count < 3; count++) machine.onProbeFailure("bad_status", world.nowMs);
+  world.succeed(1, trial);
+  world.hear();
+  assertEquals([machine.state, world.admit(0)], ["open", REFUSED]);
+  for (let count = 0; count < 2; count++) machine.onProbeSuccess(world.nowMs);
+  assertEquals(machine.state, "probation");
+  world.succeed(0);
+  world.hear();
+  assertEquals(machine.state, "healthy");
+});

@@ -114,7 +114,7 @@ export interface BackendView {
   readonly since: string;
   /** When the wait of `open` ends, unless probes go on failing. */
   readonly until: string | null;
-  /** Probes that have failed in a row by now. From `health.fall` of them on, each puts `until` off. */
+  /** Probes that have failed in a row by now. From `health.fall` of them on the backend is out until probes pass. */
   readonly probeFailures: number;
   readonly override: OverrideView | null;
   readonly inFlight: number;

@@ -7,22 +7,21 @@
  *
  * Traffic and probes are two witnesses that may disagree, so their streaks are kept apart: a passing probe never clears
  * a streak of failed requests, nor a request that of failed probes. An *episode* is the time from leaving service until
- * coming back. It belongs to traffic as soon as one request failed in it, else to probes:
+ * coming back. It belongs to whoever found the backend down, and each takes back only its own word:
  *
- * - Probes close only an episode of their own (`rise` in a row). One that belongs to traffic they move to probation.
- *   When the request let through then fails, they vouched wrongly and lose that right until the backend was calm.
- *   Else a `/healthz` that says 200 while requests fail would undo every doubled wait.
- * - A failed probe after `fall` in a row puts the wait off: no request need find out what a probe already knows.
- *
- * Waits double from `openMs` to `maxOpenMs` at each opening. They start over when the backend has been in service for
- * as long as its last wait and at least one window: shorter good spells are flapping.
+ * - Probes (`fall` failures in a row) hold it open for as long as it takes, without a wait and without a trial, until
+ *   `rise` pass in a row. A backend that is about to go says so there, while its requests still succeed.
+ * - Traffic holds it open for a wait; then one request is let through. Passing probes cut the wait short. When the request
+ *   let through then fails, they vouched wrongly and lose that right until the backend was calm. Else a `/healthz`
+ *   that says 200 while requests fail would undo every doubled wait.
+ * - Probes may join an episode of traffic, at any time. When they pass again, what is left is traffic's. Traffic cannot
+ *   join one of probes: no request is let through, and those that a group spares change nothing.
  *
  * A request brings the *ticket* of its admission back. Tickets from before the last opening are stragglers (a hundred
  * requests hanging in a dead backend time out together) and change nothing. Tickets are even; that of the one
  * request that probation lets through, the *trial*, is odd.
  *
- * Rejected: asking the group for leave to open. The machine holds facts and may be shared between plans and upstreams;
- * whether a fact may cost a group its last members is the group's affair (`health_group.ts`).
+ * Whether a fact may cost a group its last members is the group's affair (`health_group.ts`).
  *
  * Pure: times are ms of the caller's monotonic clock. Reports in service are O(1) and allocate nothing.
  */
@@ -39,6 +38,7 @@ import {
 import type { HealthInitial, HealthSettings } from "./health_settings.ts";
 import type { HealthSnapshot } from "./health_snapshot.ts";
 import { type BackendHealth, REFUSED } from "./health_gate.ts";
+import { OpenWait } from "./open_wait.ts";
 import { OutcomeWindow } from "./outcome_window.ts";
 import { rampFraction } from "./ramp.ts";
 
@@ -64,12 +64,14 @@ export class HealthMachine implements BackendHealth {
   #sinceMs: number;
   /** When `tick` has something to do. */
   #dueMs: number;
-  #waitMs: number;
-  #openings: number;
-  /** When the backend last came into service, and last left it. */
-  #closedAtMs: number;
+  readonly #wait: OpenWait;
+  /** When the backend last left service. */
   #episodeAtMs: number;
-  #belongsToTraffic: boolean;
+  #isHeldByTraffic: boolean;
+  #isHeldByProbes: boolean;
+  /** Why traffic opened last, and when its wait ends. */
+  #trafficReason: HealthReason;
+  #waitEndMs: number;
   #mayBeSpared: boolean;
   /** Probes brought the present probation about. */
   #isVouched: boolean;
@@ -95,11 +97,12 @@ export class HealthMachine implements BackendHealth {
     this.#reason = { cause: "join", code: "join", count: 0 };
     this.#sinceMs = initial.nowMs;
     this.#dueMs = ramps ? initial.nowMs + settings.slowStartMs : NEVER;
-    this.#waitMs = 0;
-    this.#openings = 0;
-    this.#closedAtMs = initial.nowMs;
+    this.#wait = new OpenWait(settings.circuit, initial.nowMs);
     this.#episodeAtMs = -1;
-    this.#belongsToTraffic = false;
+    this.#isHeldByTraffic = false;
+    this.#isHeldByProbes = false;
+    this.#trafficReason = this.#reason;
+    this.#waitEndMs = -1;
     this.#mayBeSpared = false;
     this.#isVouched = false;
     this.#canVouch = true;
@@ -124,9 +127,9 @@ export class HealthMachine implements BackendHealth {
     return this.#sinceMs;
   }
 
-  /** When the wait of `open` ends; -1 in other states. */
+  /** When the wait of `open` ends; -1 when it lasts until probes pass, and in other states. */
   get untilMs(): number {
-    return this.#state === "open" ? this.#dueMs : -1;
+    return this.#state === "open" && !this.#isHeldByProbes ? this.#dueMs : -1;
   }
 
   /** A new request would be admitted now. */
@@ -134,7 +137,6 @@ export class HealthMachine implements BackendHealth {
     return this.isInService || (this.#state === "probation" && this.#trial === NO_TRIAL);
   }
 
-  /** Healthy or ramping up: takes as many requests as come. */
   get isInService(): boolean {
     return this.#state === "healthy" || this.#state === "slow_start";
   }
@@ -157,7 +159,6 @@ export class HealthMachine implements BackendHealth {
     return this.#mayBeSpared;
   }
 
-  /** What a request in service is admitted with. */
   get ticket(): number {
     return this.#ticket;
   }
@@ -167,7 +168,7 @@ export class HealthMachine implements BackendHealth {
     return this.#termTicket;
   }
 
-  /** The ticket that a trial would get now; 0 when none is to be had. Never the same number for two trials. */
+  /** The ticket that a trial would get now, never the same for two; 0 when none is to be had. */
   get offer(): number {
     return this.#state === "probation" && this.#trial === NO_TRIAL ? this.#ticket + 3 : 0;
   }
@@ -222,7 +223,7 @@ export class HealthMachine implements BackendHealth {
     }
   }
 
-  /** So many requests in service ended well, told together; for threads that count by themselves. */
+  /** So many requests in service ended well, told together. */
   onTrafficSuccesses(count: number, nowMs: number): void {
     if (!this.isInService) return;
     this.#failures = 0;
@@ -246,10 +247,13 @@ export class HealthMachine implements BackendHealth {
   onProbeSuccess(nowMs: number): void {
     this.#probePasses++;
     this.#probeFailures = 0;
-    if (this.#probePasses < this.#rise || (this.#state !== "open" && this.#state !== "probation")) return;
+    if (this.#probePasses < this.#rise || this.#state !== "open") return;
     const reason: HealthReason = { cause: "probe", code: "probes_passed", count: this.#probePasses };
-    if (!this.#belongsToTraffic) return this.#enterService(nowMs, reason);
-    if (this.#state === "open" && this.#canVouch) this.#enterProbation(nowMs, reason, true);
+    const wasHeld = this.#isHeldByProbes;
+    this.#isHeldByProbes = false;
+    if (!this.#isHeldByTraffic) this.#enterService(nowMs, reason);
+    else if (this.#canVouch || nowMs >= this.#waitEndMs) this.#enterProbation(nowMs, reason, this.#canVouch);
+    else if (wasHeld) this.#change("open", nowMs, this.#waitEndMs, this.#trafficReason);
   }
 
   onProbeFailure(code: FailureCode, nowMs: number): void {
@@ -257,10 +261,14 @@ export class HealthMachine implements BackendHealth {
     this.#probePasses = 0;
     this.#probeCode = code;
     const isDown = this.#probeFailures >= this.#fall;
+    const reason: HealthReason = { cause: "probe", code, count: this.#probeFailures };
     if (this.#state === "open") {
-      if (isDown) this.#dueMs = Math.max(this.#dueMs, nowMs + this.#waitMs);
+      if (!isDown || this.#isHeldByProbes) return;
+      this.#isHeldByProbes = true;
+      this.#mayBeSpared = false;
+      this.#change("open", nowMs, NEVER, reason);
     } else if (this.#state === "probation" || (this.isInService && isDown)) {
-      this.#open(nowMs, { cause: "probe", code, count: this.#probeFailures }, false);
+      this.#open(nowMs, reason, false);
     }
   }
 
@@ -271,7 +279,7 @@ export class HealthMachine implements BackendHealth {
   tick(nowMs: number): void {
     if (nowMs < this.#dueMs) return;
     if (this.#state === "open") {
-      this.#enterProbation(nowMs, { cause: "timer", code: "wait_over", count: this.#openings }, false);
+      this.#enterProbation(nowMs, { cause: "timer", code: "wait_over", count: this.#wait.openings }, false);
     } else if (this.#state === "slow_start") {
       this.#change("healthy", nowMs, NEVER, { cause: "timer", code: "ramp_over", count: 0 });
     } else {
@@ -290,7 +298,7 @@ export class HealthMachine implements BackendHealth {
       return;
     }
     if (!this.isWithdrawn) return;
-    this.#openings = 0;
+    this.#wait.forget();
     if (this.#probeFailures >= this.#fall) {
       this.#open(nowMs, { cause: "probe", code: this.#probeCode, count: this.#probeFailures }, false);
     } else {
@@ -311,8 +319,8 @@ export class HealthMachine implements BackendHealth {
       reason: this.#reason,
       sinceMs: this.#sinceMs,
       untilMs: this.untilMs,
-      waitMs: this.#waitMs,
-      openings: this.#openings,
+      waitMs: this.#wait.ms,
+      openings: this.#wait.openings,
       consecutiveFailures: this.#failures,
       windowRequests: this.#window.requests,
       windowFailures: this.#window.failures,
@@ -331,29 +339,21 @@ export class HealthMachine implements BackendHealth {
     }
   }
 
+  /** From service, or again from probation: that is traffic's, whoever ends it. */
   #open(nowMs: number, reason: HealthReason, mayBeSpared: boolean): void {
-    const { openMs, maxOpenMs, windowMs } = this.#settings.circuit;
     const isReopening = this.#state === "probation";
-    const wasCalm = !isReopening && nowMs - this.#closedAtMs >= Math.max(this.#waitMs, windowMs);
-    if (this.#openings === 0 || wasCalm) {
-      this.#openings = 0;
-      this.#waitMs = Math.min(openMs, maxOpenMs);
-      this.#canVouch = true;
-    } else {
-      this.#waitMs = Math.min(this.#waitMs * 2, maxOpenMs);
-    }
-    if (!isReopening) {
-      this.#episodeAtMs = nowMs;
-      this.#belongsToTraffic = false;
-    }
-    if (reason.cause === "traffic") this.#belongsToTraffic = true;
-    this.#openings++;
+    if (!this.#wait.open(nowMs, isReopening)) this.#canVouch = true;
+    if (!isReopening) this.#episodeAtMs = nowMs;
+    this.#isHeldByTraffic = isReopening || reason.cause === "traffic";
+    this.#isHeldByProbes = this.#probeFailures >= this.#fall;
+    this.#trafficReason = reason;
+    this.#waitEndMs = nowMs + this.#wait.ms;
     this.#mayBeSpared = mayBeSpared;
     this.#isVouched = false;
     this.#probePasses = 0;
     this.#ticket += 4; // beyond an offer that somebody may have taken and not told yet
     this.#termTicket = this.#ticket;
-    this.#change("open", nowMs, nowMs + this.#waitMs, reason);
+    this.#change("open", nowMs, this.#isHeldByProbes ? NEVER : this.#waitEndMs, reason);
   }
 
   #enterProbation(nowMs: number, reason: HealthReason, isVouched: boolean): void {
@@ -363,7 +363,9 @@ export class HealthMachine implements BackendHealth {
 
   #enterService(nowMs: number, reason: HealthReason): void {
     const rampMs = this.#settings.slowStartMs;
-    this.#closedAtMs = nowMs;
+    this.#wait.close(nowMs);
+    this.#isHeldByTraffic = false;
+    this.#isHeldByProbes = false;
     this.#failures = 0;
     this.#probeFailures = 0;
     this.#window.reset();
@@ -384,7 +386,7 @@ export class HealthMachine implements BackendHealth {
     const from = this.#state;
     this.#state = to;
     this.#reason = reason;
-    this.#sinceMs = nowMs;
+    if (from !== to) this.#sinceMs = nowMs;
     this.#dueMs = dueMs;
     this.#trial = NO_TRIAL;
     this.#notify();

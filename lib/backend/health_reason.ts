@@ -31,12 +31,13 @@ export interface HealthReason {
   readonly count: number;
 }
 
+/** From `open` to `open`: probes have joined or left, which changes reason and end. */
 export interface HealthChange {
   readonly from: HealthState;
   readonly to: HealthState;
   readonly reason: HealthReason;
   readonly atMs: number;
-  /** When the wait of `open` ends; -1 in other states. */
+  /** When the wait of `open` ends; -1 when it lasts until probes pass, and in other states. */
   readonly untilMs: number;
 }
 

@@ -115,10 +115,9 @@ function stateCell(backend: BackendView, nowMs: number): Cell {
   }
 }
 
-/** A countdown that every failed probe sets back would say nothing. */
-function waitText({ until, probeFailures }: BackendView, nowMs: number): string {
-  if (probeFailures > 0) return ", probes fail";
-  return until === null ? "" : `, ${spanText((Date.parse(until) - nowMs) / 1000)} more`;
+/** What probes hold out has no time at which it ends. */
+function waitText({ until }: BackendView, nowMs: number): string {
+  return until === null ? ", until probes pass" : `, ${spanText((Date.parse(until) - nowMs) / 1000)} more`;
 }
 
 /** With what the file says, where an operator has set another. */

@@ -144,11 +144,10 @@ function memberWords(
 
 /** "" when nothing is the matter. */
 function troubleWords(member: HealthMemberSnapshot, time: Time): string {
-  const { state, reason, sinceMs, untilMs, isEligible, probeFailures } = member;
+  const { state, reason, sinceMs, untilMs, isEligible } = member;
   switch (state) {
     case "open":
-      // Each failed probe puts the end of the wait off.
-      return `open ${probeFailures > 0 ? "while probes fail" : `until ${time(untilMs)}`} after ${reasonWords(reason)}`;
+      return `open until ${untilMs < 0 ? "probes pass" : time(untilMs)} after ${reasonWords(reason)}`;
     case "probation":
       return `in probation since ${time(sinceMs)}${isEligible ? "" : ", its trial request is under way"}`;
     default:

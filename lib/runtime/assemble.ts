@@ -115,5 +115,7 @@ function onHealthChange(
   const { from, to } = change;
   const details = { backend: `${upstream}/${backend}`, from, to, reason: describeReason(change.reason) };
   if (to !== "open") return log.info("backend_health", details);
+  // What probes hold out has no time at which it ends.
+  if (change.untilMs < 0) return log.warn("backend_health", details);
   log.warn("backend_health", { ...details, open_ms: Math.round(change.untilMs - change.atMs) });
 }

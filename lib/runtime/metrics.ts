@@ -51,13 +51,16 @@ export class Metrics {
     this.#reader.tick(this.#nowMs());
   }
 
-  healthChanged(upstream: string, backend: string, { to, reason }: Pick<HealthChange, "to" | "reason">): void {
+  /** Another reason for the state that it is in is not counted. */
+  healthChanged(upstream: string, backend: string, change: Pick<HealthChange, "from" | "to" | "reason">): void {
+    const { from, to, reason } = change;
+    if (from === to) return;
     const key = JSON.stringify([upstream, backend, to, reason.code]);
     const known = this.#healthChanges.get(key);
     if (known !== undefined) known.count++;
     else if (this.#healthChanges.size < HEALTH_SERIES_MAX || upstream === OTHER) {
       this.#healthChanges.set(key, { upstream, backend, to, reason: reason.code, count: 1 });
-    } else this.healthChanged(OTHER, OTHER, { to, reason });
+    } else this.healthChanged(OTHER, OTHER, change);
   }
 
   reloaded(isGood: boolean): void {

@@ -128,8 +128,8 @@ function updateBackend(row, backend) {
   setText(parts.url, backend.isBackup ? `${backend.url} (backup)` : backend.url);
   setText(parts.mark, mark);
   setText(parts.word, word);
-  // A time that every failed probe puts off would say nothing.
-  const trial = until === null ? "" : backend.probeFailures > 0 ? ", probes fail" : `, next trial ${clock(until)}`;
+  // What probes hold out has no time at which it ends.
+  const trial = state !== "open" ? "" : until === null ? ", until probes pass" : `, next trial ${clock(until)}`;
   setText(parts.since, `for ${span((Date.now() - Date.parse(since)) / 1000)}${trial}`);
   parts.since.title = since;
   const words = [backend.reason === "join (join)" ? "" : backend.reason];
