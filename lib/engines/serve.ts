@@ -22,7 +22,7 @@ import {
   removeSocketFile,
 } from "./listener.ts";
 import { type ServeListenerFacts, ServeRequest } from "./serve_request.ts";
-import { serveResponse } from "./serve_response.ts";
+import { lastResponse, serveResponse } from "./serve_response.ts";
 import { Revival } from "./serve_revival.ts";
 import { fallbackAuthority } from "./serve_target.ts";
 import { acceptWebSocket } from "./serve_websocket.ts";
@@ -198,6 +198,7 @@ export class ServeListener implements EngineListener {
     const { problem } = incoming;
     if (problem === "" && incoming.isBodyUncertain) await incoming.settleBody();
     const exchange = problem === "" ? await handle(this.#core, incoming) : refuse(this.#core, incoming, problem);
+    if (problem !== "" && !incoming.hasClearFraming) return lastResponse(exchange);
     if (exchange.local === null) exchange.throwIfCancelled(); // meanwhile, by a client that is gone
     else await incoming.letSmallBodyCome();
     try {

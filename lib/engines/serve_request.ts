@@ -86,7 +86,7 @@ export class ServeRequest implements ProxyRequest {
     this.isBodyUncertain = this.bodyLength === UNKNOWN_LENGTH && this.field("transfer-encoding") === null;
     this.problem = problem !== ""
       ? problem
-      : this.#hasClearFraming()
+      : this.hasClearFraming
       ? this.#overLimit(url, facts.limits)
       : "request_framing_invalid";
   }
@@ -226,10 +226,12 @@ export class ServeRequest implements ProxyRequest {
   }
 
   /**
-   * Deno takes equal lengths twice, lengths that no integer holds, and codings before `chunked`, whose names would be
-   * lost on the way. It has read the body by then, and nobody else has to agree with how it did.
+   * Whether everybody finds the end of the message where Deno did. Deno takes equal lengths twice, lengths that no integer
+   * holds, and codings before `chunked`, whose names would be lost on the way; and what follows the head of CONNECT is to
+   * Deno the next request, whatever length was announced.
    */
-  #hasClearFraming(): boolean {
+  get hasClearFraming(): boolean {
+    if (this.method === "CONNECT") return false;
     const length = this.field("content-length");
     const coding = this.field("transfer-encoding");
     if (coding === null) return length === null || DIGITS.test(length);

@@ -33,6 +33,35 @@ export function serveResponse(exchange: Exchange): Response {
   return new Response(isWhole ? joined(pieces) : bodyStream(exchange, pieces), { status, headers });
 }
 
+/**
+ * An answer of ours behind which nothing is served on its connection. Deno keeps a connection or not by what the request
+ * says, never the response; but it ends it behind a body that breaks off. So the whole text is sent, in chunks, and then
+ * no last chunk. The response to HEAD has no body to break off: the only other one that Deno ends a connection behind is
+ * a 101 to a request with a body.
+ */
+export function lastResponse(exchange: Exchange): Response {
+  const { status, fields, body } = exchange.local!;
+  if (exchange.request.method === "HEAD") {
+    return announcesNothing(exchange.request) ? localResponse(exchange) : new Response(null, { status: 101 });
+  }
+  const headers = fields.map(([name, value]): [string, string] => [name, value]);
+  headers.push(["connection", "close"]);
+  let isSent = false;
+  const broken = new ReadableStream<Uint8Array<ArrayBuffer>>({
+    pull(controller) {
+      if (isSent) return controller.error(new ProxyError(exchange.errorCode || "internal_error"));
+      isSent = true;
+      controller.enqueue(body);
+    },
+  }, { highWaterMark: 0 });
+  return new Response(broken, { status, headers });
+}
+
+/** Lengths of 0, however often: everybody finds the end of such a message behind its head. */
+function announcesNothing(request: ProxyRequest): boolean {
+  return request.field("transfer-encoding") === null && /^[0, ]*$/.test(request.field("content-length") ?? "");
+}
+
 function localResponse(exchange: Exchange): Response {
   const { status, fields, body } = exchange.local!;
   const headers = fields.map(([name, value]): [string, string] => [name, value]);

@@ -70,8 +70,8 @@ function checked(method: string, authority: string, rest: string): ServeTarget {
   if (target === "") target = "/";
   else if (target.charCodeAt(0) === 0x3f) target = "/" + target;
   else if (method === "OPTIONS" && target === "/*") target = "*"; // Deno puts the slash before the asterisk form
-  // The authority of an absolute form may hold a "*", which must not pass for the beginning of a path.
-  const isForm = target === "*" || target.charCodeAt(0) === 0x2f;
+  // A "*" is the asterisk form of OPTIONS, or the authority of an absolute form holds it; HTTP/2 lets it pass anywhere.
+  const isForm = target.charCodeAt(0) === 0x2f || target === "*" && method === "OPTIONS";
   const problem = !isForm || FORBIDDEN_IN_TARGET.test(target) ? "request_invalid" : "";
   return { authority, target, problem };
 }

@@ -12,7 +12,7 @@ export type EngineName = typeof ENGINES[number];
 export interface Outcome {
   /**
    * The final statuses that the client gets, in order, then what becomes of its connection: "200 open" (it carries
-   * another request), "400 closed", "closed" (without a word), "400
+   * another request), "400 closed", "400… closed" (the answer has its text, and no end), "closed" (without a word), "400
    * waiting" (what follows would still be its body). "|" stands between outcomes that both may be.
    */
   readonly client: string;
@@ -62,6 +62,11 @@ export interface ResponseCase {
 export function keptOpen(client: string): Observed {
   return { serve: { client, backend: [], why: "Deno.serve has no way to close a connection behind a whole response" } };
 }
+
+/** Of messages whose end others may find elsewhere than Deno: nothing of what follows them is served. */
+export const BROKEN_OFF: Observed = {
+  serve: { client: "400… closed", backend: [], why: "Deno.serve ends a connection behind an answer that breaks off" },
+};
 
 /** Of heads beyond what Deno takes: 64 KiB and 128 fields, whatever the configuration says. */
 export const DENO_REFUSES: Observed = {

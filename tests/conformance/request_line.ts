@@ -1,6 +1,10 @@
 /** Request lines (RFC 9112 §2.2, §2.3, §3). */
 
-import { keptOpen, type RequestCase, SMUGGLED } from "./case.ts";
+import { keptOpen, type Observed, type RequestCase, SMUGGLED } from "./case.ts";
+
+const CONNECT_ON_SERVE: Observed = {
+  serve: { client: "501… closed", backend: [], why: "Deno.serve ends a connection behind an answer that breaks off" },
+};
 
 export const REQUEST_LINE: readonly RequestCase[] = [
   {
@@ -142,13 +146,15 @@ export const REQUEST_LINE: readonly RequestCase[] = [
     send: "CONNECT a.test:80 HTTP/1.1\r\nHost: a.test:80\r\n\r\n" + SMUGGLED,
     client: "501 closed",
     backend: [],
-    observed: {
-      serve: {
-        client: "501 200 open",
-        backend: ["GET /smuggled"],
-        why: "Refused, it opens no tunnel: what follows is a request like any other",
-      },
-    },
+    observed: CONNECT_ON_SERVE,
+  },
+  {
+    name: "CONNECT with a body",
+    rule: "RFC 9110 §9.3.6",
+    send: "CONNECT a.test:80 HTTP/1.1\r\nHost: a.test:80\r\nContent-Length: 5\r\n\r\nhello" + SMUGGLED,
+    client: "501 closed",
+    backend: [],
+    observed: CONNECT_ON_SERVE,
   },
   {
     name: "HTTP/1.0 ends with its response",

@@ -10,6 +10,7 @@ import type { BackendRequest } from "../support/backend_exchange.ts";
 import { CARELESS, type LenientOptions } from "../support/lenient_parser.ts";
 import type { RawClient } from "../support/raw_client.ts";
 import type { ScriptedBackend } from "../support/scripted_backend.ts";
+import { toText } from "../support/wire_bytes.ts";
 import { Gateway, type GatewayOptions, PATIENCE_MS, type Site } from "../gateway_stage.ts";
 import { RESPONSES } from "./responses.ts";
 import { ENGINES, type Outcome, type RequestCase } from "./case.ts";
@@ -136,19 +137,22 @@ async function assertBackendSaw(backend: ScriptedBackend, seen: readonly Backend
 /** As many as are expected, or fewer when the connection ends. */
 async function readResponses(client: RawClient, expected: string, methodAt: (index: number) => string) {
   const count = Math.max(...expected.split("|").map((outcome) => outcome.split(" ").length - 1));
-  const statuses: number[] = [];
+  const statuses: string[] = [];
   const bodies: string[] = [];
   while (statuses.length < count) {
     const method = methodAt(statuses.length);
-    let reply;
+    let reply = "";
     try {
-      reply = await client.readResponse({ method });
+      const head = await client.readResponseHead({ method });
+      if (head.status >= 200 || head.status === 101) reply = `${head.status}`;
+      const body = toText(await client.bodyOf(head).readAll());
+      if (head.status === 200 && method !== "HEAD") bodies.push(body);
     } catch (error) {
       if (!client.source.isEnded || client.source.length > 0) throw error;
+      if (reply !== "") statuses.push(`${reply}…`);
       break;
     }
-    statuses.push(reply.status);
-    if (reply.status === 200 && method !== "HEAD") bodies.push(reply.text);
+    if (reply !== "") statuses.push(reply);
   }
   return { statuses, bodies };
 }
