@@ -23,7 +23,7 @@ export function serveResponse(exchange: Exchange): Response {
   if (length >= 0) headers.push(["content-length", String(length)]);
   if (exchange.framing.kind === BodyKind.none) {
     takeBody(exchange); // nothing to take; ends the exchange
-    return new Response(null, { status, headers });
+    return new Response(length < 0 && exchange.request.method === "HEAD" ? untold() : null, { status, headers });
   }
   const { pieces, isWhole } = takeWhatIsHere(exchange);
   if (NULL_BODY.has(status)) {
@@ -76,6 +76,14 @@ function localResponse(exchange: Exchange): Response {
  */
 function sendable(status: number, request: ProxyRequest): number {
   return status === 205 && request.protocol === "HTTP/1.1" ? 204 : status;
+}
+
+/**
+ * The body that HEAD does not get, of a length that nobody said: behind an empty body Deno would say that it is 0 bytes
+ * long (RFC 9110 §8.6). Deno does not read it.
+ */
+function untold(): ReadableStream<Uint8Array> {
+  return new ReadableStream({}, { highWaterMark: 0 });
 }
 
 /** Pieces are copied: they lie in the connection's buffer, which serves the next exchange as soon as this one ends. */

@@ -14,6 +14,7 @@ import {
   WEBSOCKET_MESSAGE_COST_BYTES,
 } from "../config/bounds.ts";
 import type { Exchange } from "../proxy/exchange.ts";
+import { eachResponseField } from "../proxy/response.ts";
 import { FrameQueue } from "./frame_queue.ts";
 import { serveResponse } from "./serve_response.ts";
 import type { BackendStream } from "../transport/backend_stream.ts";
@@ -32,6 +33,9 @@ const UNSENT_BYTES_MAX = WEBSOCKET_BUFFER_BYTES_MAX / 4;
 const UNSENT_MESSAGES_MAX = UNSENT_BYTES_MAX / WEBSOCKET_MESSAGE_COST_BYTES;
 
 const Close = { going_away: 1001, no_status: 1005, abnormal: 1006, internal: 1011, try_later: 1013 } as const;
+
+/** Fields of the handshake, which is made anew. */
+const HANDSHAKE_PREFIX = "sec-websocket-";
 
 const encoder = new TextEncoder();
 
@@ -57,10 +61,15 @@ export async function acceptWebSocket(exchange: Exchange, request: Request): Pro
     exchange.failWith(error instanceof ProxyError ? error.code : "upgrade_failed");
     return serveResponse(exchange);
   }
+  const fields: [string, string][] = [];
+  eachResponseField(exchange, (name, value) => fields.push([name, value]));
   const { socket, response } = Deno.upgradeWebSocket(request, {
     idleTimeout: 0,
     ...(protocol === "" ? {} : { protocol }),
   });
+  for (const [name, value] of fields) {
+    if (!name.startsWith(HANDSHAKE_PREFIX)) response.headers.append(name, value);
+  }
   new Bridge(exchange, socket);
   return response;
 }
