@@ -65,6 +65,7 @@ const SET: ReadonlyArray<readonly [what: string, actual: unknown, expected: unkn
     headTimeoutMs: 5000,
     bodyTimeoutMs: 30_000,
     idleTimeoutMs: 75_000,
+    halfCloseMs: 250,
     connectionsMax: 5000,
     connectionsPerIpMax: 100,
   }],

@@ -43,6 +43,7 @@ head = "1MiB"
 fields = 1000
 head_timeout = "5s"
 idle_timeout = "1m15s"
+half_close = "250ms"
 connections = 5000
 connections_per_ip = 100
 

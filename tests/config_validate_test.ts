@@ -270,7 +270,7 @@ const LISTENERS: readonly Case[] = [
     listener('address = "a:1"\nlimits.fields = 129'),
     '3: listeners[0].limits.fields: only engine = "wire" can hold to this; "serve" takes at most 128',
   ],
-  ...["head_timeout", "idle_timeout"].map((
+  ...["head_timeout", "idle_timeout", "half_close"].map((
     key,
   ): Case => [
     `${key} under serve`,

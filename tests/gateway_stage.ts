@@ -107,7 +107,7 @@ export class Gateway {
     return await client.readResponse({ method: wire.slice(0, wire.indexOf(" ")) });
   }
 
-  /** A client leaves so that sluice can know: to `wire` an end is only that of the client's side (RFC 9112 §9.6). */
+  /** A client leaves so that sluice knows at once: to `wire` an end may be that of the client's side alone, for a moment. */
   leave(client: RawClient): void {
     if (this.engine === "wire") client.reset();
     else client.close();

@@ -10,6 +10,7 @@ import { Socket } from "../lib/transport/socket.ts";
 const BOUNDS = { bytesMax: 32 * 1024, fieldsMax: 100, targetBytesMax: 32 * 1024 };
 const BODY_BOUNDS = { chunkHeadBytesMax: 256, trailerBytesMax: 1024, trailerFieldsMax: 8 };
 const KIB = 1024;
+const NOBODY = { onEnded() {}, onBroken() {}, onFull() {} };
 
 /** Gives each text to one read (the rest of it to the next when it does not fit), then waits. */
 class ScriptedConn {
@@ -43,6 +44,7 @@ function start(): { conn: ScriptedConn; input: WireInput; head: Head } {
 }
 
 async function readHead(input: WireInput, head: Head): Promise<void> {
+  input.unwatch();
   head.reset();
   input.compact();
   while (!input.takeHead(head, BOUNDS)) await input.fill();
@@ -66,7 +68,7 @@ Deno.test("WireInput holds no more after a thousand slow exchanges than after on
     conn.send(`GET /${round} HTTP/1.1\r\nHost: a\r\nX-Pad: ${"p".repeat(500)}\r\n\r\n`);
     await readHead(input, head);
     assertEquals(new TextDecoder().decode(head.bytes.subarray(head.targetStart, head.targetEnd)), `/${round}`);
-    input.watch(head, () => {});
+    input.watch(head, NOBODY);
   }
   assert(conn.bufferBytesMax <= 16 * KIB, `${conn.bufferBytesMax} bytes`);
 });
@@ -82,7 +84,7 @@ Deno.test("WireInput holds no more for requests that end where the buffer does",
     await readHead(input, head);
     held = head.end;
     assertEquals(new TextDecoder().decode(head.bytes.subarray(head.targetStart, head.targetEnd)), `/${round}`);
-    input.watch(head, () => {});
+    input.watch(head, NOBODY);
   }
   assert(conn.bufferBytesMax <= 64 * KIB, `${conn.bufferBytesMax} bytes`);
 });
@@ -94,7 +96,7 @@ Deno.test("WireInput grows for a large head, whatever lies before it, and shrink
     conn.send(`GET / HTTP/1.1\r\nHost: a\r\nX-Pad: ${value}\r\n\r\n`);
     await readHead(input, head);
     assertEquals(head.value(1), value);
-    input.watch(head, () => {});
+    input.watch(head, NOBODY);
   }
   assert(conn.bufferBytesMax <= 64 * KIB, `${conn.bufferBytesMax} bytes`);
 });
@@ -133,7 +135,7 @@ Deno.test("WireInput.watch() finds room behind a body that had filled the buffer
   const decoder = new BodyDecoder("request");
   decoder.begin(BodyKind.chunked, 0, BODY_BOUNDS);
   assertEquals(text(await readBody(input, decoder, head)), "x".repeat(10_000) + "y".repeat(20_000));
-  input.watch(head, () => {});
+  input.watch(head, NOBODY);
   conn.send("GET /next HTTP/1.1\r\nHost: b\r\n\r\n");
   await readHead(input, head);
   assertEquals(head.value(0), "b");
@@ -145,7 +147,7 @@ Deno.test("WireInput.watch() finds room behind a head that has filled the buffer
   conn.send(`GET / HTTP/1.1\r\nHost: a\r\nX-Pad: ${"p".repeat(KIB - around)}\r\n\r\n`);
   await readHead(input, head);
   assertEquals([head.end, conn.bufferBytesMax], [KIB, KIB]);
-  input.watch(head, () => {});
+  input.watch(head, NOBODY);
   assertEquals(conn.bufferBytesMax, 2 * KIB); // a read is under way
   assertEquals(head.value(0), "a");
   conn.send("GET /next HTTP/1.1\r\nHost: b\r\n\r\n");
@@ -174,7 +176,7 @@ Deno.test("WireInput gives its buffer to the next client, unless a read may stil
     conn.send(request);
     await readHead(input, head);
     const buffer = conn.buffer!;
-    if (isWatching) input.watch(head, () => {});
+    if (isWatching) input.watch(head, NOBODY);
     input.recycle();
     return buffer;
   };
@@ -195,7 +197,7 @@ Deno.test("WireInput.readRaw() takes what a pending read brings, however much", 
   const pad = "p".repeat(30 * KIB);
   conn.send(`GET / HTTP/1.1\r\nHost: a\r\nX-Pad: ${pad}\r\n\r\nearly`);
   await readHead(input, head);
-  input.watch(head, () => {});
+  input.watch(head, NOBODY);
   assertEquals(text([input.takeAll()]), "early");
   const sent = "0123456789".repeat(10_000);
   conn.send(sent);

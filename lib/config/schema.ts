@@ -61,6 +61,12 @@ const LIMITS = table({
   head_timeout: withDefault("limits.head_timeout", duration("0s", "1h"), "First byte to end of head.", WIRE),
   body_timeout: withDefault("limits.body_timeout", duration("0s", "1h"), "Silence while a request body is owed."),
   idle_timeout: withDefault("limits.idle_timeout", duration("0s", "1h"), "Keep-alive silence.", WIRE),
+  half_close: withDefault(
+    "limits.half_close",
+    duration("0s", "1h"),
+    "How long what a client has asked for may still take once its side has ended; `0s`: it is gone at once.",
+    WIRE,
+  ),
   connections: withDefault("limits.connections", whole(0, 1_000_000), "Open connections; 0: no limit.", WIRE),
   connections_per_ip: withDefault(
     "limits.connections_per_ip",

@@ -63,6 +63,8 @@ export interface ListenerLimits {
   readonly headTimeoutMs: number;
   readonly bodyTimeoutMs: number;
   readonly idleTimeoutMs: number;
+  /** How long what was asked for may take once the client's side has ended; 0: no time. */
+  readonly halfCloseMs: number;
   readonly connectionsMax: number;
   readonly connectionsPerIpMax: number;
 }

@@ -9,8 +9,8 @@ import { listenAddress, type ReadConfig, type Validation } from "./validation.ts
 
 type ReadListener = ReadConfig["listeners"][number];
 
-/** Limits of 0 mean "no limit", which any engine holds to. */
-const WIRE_ONLY = ["head_timeout", "idle_timeout", "connections", "connections_per_ip"] as const;
+/** Limits of 0 mean "no limit", or that a client is gone at once when its side has ended: any engine holds to that. */
+const WIRE_ONLY = ["head_timeout", "idle_timeout", "half_close", "connections", "connections_per_ip"] as const;
 
 export function validateListeners(read: ReadConfig, validation: Validation): readonly ListenerConfig[] {
   const { found } = validation;
@@ -64,6 +64,7 @@ function toConfig(read: ReadListener, path: string, { files, resolve }: Validati
       headTimeoutMs: limits.head_timeout,
       bodyTimeoutMs: limits.body_timeout,
       idleTimeoutMs: limits.idle_timeout,
+      halfCloseMs: limits.half_close,
       connectionsMax: limits.connections,
       connectionsPerIpMax: limits.connections_per_ip,
     },

@@ -3,12 +3,13 @@
  *
  *     idle ──first byte──▶ head ──▶ exchange ──▶ response ──▶ idle … or lingering close, or a tunnel
  *
- * The end of the client's side is not the end of the exchange: a client may close its writing half and still want the
- * answer. Only an error on the socket means that it is gone.
+ * The end of the client's side is not at once the end of the exchange: a client may close its writing half and still want
+ * the answer. An exchange that takes long hears of the end (lib/engines/wire_watch.ts), and has a moment left then.
  */
 
 import { ByteWriter } from "../base/byte_writer.ts";
 import { ProxyError } from "../base/errors.ts";
+import { FieldId } from "../base/field_names.ts";
 import { lendWriter, takeBackWriter } from "../base/lent_writers.ts";
 import { CHUNK_HEAD_BYTES_MAX, TRAILER_BYTES_MAX, TRAILER_FIELDS_MAX } from "../config/bounds.ts";
 import type { FieldEdits } from "../fields/edits.ts";
@@ -32,6 +33,7 @@ import {
   writeSwitchingProtocols,
 } from "./wire_response.ts";
 import { runTunnel } from "./wire_tunnel.ts";
+import { WireWatch } from "./wire_watch.ts";
 
 /** A refused body is read off up to here, so that the refusal is not lost to a reset (RFC 9112 §9.6). */
 const LINGER_BYTES_MAX = 1024 * 1024;
@@ -62,8 +64,8 @@ export class WireConnection implements WireBodySource, WireSink, Timed {
   /** The writes of 1xx heads; null when there are none. */
   #informational: Promise<void> | null = null;
   readonly #peer: WirePeer;
-  /** Of the exchange under way, once it wants to know. */
-  #onGone: (() => void) | null = null;
+  /** Null until an exchange has taken long. */
+  #watch: WireWatch | null = null;
   #bodyBytes = 0;
   /** What the client owes us, or we it; decides what a passed deadline means. */
   #phase: "idle" | "head" | "exchange" | "tunnel" | "closing" = "idle";
@@ -95,6 +97,7 @@ export class WireConnection implements WireBodySource, WireSink, Timed {
     } finally {
       this.#exchange?.cancel(new ProxyError("client_gone"));
       this.#core.deadlines.remove(this);
+      this.#watch?.close();
       this.close();
       if (this.#kit === null) this.#input.recycle(); // else somebody may still read the body of the last request
     }
@@ -150,11 +153,8 @@ export class WireConnection implements WireBodySource, WireSink, Timed {
   async readBody(): Promise<Uint8Array | null> {
     const { decoder, head } = this.#inUse;
     const piece = await this.#input.readPiece(decoder, head);
-    if (piece === null) {
-      this.#watch(); // asked before the body had ended
-      return null;
-    }
-    return this.#counted(piece);
+    if (decoder.done) this.#watch?.resume(head); // asked before the body had ended
+    return piece === null ? null : this.#counted(piece);
   }
 
   takeBody(): Uint8Array | null {
@@ -180,8 +180,13 @@ export class WireConnection implements WireBodySource, WireSink, Timed {
 
   watchClient(onGone: () => void): void {
     if (this.#phase !== "exchange") return; // a tunnel reads by itself, and hears of the end so
-    this.#onGone = onGone;
-    this.#watch();
+    this.#watch ??= new WireWatch({
+      input: this.#input,
+      deadlines: this.#core.deadlines,
+      halfCloseMs: this.#facts.limits.halfCloseMs,
+      isAheadOfTurn: () => this.#inUse.decoder.done && !this.#inUse.head.has(FieldId.upgrade),
+    });
+    this.#watch.begin(this.#inUse.head, onGone);
   }
 
   #counted(piece: Uint8Array): Uint8Array {
@@ -189,12 +194,6 @@ export class WireConnection implements WireBodySource, WireSink, Timed {
     this.#bodyBytes += piece.length;
     if (bytesMax > 0 && this.#bodyBytes > bytesMax) throw new ProxyError("request_body_too_large");
     return piece;
-  }
-
-  #watch(): void {
-    if (this.#kit === null || this.#onGone === null) return;
-    const { decoder, head } = this.#kit;
-    if (decoder.done) this.#input.watch(head, this.#onGone);
   }
 
   /** One request after the other, until no more may come. One function, because each `async` one has its price. */
@@ -225,9 +224,9 @@ export class WireConnection implements WireBodySource, WireSink, Timed {
       if (exchange.local === null) {
         exchange.throwIfCancelled(); // meanwhile; there is no response any more
         if (exchange.status === 101) return await this.#tunnel(exchange);
-      }
+      } else if (exchange.errorCode === "client_gone") return;
       const isBodyRead = this.#isBodyRead(exchange);
-      const keepAlive = isBodyRead && request.framing.keepAlive && !this.#isDraining && !this.#input.isEnded;
+      const keepAlive = isBodyRead && request.framing.keepAlive && !this.#isDraining && this.#mayFollow;
       let persists: boolean;
       try {
         const response = beginResponse(this.out, exchange, { request, keepAlive });
@@ -250,8 +249,11 @@ export class WireConnection implements WireBodySource, WireSink, Timed {
         throw error;
       }
       this.#exchange = null;
+      this.#watch?.end();
       if (isBodyRead) this.#endRequest();
-      if (!persists) return isBodyRead && this.#sendsNoMore(request) ? undefined : await this.#linger();
+      if (!persists || this.#input.isCut) {
+        return isBodyRead && this.#sendsNoMore(request) ? undefined : await this.#linger();
+      }
     }
   }
 
@@ -299,7 +301,6 @@ export class WireConnection implements WireBodySource, WireSink, Timed {
     this.#phase = "exchange";
     const request = new WireRequest(head, this, this.#peer);
     this.#bodyBytes = 0;
-    this.#onGone = null;
     decoder.begin(request.framing.kind, request.framing.length, BODY_BOUNDS);
     return request;
   }
@@ -316,8 +317,15 @@ export class WireConnection implements WireBodySource, WireSink, Timed {
     return this.#input.isEnded || !framing.keepAlive && this.#input.isEmpty && !this.#input.isFull;
   }
 
+  /** Whether there may be another request. */
+  get #mayFollow(): boolean {
+    const { isEnded, isEmpty, isCut } = this.#input;
+    return !isCut && !(isEnded && isEmpty);
+  }
+
   /** What comes behind a 408 is too late, also when it completes the head. */
   #takesRequests(): boolean {
+    if (this.#watch !== null && this.#watch.isGone) return false;
     return !this.#isClosed && this.#phase !== "closing" && !(this.#phase === "idle" && this.#isDraining);
   }
 
@@ -338,6 +346,7 @@ export class WireConnection implements WireBodySource, WireSink, Timed {
 
   async #tunnel(exchange: Exchange): Promise<void> {
     this.#phase = "tunnel";
+    this.#watch?.close();
     writeSwitchingProtocols(this.out, exchange);
     await this.flush();
     const input = this.#input;

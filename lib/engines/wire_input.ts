@@ -5,9 +5,8 @@
  * until the exchange is over, because fields are read from them late (retries, the access log); body bytes that were not
  * in the buffer yet are read into pieces of their own. A pipelined request waits in the buffer or in the kernel.
  *
- * At most one read into the buffer is under way: one that somebody waits for, or one that nobody does (`watch`), and then
- * what it brings comes first. It writes behind `end`: with two, bytes of the second would be taken from where it did not
- * write them.
+ * At most one read is under way: one that somebody waits for, or one that nobody does (`watch`), and then what it brings
+ * comes first. It writes behind `end`: with two, bytes of the second would be taken from where it did not write them.
  *
  * Memory is bounded by what a client has sent and we have not used, not by how it cut it: the buffer is never more than
  * twice what is unread (and at least `BUFFER_BYTES`), and a small piece of a body does not keep a large buffer alive.
@@ -31,6 +30,9 @@ const PIECE_BYTES = 64 * 1024;
 /** From here on giving the buffer away is cheaper than copying the piece out of it. */
 const DETACH_BYTES_MIN = 16 * 1024;
 
+/** So much that nobody has asked for yet is read to see what comes behind it. */
+const AHEAD_BYTES_MAX = 16 * 1024;
+
 const NO_BUFFER = new Uint8Array(0);
 /**
  * Buffers of clients that are gone. A kilobyte outside V8's heap for each client took some 5 % of the time where each sends
@@ -38,9 +40,21 @@ const NO_BUFFER = new Uint8Array(0);
  */
 const spares = new Spares(256, () => new Uint8Array(BUFFER_BYTES));
 
+/** Hears what a read brings that nobody waits for. */
+export interface InputWatcher {
+  /** The client has ended its side; all that it sent is in the buffer. Maybe told again. */
+  onEnded(): void;
+  /** The connection is broken. */
+  onBroken(): void;
+  /** No more is read ahead: what else the client does is not seen. */
+  onFull(): void;
+}
+
 export class WireInput {
   /** The client has ended its side, and all that it sent has been read. */
   isEnded = false;
+  /** Bytes of the client were read and are lost: no request can follow. */
+  isCut = false;
   readonly #socket: Socket;
   #buffer: Uint8Array<ArrayBuffer> = spares.take();
   /** Unread bytes: `[start, end)`. */
@@ -48,8 +62,9 @@ export class WireInput {
   #end = 0;
   /** Of `watch`. */
   #pending: Promise<number> | null = null;
-  /** Somebody waits for a read, until `took()`. */
+  /** Somebody waits for a read. */
   #isReading = false;
+  #watcher: InputWatcher | null = null;
   /** For the next read of a body. */
   #spare: Uint8Array<ArrayBuffer> | null = null;
 
@@ -153,23 +168,42 @@ export class WireInput {
   }
 
   /**
-   * Leaves a read pending while no body is due: what it brings is the next request, what it throws is the news. One that
-   * the exchange before has left is as good. Does nothing when a pipelined request fills the buffer.
+   * Leaves a read pending while nobody asks for more: what it brings is the rest of the body or the next request, and is
+   * kept; then another one, up to `AHEAD_BYTES_MAX`. One that the exchange before has left is as good. Until `unwatch()`.
+   *
+   * @param head Of the request under way, which the buffer holds.
    */
-  watch(head: Head, onGone: () => void): void {
-    if (this.isEnded || this.#isReading) return; // who waits for the read hears of the end
-    if (this.#pending !== null) {
-      this.#pending.catch(onGone);
-      return;
-    }
-    if (this.isEmpty) this.#start = this.#end = head.end; // the bytes of the body are used up
-    if (this.#end === this.#buffer.length) {
-      if (!this.isEmpty) return;
-      this.#enlarge(head, Math.max(BUFFER_BYTES, head.end - head.base));
-    }
-    const reading = this.#socket.read(this.#buffer.subarray(this.#end));
-    this.#pending = reading;
-    reading.catch(onGone);
+  watch(head: Head, watcher: InputWatcher): void {
+    this.#watcher = watcher;
+    if (this.isEnded) return watcher.onEnded();
+    if (this.#isReading) return; // who waits for the read hears of the end
+    if (this.#pending === null && !this.#readAhead(head)) return watcher.onFull();
+    const pending = this.#pending!;
+    pending.then((count) => {
+      if (this.#pending !== pending || this.#watcher === null) return; // somebody asks for it, or will
+      this.#pending = null;
+      this.took(count);
+      this.watch(head, this.#watcher);
+    }, () => this.#watcher?.onBroken());
+  }
+
+  /** To be called before the head of the request under way is let go. */
+  unwatch(): void {
+    this.#watcher = null;
+  }
+
+  /** One read of what is too much to be kept, unless one is under way. Nothing that comes behind can be used. */
+  dropAhead(): void {
+    if (this.#pending !== null || this.isEnded) return;
+    this.isCut = true;
+    const pending = this.#pending = this.#socket.read(new Uint8Array(PIECE_BYTES));
+    pending.then((count) => {
+      if (this.#pending !== pending) return;
+      this.#pending = null;
+      if (count > 0) return;
+      this.isEnded = true;
+      this.#watcher?.onEnded();
+    }, () => this.#watcher?.onBroken());
   }
 
   /** All that is unread; the caller's own. What a pending read brings comes behind it. */
@@ -209,12 +243,15 @@ export class WireInput {
   }
 
   async readInto(bytes: Uint8Array): Promise<number> {
+    this.#isReading = true;
     try {
       const count = await this.#socket.read(bytes);
       if (count === 0) this.isEnded = true;
       return count;
     } catch (error) {
       throw new ProxyError("client_gone", "", error);
+    } finally {
+      this.#isReading = false;
     }
   }
 
@@ -251,17 +288,33 @@ export class WireInput {
     this.#end = head.end + bytes.length;
   }
 
+  /** Begins a read for `watch()`. @returns Whether there was room. */
+  #readAhead(head: Head): boolean {
+    if (this.isEmpty) this.#start = this.#end = head.end; // the bytes of the body are used up
+    if (this.#end === this.#buffer.length) {
+      const unread = this.#end - this.#start;
+      if (unread >= AHEAD_BYTES_MAX) return false;
+      const room = Math.max(BUFFER_BYTES, head.end - head.base, unread);
+      this.#enlarge(head, Math.min(room, AHEAD_BYTES_MAX - unread));
+    }
+    this.#pending = this.#socket.read(this.#buffer.subarray(this.#end));
+    return true;
+  }
+
   /**
-   * Makes room for so many bytes behind the head, with nothing else in use. What lies before it belongs to exchanges that
-   * are over, and stays behind.
+   * Makes room for so many bytes behind the head and what is unread, with nothing else in use. What lies before it belongs
+   * to exchanges that are over, and stays behind.
    */
   #enlarge(head: Head, bytes: number): void {
     const held = this.#buffer.subarray(head.base, head.end);
-    const larger = new Uint8Array(held.length + bytes);
+    const unread = this.#buffer.subarray(this.#start, this.#end);
+    const larger = new Uint8Array(held.length + unread.length + bytes);
     larger.set(held);
+    larger.set(unread, held.length);
     head.rebase(larger, 0);
     this.#buffer = larger;
-    this.#start = this.#end = head.end;
+    this.#start = head.end;
+    this.#end = head.end + unread.length;
   }
 
   /** Behind a head that is not complete. What lies before it belongs to exchanges that are over. */
