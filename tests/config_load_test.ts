@@ -72,6 +72,7 @@ const SET: ReadonlyArray<readonly [what: string, actual: unknown, expected: unkn
   ["backends[1]", everything.config.upstreams[0].backends[1], {
     name: "app.internal:80",
     url: "http://App.internal",
+    identity: "http://App.internal",
     address: { kind: "tcp", tls: false, hostname: "app.internal", port: 80 },
     weight: 1,
     backup: true,
@@ -320,9 +321,16 @@ Deno.test("loadConfig() masks secrets in what is effective", async () => {
   const { effective } = await load(EVERYTHING, { ...EVERYTHING_WORKS, env });
   const text = effective.join("\n");
   assertEquals(/hunter2|s3cret|r3gion|PRIVATE/.test(text), false, text);
-  for (const key of ["admin.token", "upstreams.api.sticky.secret", "routes[0].request_headers.set.x-edge"]) {
-    assertEquals(effective.some((line) => line.startsWith(`${key} = "***" `)), true, key);
+  const shown: ReadonlyArray<readonly [key: string, value: string]> = [
+    ["admin.token", "${SLUICE_ADMIN_TOKEN}"],
+    ["upstreams.api.sticky.secret", "${STICKY_SECRET}"],
+    ["routes[0].request_headers.set.x-edge", "${REGION}"],
+  ];
+  for (const [key, value] of shown) {
+    assertEquals(effective.some((line) => line.startsWith(`${key} = "${value}" `)), true, key);
   }
+  const plain = (await load(EVERYTHING, EVERYTHING_WORKS)).effective.join("\n");
+  assertEquals(/hunter2|s3cret/.test(plain), false, "nor what the file itself says");
 });
 
 Deno.test("loadConfig() gives routes without a name one of their own", async () => {

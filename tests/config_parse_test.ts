@@ -177,10 +177,12 @@ for (
 }
 
 Deno.test("parseToml() completes strings at any depth and names what it read", () => {
-  const { value, envNames, interpolated, issues } = parseToml('a = [{ b = "${A}" }]\nc = "${Q:-d}"', "x", lookUp);
+  const { value, envNames, masks, issues } = parseToml('a = [{ b = "${A}" }]\nc = "${Q:-d}"', "x", lookUp);
   assertEquals(JSON.stringify(value), '{"a":[{"b":"1"}],"c":"d"}');
   assertEquals(envNames, ["A", "Q"]);
-  assertEquals([...interpolated], ["a[0].b", "c"]);
+  assertEquals([...masks.shown], [["a[0].b", "${A}"]]); // a default is the file's own
+  assertEquals(masks.texts, [["1", "${A}"]]);
+  assertEquals(masks.contents, [["1", "${A}"]]);
   assertEquals(issues, []);
 });
 

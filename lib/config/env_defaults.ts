@@ -3,7 +3,7 @@
 import { type DefaultName, DEFAULTS, type DefaultValue, envNameOf } from "./defaults.ts";
 import type { Findings } from "./findings.ts";
 import type { Environment } from "./interpolate.ts";
-import { isScalar, readScalar, scalarOfText, withoutValue } from "./scalar.ts";
+import { isScalar, maskedFault, readScalar, scalarOfText } from "./scalar.ts";
 import { SCHEMA } from "./schema.ts";
 import type { KeySpec, TableSpec, ValueSpec } from "./spec.ts";
 
@@ -32,7 +32,7 @@ export function installDefaults(
     if (text === undefined || text === "" || !isScalar(key.spec)) continue;
     const moved = scalarOfText(key.spec, text);
     const { fault } = readScalar(key.spec, moved);
-    if (fault !== "") found.envIssue(name, key.isSecret ? withoutValue(fault) : fault);
+    if (fault !== "") found.envIssue(name, key.isSecret ? maskedFault(key.spec, moved) : fault);
     else if (!isOptional && moved !== raw && isUnder(schemaPath, unsupported)) {
       found.envIssue(name, "not supported yet");
     } else installed.set(key.default, { raw: moved, origin: `env ${name}` });

@@ -5,6 +5,7 @@
 
 import { CONFIG_LENGTH_MAX, PEM_LENGTH_MAX } from "./defaults.ts";
 import { effectiveLines, type EffectiveSetting, effectiveSettings } from "./effective.ts";
+import type { Findings } from "./findings.ts";
 import type { Environment } from "./interpolate.ts";
 import { ConfigError, type ConfigIssue, sortIssues } from "./issue.ts";
 import { parseToml } from "./parse.ts";
@@ -45,7 +46,7 @@ export async function loadConfig(path: string, options: LoadOptions): Promise<Lo
   const parsed = parseToml(await readConfigText(path, absolute, options), path, options.env);
   const examined = examine(parsed, { ...options, path: absolute });
   const { config, found, files, settings } = examined;
-  const contents = await readUses(files, options, (use, message) => found.issue(use.key, message));
+  const contents = await readUses(files, found, options);
   if (found.issues.length > 0) throw new ConfigError(path, found.issues);
   const effective = effectiveSettings(settings);
   return {
@@ -73,22 +74,27 @@ async function readConfigText(path: string, absolute: string, { readTextFile }: 
 /** @returns Contents by path, in the order of use. A file that several keys name is read once. */
 async function readUses(
   uses: readonly FileUse[],
+  found: Findings,
   { readTextFile }: LoadOptions,
-  issue: (use: FileUse, message: string) => void,
 ): Promise<Map<string, string>> {
   const contents = new Map<string, string>();
-  const failures = new Map<string, string>();
+  const failures = new Map<string, unknown>();
   for (const use of uses) {
     if (!contents.has(use.path) && !failures.has(use.path)) {
       try {
         contents.set(use.path, await readTextFile(use.path));
       } catch (error) {
-        failures.set(use.path, reasonOf(error));
+        failures.set(use.path, error);
       }
     }
-    const failure = failures.get(use.path);
-    const fault = failure === undefined ? pemFault(contents.get(use.path) ?? "", use) : `cannot read: ${failure}`;
-    if (fault !== "") issue(use, `"${use.path}" ${fault}`.replace(/^("[^"]*") cannot read: /, "cannot read $1: "));
+    const name = `"${found.shown(use.key, use.path)}"`;
+    if (failures.has(use.path)) {
+      const reason = reasonOf(failures.get(use.path), found.isMasked(use.key));
+      found.issue(use.key, `cannot read ${name}: ${reason}`);
+      continue;
+    }
+    const fault = pemFault(contents.get(use.path) ?? "", use);
+    if (fault !== "") found.issue(use.key, `${name} ${fault}`);
   }
   return contents;
 }
@@ -109,8 +115,8 @@ function withTlsContents(upstream: UpstreamConfig, contents: ReadonlyMap<string,
   return { ...upstream, tls: { ca: contentOf(ca), cert: contentOf(cert), key: contentOf(key), serverName } };
 }
 
-/** The class says enough; the system's message repeats the path. */
-function reasonOf(error: unknown): string {
+/** The class says enough; the system's message repeats the path, which it must not where that is masked. */
+function reasonOf(error: unknown, isMasked = false): string {
   if (!(error instanceof Error)) return String(error);
   switch (error.name) {
     case "NotFound":
@@ -122,6 +128,6 @@ function reasonOf(error: unknown): string {
     case "IsADirectory":
       return "it is a directory";
     default:
-      return error.message;
+      return isMasked ? error.name : error.message;
   }
 }

@@ -6,6 +6,7 @@ import { parse as parseTomlText } from "@std/toml";
 import { type Environment, interpolate } from "./interpolate.ts";
 import type { ConfigIssue } from "./issue.ts";
 import { joinIndex, joinKey, lineOf } from "./key_path.ts";
+import { foldPath, type Masks } from "./masks.ts";
 import { scanToml } from "./toml_scan.ts";
 
 export interface ParsedToml {
@@ -20,8 +21,8 @@ export interface ParsedToml {
   readonly isBroken: boolean;
   /** Key paths whose value could not be completed; an issue says why. */
   readonly failed: ReadonlySet<string>;
-  /** Key paths whose value holds the content of an environment variable. */
-  readonly interpolated: ReadonlySet<string>;
+  /** What holds the content of an environment variable. */
+  readonly masks: Masks;
   /** Environment variables that were read. */
   readonly envNames: readonly string[];
 }
@@ -51,7 +52,7 @@ export function parseToml(text: string, path: string, env: Environment = () => u
     issues,
     isBroken,
     failed: interpolator.failed,
-    interpolated: interpolator.interpolated,
+    masks: interpolator.masks(),
     envNames: [...interpolator.names],
   };
 }
@@ -59,7 +60,9 @@ export function parseToml(text: string, path: string, env: Environment = () => u
 /** Copies a tree of values, with the strings completed. */
 class Interpolator {
   readonly failed = new Set<string>();
-  readonly interpolated = new Set<string>();
+  readonly #shown = new Map<string, string>();
+  readonly #texts = new Map<string, string>();
+  readonly #contents = new Map<string, string>();
   readonly names = new Set<string>();
   readonly #lines: ReadonlyMap<string, number>;
   readonly #env: Environment;
@@ -69,6 +72,10 @@ class Interpolator {
     this.#lines = lines;
     this.#env = env;
     this.#issues = issues;
+  }
+
+  masks(): Masks {
+    return { shown: this.#shown, texts: [...this.#texts], contents: [...this.#contents] };
   }
 
   table(path: string, table: object): Record<string, unknown> {
@@ -87,7 +94,11 @@ class Interpolator {
   #text(path: string, text: string): string {
     const result = interpolate(text, this.#env);
     for (const name of result.names) this.names.add(name);
-    if (result.names.length > 0) this.interpolated.add(path);
+    if (result.contents.length > 0) {
+      this.#shown.set(foldPath(path), result.shown);
+      this.#texts.set(result.text, result.shown);
+    }
+    for (const [name, content] of result.contents) this.#contents.set(content, `\${${name}}`);
     if (result.faults.length > 0) this.failed.add(path);
     for (const message of result.faults) this.#issues.push({ line: lineOf(this.#lines, path), key: path, message });
     return result.text;

@@ -10,18 +10,21 @@ import type { Findings } from "./findings.ts";
 import { type Format, FORMATS } from "./formats.ts";
 import { joinIndex, joinKey } from "./key_path.ts";
 import type { ParsedToml } from "./parse.ts";
-import { describe, isScalar, readScalar, type ScalarSpec, withoutValue } from "./scalar.ts";
+import { maskAt, secretMask } from "./masks.ts";
+import { describe, isScalar, maskedFault, readScalar, type ScalarSpec } from "./scalar.ts";
 import type { KeySpec, ListSpec, NamedSpec, PairsSpec, Read, TableSpec, ValueSpec } from "./spec.ts";
 
 /** One value as it takes effect, for `sluice check --effective`. */
 export interface Setting {
   readonly path: string;
-  /** As a file would hold it. */
-  readonly raw: unknown;
+  /** As a file would hold it; what is secret or came from a variable is masked. */
+  readonly shown: unknown;
   /** `config.toml:14`, `env NAME` or `default`. */
   readonly origin: string;
-  readonly isSecret: boolean;
 }
+
+/** Fields whose values are credentials more often than not. */
+const CREDENTIALS = /auth|cookie|credential|key|passw|secret|token/i;
 
 export interface ReadOptions {
   readonly defaults: InstalledDefaults;
@@ -115,7 +118,11 @@ export class Reader {
   #default(key: KeySpec, place: Place): unknown {
     const installed = key.default === "" ? undefined : this.#options.defaults.get(key.default);
     if (installed === undefined) return standIn(key.spec);
-    this.#setting(place, installed.raw, installed.origin);
+    this.#setting(
+      place,
+      place.isSecret && installed.raw !== "" ? secretMask(undefined) : installed.raw,
+      installed.origin,
+    );
     return isScalar(key.spec) ? readScalar(key.spec, installed.raw).value : installed.raw;
   }
 
@@ -135,7 +142,7 @@ export class Reader {
       const wanted = spec.of.kind === "table"
         ? `a list of tables, as [[${place.path}]] makes it`
         : "a list in brackets";
-      this.#found.issue(place.path, `must be ${wanted}, got ${describe(raw)}`);
+      this.#found.issue(place.path, `must be ${wanted}, got ${this.#described(place, raw)}`);
       return [];
     }
     const elements: unknown[] = Array.isArray(raw) ? raw : [raw];
@@ -152,17 +159,22 @@ export class Reader {
 
   #scalars(spec: ListSpec, of: ScalarSpec, elements: readonly unknown[], place: Place): readonly unknown[] {
     const values: unknown[] = [];
+    const shown: unknown[] = [];
     elements.forEach((element, index) => {
       const path = spec.takesOne && elements.length === 1 && !this.#found.isSet(joinIndex(place.path, 0))
         ? place.path
         : joinIndex(place.path, index);
       if (this.#found.hasFailed(path)) return;
       const { value, fault } = readScalar(of, element);
-      if (fault !== "") this.#found.issue(path, fault);
-      else if (spec.isSet && values.includes(value)) this.#found.issue(path, `${describe(element)} is listed twice`);
-      else values.push(value);
+      if (fault !== "") this.#refuse(of, element, { ...place, path }, fault);
+      else if (spec.isSet && values.includes(value)) {
+        this.#found.issue(path, `${describe(maskAt(this.#found.masks, path) ?? element)} is listed twice`);
+      } else {
+        values.push(value);
+        shown.push(this.#shown({ ...place, path }, value));
+      }
     });
-    this.#setting(place, values, this.#origin(place.path));
+    this.#setting(place, shown, this.#origin(place.path));
     return values;
   }
 
@@ -180,11 +192,12 @@ export class Reader {
       if (nameFault !== "") this.#found.issue(path, nameFault);
       else if (twin !== undefined) this.#found.issue(path, `is the same header as "${twin}"`);
       else if (!this.#found.hasFailed(path)) {
-        const { value: text, fault } = readScalar({ kind: "text", format: spec.values, takesNumber: false }, value);
-        if (fault !== "") this.#found.issue(path, fault);
+        const of: ScalarSpec = { kind: "text", format: spec.values, takesNumber: false };
+        const isSecret = place.isSecret || CREDENTIALS.test(name);
+        const { value: text, fault } = readScalar(of, value);
+        if (fault !== "") this.#refuse(of, value, { ...place, path, isSecret }, fault);
         else result.push([folded, text as string]);
-        const isSecret = place.isSecret || this.#parsed.interpolated.has(path);
-        this.#setting({ ...place, path, isSecret }, value, this.#origin(path));
+        this.#setting({ ...place, path }, this.#shown({ ...place, path, isSecret }, value), this.#origin(path));
       }
     }
     return result;
@@ -193,9 +206,35 @@ export class Reader {
   #scalar(spec: ScalarSpec, raw: unknown, place: Place): unknown {
     if (this.#found.hasFailed(place.path)) return standIn(spec);
     const { value, fault } = readScalar(spec, raw);
-    if (fault !== "") this.#found.issue(place.path, place.isSecret ? withoutValue(fault) : fault);
-    this.#setting(place, raw, this.#origin(place.path));
-    return value;
+    if (fault !== "") this.#refuse(spec, raw, place, fault);
+    const shown = this.#shown(place, raw);
+    this.#setting(place, shown, this.#origin(place.path));
+    return spec.kind === "text" && spec.isShown && fault === "" ? this.#name(place.path, value as string) : value;
+  }
+
+  /** A name is there to be shown, so it may not hold what must not be: it is the name of the variable then. */
+  #name(path: string, name: string): string {
+    const mask = maskAt(this.#found.masks, path);
+    if (mask === undefined) return name;
+    this.#found.warn(path, `is shown as "${mask}", as what a variable holds is never shown; write the name here`);
+    return mask;
+  }
+
+  #refuse(spec: ScalarSpec, raw: unknown, place: Place, fault: string): void {
+    const mask = maskAt(this.#found.masks, place.path);
+    if (mask === undefined && !place.isSecret) return this.#found.issue(place.path, fault);
+    const shown = place.isSecret ? secretMask(mask) : mask;
+    const got = mask === undefined || shown !== mask ? "" : `, got ${JSON.stringify(mask)}`;
+    this.#found.issue(place.path, maskedFault(spec, raw) + got);
+  }
+
+  #described(place: Place, raw: unknown): string {
+    return describe(this.#shown(place, raw));
+  }
+
+  #shown(place: Place, value: unknown): unknown {
+    const mask = maskAt(this.#found.masks, place.path);
+    return place.isSecret && value !== "" ? secretMask(mask) : mask ?? value;
   }
 
   #asTable(raw: unknown, place: Place): Record<string, unknown> {
@@ -203,7 +242,7 @@ export class Reader {
       return raw as Record<string, unknown>;
     }
     const hint = Array.isArray(raw) ? `; write [${place.path}] once, without doubled brackets` : "";
-    this.#found.issue(place.path, `must be a table, got ${describe(raw)}${hint}`);
+    this.#found.issue(place.path, `must be a table, got ${this.#described(place, raw)}${hint}`);
     return {};
   }
 
@@ -213,8 +252,8 @@ export class Reader {
     this.#found.issue(path, `unknown key; ${hint}`);
   }
 
-  #setting(place: Place, raw: unknown, origin: string): void {
-    this.settings.push({ path: place.path, raw, origin, isSecret: place.isSecret });
+  #setting({ path }: Place, shown: unknown, origin: string): void {
+    this.settings.push({ path, shown, origin });
   }
 
   #origin(path: string): string {

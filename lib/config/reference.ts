@@ -17,7 +17,8 @@ every value with where it came from; \`sluice schema\` prints a JSON schema for 
 - Durations are texts: \`"250ms"\`, \`"2s"\`, \`"1m30s"\` (units d, h, m, s, ms). Sizes, too: \`"64KiB"\`, \`"10MB"\`. Bare
   numbers are refused, as their unit would be a guess.
 - \`"\${NAME}"\` inside a text is the environment variable, an error when it is unset; \`"\${NAME:-default}"\` has a default,
-  also taken when the variable is empty; \`"$\${"\` is a literal \`\${\`.
+  also taken when the variable is empty; \`"$\${"\` is a literal \`\${\`. What a variable holds is never shown: messages,
+  logs, \`check --effective\`, \`plan\`, \`explain\`, the admin API and names made from it say \`\${NAME}\`.
 - Paths are relative to the file's folder.
 - A default that has a variable below can be moved for a whole installation: \`SLUICE_POOL_MAX_IDLE=128\`. The file wins
   over the environment, the environment over the built-in value.

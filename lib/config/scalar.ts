@@ -53,9 +53,31 @@ export function describe(raw: unknown): string {
   return String(raw);
 }
 
-/** A fault that does not repeat what it complains about. */
-export function withoutValue(fault: string): string {
-  return fault.replace(/, got .*$/s, "");
+/**
+ * The fault of a value that must not be shown. Made from the description alone; of the value it tells no more than which
+ * of a few usual mistakes it has.
+ */
+export function maskedFault(spec: ScalarSpec, raw: unknown): string {
+  switch (spec.kind) {
+    case "text":
+      return maskedTextFault(FORMATS[spec.format], raw);
+    case "flag":
+      return "must be true or false";
+    case "number":
+      return `must be ${numberWords(spec)}`;
+    case "duration":
+    case "size":
+      return `must be a ${spec.kind} from "${spec.min}" to "${spec.max}"`;
+    case "choice":
+      return `must be ${choiceWords(spec)}`;
+  }
+}
+
+function maskedTextFault({ wanted }: Format, raw: unknown): string {
+  if (typeof raw !== "string") return `must be ${wanted} in quotes`;
+  if (/[\r\n]/.test(raw)) return "must not hold line breaks";
+  if (raw === "") return `must be ${wanted}, and is empty`;
+  return raw === raw.trim() ? `must be ${wanted}` : `must be ${wanted} without outer spaces`;
 }
 
 function readText(spec: TextSpec, raw: unknown): ScalarReading {
@@ -71,10 +93,12 @@ function readNumber(spec: NumberSpec, raw: unknown): ScalarReading {
   const isGood = typeof raw === "number" && raw >= spec.min && raw <= spec.max &&
     (!spec.isWhole || Number.isInteger(raw));
   if (isGood) return good(raw);
-  const kind = spec.isWhole ? "a whole number" : "a number";
-  const word = spec.word === "" ? "" : ` or "${spec.word}"`;
   const got = typeof raw === "string" ? `the text ${describe(raw)}` : describe(raw);
-  return bad(spec.min, `must be ${kind} from ${spec.min} to ${spec.max}${word}, got ${got}`);
+  return bad(spec.min, `must be ${numberWords(spec)}, got ${got}`);
+}
+
+function numberWords({ isWhole, min, max, word }: NumberSpec): string {
+  return `${isWhole ? "a whole number" : "a number"} from ${min} to ${max}${word === "" ? "" : ` or "${word}"`}`;
 }
 
 function readMeasure(
@@ -99,13 +123,17 @@ function readMeasure(
 }
 
 function readChoice(spec: ChoiceSpec, raw: unknown): ScalarReading {
-  const quoted = spec.values.map((value) => `"${value}"`);
-  const one = `${quoted.slice(0, -1).join(", ")} or ${quoted[quoted.length - 1]}`;
+  const one = choiceWords(spec);
   if (typeof raw !== "string") return bad(spec.values[0], `must be ${one}, got ${describe(raw)}`);
   if (spec.values.includes(raw)) return good(raw);
   const near = nearestName(raw, spec.values);
   const hint = near === "" ? `use ${one}` : `did you mean "${near}"?`;
   return bad(spec.values[0], `unknown ${spec.noun} ${describe(raw)}; ${hint}`);
+}
+
+function choiceWords({ values }: ChoiceSpec): string {
+  const quoted = values.map((value) => `"${value}"`);
+  return `${quoted.slice(0, -1).join(", ")} or ${quoted[quoted.length - 1]}`;
 }
 
 function good(value: Scalar): ScalarReading {

@@ -9,6 +9,7 @@ import { DURATION_MAX } from "./defaults.ts";
 import { ROUTE } from "./schema_route.ts";
 import {
   choice,
+  displayName,
   duration,
   flag,
   fraction,
@@ -77,7 +78,7 @@ const LIMITS = table({
 });
 
 const LISTENER = table({
-  name: optional(text("display_name"), "For logs and metrics. Default: the address."),
+  name: optional(displayName(), "For logs and metrics. Default: the address."),
   address: required(text("listen_address"), "`host:port`, `[::]:8080` or `unix:/run/sluice.sock`."),
   engine: withDefault(
     "listener.engine",
@@ -96,7 +97,7 @@ const LISTENER = table({
 
 const BACKEND = table({
   url: required(text("backend_url"), "`http://host:port`, `https://host:port` or `unix:/run/app.sock`."),
-  name: optional(text("display_name"), "For logs, metrics and `drain`. Default: the address."),
+  name: optional(displayName(), "For logs, metrics and `drain`. Default: the address."),
   weight: withDefault("backend.weight", whole(0, 65535), "Share of the traffic; 0 takes no new traffic."),
   backup: withDefault("backend.backup", flag(), "Used only when no other backend is eligible."),
   max_connections: withDefault("backend.max_connections", whole(0, 65535), "0: the pool's."),

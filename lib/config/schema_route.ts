@@ -2,6 +2,7 @@
 
 import { DURATION_MAX } from "./defaults.ts";
 import {
+  displayName,
   duration,
   type KeySpecs,
   list,
@@ -50,7 +51,7 @@ const RESPOND = table({
 export const ACTION_KEYS = ["upstream", "split", "redirect", "respond", "handler"] as const;
 
 const ROUTE_KEYS = {
-  name: optional(text("display_name"), "For logs and metrics. Default: methods, host and path."),
+  name: optional(displayName(), "For logs and metrics. Default: methods, host and path."),
   host: orEmpty(
     list(text("host_pattern"), { takesOne: true }),
     'Exact, `"*.example.com"`, or a list; absent: any.',

@@ -12,6 +12,8 @@ export interface TextSpec {
   readonly format: FormatName;
   /** A whole number is taken as its digits (`on = ["reset", 502]`). */
   readonly takesNumber: boolean;
+  /** Made to be shown, in logs and metrics: never holds what a variable does. */
+  readonly isShown?: boolean;
 }
 
 export interface FlagSpec {
@@ -131,6 +133,11 @@ type ReadKey<K extends KeySpec> = K extends KeySpec<infer S, infer P> ? Read<S> 
 
 export function text(format: FormatName): TextSpec {
   return { kind: "text", format, takesNumber: false };
+}
+
+/** What a thing is called in logs, metrics and views. */
+export function displayName(): TextSpec {
+  return { kind: "text", format: "display_name", takesNumber: false, isShown: true };
 }
 
 export function flag(): FlagSpec {

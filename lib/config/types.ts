@@ -7,6 +7,7 @@
 
 import type { StrategyName } from "../../strategies/selector.ts";
 import type { BackendAddress, ListenAddress } from "../base/address.ts";
+import type { Masks } from "./masks.ts";
 
 export type { BackendAddress, ListenAddress } from "../base/address.ts";
 
@@ -22,6 +23,8 @@ export interface Config {
   readonly log: LogConfig;
   /** Null: trace fields of clients pass as they came. */
   readonly tracing: TracingConfig | null;
+  /** What came from the environment, for whoever shows a part of this. */
+  readonly masks: Masks;
 }
 
 /** Switches for optimisations; false: the plain way. */
@@ -48,7 +51,7 @@ export interface AdminConfig {
 export interface ListenerConfig {
   readonly name: string;
   readonly address: ListenAddress;
-  /** The address as written: what listeners are told apart by. */
+  /** The address as written, for people: with `${NAME}` where it came from the environment. */
   readonly addressText: string;
   readonly engine: "serve" | "wire";
   /** Absolute paths. */
@@ -89,8 +92,10 @@ export interface UpstreamConfig {
 
 export interface BackendConfig {
   readonly name: string;
-  /** As written, interpolated: what a message may quote. */
+  /** As written, for people: with `${NAME}` where it came from the environment. */
   readonly url: string;
+  /** As written, interpolated. Never shown: what hashes and cookies tell backends apart by. */
+  readonly identity: string;
   readonly address: BackendAddress;
   readonly weight: number;
   readonly backup: boolean;

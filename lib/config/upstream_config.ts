@@ -2,6 +2,7 @@
 
 import { type BackendAddress, formatAddress, parseBackendUrl } from "../base/address.ts";
 import { joinIndex } from "./key_path.ts";
+import { maskAt } from "./masks.ts";
 import { parseStatusRanges } from "./status_ranges.ts";
 import type {
   BackendConfig,
@@ -54,9 +55,11 @@ function toBackend(read: ReadUpstream["backends"][number], path: string, validat
   const { found, resolve } = validation;
   let address = found.hasFailed(`${path}.url`) || read.url === "" ? NOWHERE : parseBackendUrl(read.url);
   if (address.kind === "unix") address = { kind: "unix", tls: false, path: resolve(address.path) };
+  const mask = maskAt(found.masks, `${path}.url`);
   return {
-    name: read.name ?? formatAddress(address),
-    url: read.url,
+    name: read.name ?? mask?.replace(/^http:\/\//i, "") ?? formatAddress(address),
+    url: mask ?? read.url,
+    identity: read.url,
     address,
     weight: read.weight,
     backup: read.backup,

@@ -8,6 +8,7 @@ import { installDefaults } from "./env_defaults.ts";
 import { Findings } from "./findings.ts";
 import type { Environment } from "./interpolate.ts";
 import { ConfigError, type ConfigIssue } from "./issue.ts";
+import { joinIndex } from "./key_path.ts";
 import type { ParsedToml } from "./parse.ts";
 import { folderOf, resolvePath } from "./paths.ts";
 import { Reader, type Setting } from "./read.ts";
@@ -79,14 +80,16 @@ export function examine(parsed: ParsedToml, options: ValidateOptions): Examined 
     },
     log: validateLog(read.log, validation),
     tracing: read.tracing === null ? null : validateTracing(read.tracing, validation),
+    masks: parsed.masks,
   };
   return { config, found, files, settings: reader.settings };
 }
 
 function validateServer(read: ReadConfig["server"], { found }: Validation, cores: number): ServerConfig {
-  const everyone = read.trusted_proxies.filter((cidr) => /\/0+$/.test(cidr));
-  for (const cidr of everyone) {
-    found.warn("server.trusted_proxies", `"${cidr}" lets every client forge its address`);
+  const path = "server.trusted_proxies";
+  for (const [index, cidr] of read.trusted_proxies.entries()) {
+    if (!/\/0+$/.test(cidr)) continue;
+    found.warn(path, `"${found.shown(joinIndex(path, index), cidr)}" lets every client forge its address`);
   }
   return {
     workers: read.workers === 0 ? cores : read.workers,
@@ -100,7 +103,10 @@ function validateAdmin(read: NonNullable<ReadConfig["admin"]>, { found, resolve 
   const address = listenAddress(read.address, resolve);
   const isOpen = read.token === "" && !isLoopback(address);
   if (isOpen && !found.hasFailed("admin.address") && !found.hasFailed("admin.token")) {
-    found.issue("admin.token", `is required, as "${read.address}" can be reached from other machines`);
+    found.issue(
+      "admin.token",
+      `is required, as "${found.shown("admin.address", read.address)}" can be reached from other machines`,
+    );
   }
   return { address, token: read.token };
 }

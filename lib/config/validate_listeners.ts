@@ -29,7 +29,8 @@ export function validateListeners(read: ReadConfig, validation: Validation): rea
     const twin = addresses.get(text);
     const isChosenBySystem = address.kind === "tcp" && address.port === 0;
     if (twin !== undefined && !isChosenBySystem) {
-      found.issue(`${path}.address`, `"${text}" is already the address of ${twin} at line ${found.lineOf(twin)}`);
+      const shown = found.shown(`${path}.address`, text);
+      found.issue(`${path}.address`, `"${shown}" is already the address of ${twin} at line ${found.lineOf(twin)}`);
       return;
     }
     addresses.set(text, path);
@@ -42,8 +43,9 @@ export function validateListeners(read: ReadConfig, validation: Validation): rea
   return listeners;
 }
 
-function toConfig(read: ReadListener, path: string, { files, resolve }: Validation): ListenerConfig {
+function toConfig(read: ReadListener, path: string, { found, files, resolve }: Validation): ListenerConfig {
   const { limits } = read;
+  const addressText = found.shown(`${path}.address`, read.address);
   const tls = read.tls === null ? null : { certPath: resolve(read.tls.cert), keyPath: resolve(read.tls.key) };
   if (tls !== null && read.tls?.cert !== "") {
     files.push({ path: tls.certPath, key: `${path}.tls.cert`, holds: "certificate" });
@@ -52,9 +54,9 @@ function toConfig(read: ReadListener, path: string, { files, resolve }: Validati
     files.push({ path: tls.keyPath, key: `${path}.tls.key`, holds: "private key" });
   }
   return {
-    name: read.name ?? read.address,
+    name: read.name ?? addressText,
     address: listenAddress(read.address, resolve),
-    addressText: read.address,
+    addressText,
     engine: read.engine,
     tls,
     limits: {

@@ -5,6 +5,7 @@ import { compileRedirect } from "../routing/redirect.ts";
 import { compileRewrite } from "../routing/rewrite.ts";
 import { faultOf, withoutPlace } from "./formats.ts";
 import { joinIndex, joinKey } from "./key_path.ts";
+import { shownList } from "./masks.ts";
 import { ACTION_KEYS } from "./schema_route.ts";
 import type { HeaderEdits, RouteAction, RouteConfig, TimeoutsConfig } from "./types.ts";
 import type { ReadConfig, Validation } from "./validation.ts";
@@ -85,7 +86,7 @@ function toRoute(read: ReadRoute, context: RouteContext): RouteConfig {
     checkTemplate(`${path}.rewrite`, context, () => compileRewrite(template, match.path));
   }
   return {
-    name: read.name ?? defaultName(match),
+    name: read.name ?? defaultName(match, path, validation),
     line: validation.found.lineOf(path),
     match,
     action,
@@ -123,10 +124,10 @@ function toAction(read: ReadRoute, pathPattern: string, context: RouteContext): 
 
 function checkReference(name: string, path: string, { upstreams, validation: { found } }: RouteContext): void {
   if (upstreams.includes(name) || found.hasFailed(path)) return;
-  const near = nearestName(name, upstreams);
+  const near = found.isMasked(path) ? "" : nearestName(name, upstreams);
   const hint = near === "" ? "" : `; did you mean "${near}"?`;
   const known = upstreams.length === 0 ? "there are none" : `upstreams: ${upstreams.join(", ")}`;
-  found.issue(path, `no upstream named "${name}"${hint} (${known})`);
+  found.issue(path, `no upstream named "${found.shown(path, name)}"${hint} (${known})`);
 }
 
 function checkRedirect(read: NonNullable<ReadRoute["redirect"]>, pattern: string, context: RouteContext): void {
@@ -151,7 +152,10 @@ function checkRespond(read: NonNullable<ReadRoute["respond"]>, { path, validatio
 function checkTemplate(key: string, { path, validation: { found } }: RouteContext, compile: () => unknown): void {
   if (found.hasFailed(`${path}.path`)) return;
   const fault = faultOf(compile);
-  if (fault !== "") found.issue(key, withoutPlace(fault));
+  if (fault === "") return;
+  // The complaint is about parts of both.
+  const isMasked = found.isMasked(key) || found.isMasked(`${path}.path`);
+  found.issue(key, isMasked ? `does not fit the path, got ${found.shown(key, "")}` : withoutPlace(fault));
 }
 
 function checkEffects(read: ReadRoute, action: RouteAction, { path, validation: { found } }: RouteContext): void {
@@ -169,9 +173,11 @@ function toEdits(read: ReadEdits | null, path: string, validation: Validation): 
   const isRequest = path.endsWith("request_headers");
   for (const [index, name] of remove.entries()) {
     const key = joinIndex(`${path}.remove`, index);
-    if (FRAMING_FIELDS.has(name)) validation.found.issue(key, `"${name}" is made anew for each message`);
-    else if (isRequest && name === "host") validation.found.issue(key, `"host" cannot be removed: a request needs one`);
-    else if (read.set.some(([other]) => other === name)) validation.found.issue(key, `"${name}" is also set`);
+    const shown = validation.found.shown(key, name);
+    if (FRAMING_FIELDS.has(name)) validation.found.issue(key, `"${shown}" is made anew for each message`);
+    else if (isRequest && name === "host") {
+      validation.found.issue(key, `"${shown}" cannot be removed: a request needs one`);
+    } else if (read.set.some(([other]) => other === name)) validation.found.issue(key, `"${shown}" is also set`);
   }
   if (isRequest) refuseHost(read, path, validation);
   return { set: read.set, add: read.add, remove };
@@ -208,8 +214,11 @@ function toPartialTimeouts(read: ReadRoute["timeouts"]): Partial<TimeoutsConfig>
   return timeouts;
 }
 
-/** `GET,POST api.example.com/v1/*`: what a person would call it. */
-function defaultName(match: RouteConfig["match"]): string {
-  const methods = match.methods.length === 0 ? "" : `${match.methods.join(",")} `;
-  return `${methods}${match.hosts.join(",")}${match.path}`;
+/** `GET,POST api.example.com/v1/*`: what a person would call it, with `${NAME}` where it came from the environment. */
+function defaultName(match: RouteConfig["match"], path: string, { found }: Validation): string {
+  const methods = shownList(found.masks, `${path}.methods`, match.methods);
+  const hosts = shownList(found.masks, `${path}.host`, match.hosts);
+  return `${methods.length === 0 ? "" : `${methods.join(",")} `}${hosts.join(",")}${
+    found.shown(`${path}.path`, match.path)
+  }`;
 }

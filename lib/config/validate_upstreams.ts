@@ -133,6 +133,7 @@ function orderCheck(path: string, { found }: Validation) {
   return ([lower, low]: Bound, [upper, high]: Bound, format: (value: number) => string): void => {
     const key = `${path}.${lower}`;
     if (low <= high || !found.isSet(key) || found.hasFailed(key) || found.hasFailed(`${path}.${upper}`)) return;
-    found.issue(key, `must be at most ${upper}, which is ${format(high)}, got ${format(low)}`);
+    const [most, got] = [found.shown(`${path}.${upper}`, format(high)), found.shown(key, format(low))];
+    found.issue(key, `must be at most ${upper}, which is ${most}, got ${got}`);
   };
 }

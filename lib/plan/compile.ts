@@ -7,6 +7,7 @@
 import { CidrSet } from "../base/address.ts";
 import type { RegistryEntry } from "../backend/registry.ts";
 import { ConfigError, type ConfigIssue } from "../config/issue.ts";
+import { redactor, shownAt } from "../config/masks.ts";
 import type {
   BackendConfig,
   Config,
@@ -158,7 +159,7 @@ function compileUpstream(upstream: UpstreamConfig, affinity: Affinity, parts: Up
       strategy: upstream.strategy,
       weights: upstream.backends.map((backend) => backend.weight),
       backups: upstream.backends.map((backend) => backend.backup),
-      identities: upstream.backends.map((backend) => backend.url),
+      identities: upstream.backends.map((backend) => backend.identity),
       slots: Int32Array.from(backends, (backend) => backend.slot),
       table,
       eligible: health.group.eligible,
@@ -192,7 +193,7 @@ async function compileAffinity(upstream: UpstreamConfig, context: CompileContext
   const { cookie, ttlMs, secret } = upstream.sticky;
   const values = await stickyValues(
     secret === "" ? context.stickySecret : secret,
-    upstream.backends.map((backend) => `${upstream.name}\n${backend.url}`),
+    upstream.backends.map((backend) => `${upstream.name}\n${backend.identity}`),
   );
   return new StickyAffinity({ cookie, ttlMs, values });
 }
@@ -212,7 +213,10 @@ function compileRoutes(
       value: compileRoute(route, { config, upstreams, issues, metricsRows, key: `routes[${index}]` }),
     };
   });
-  if (issues.length > 0) throw new ConfigError(config.path, issues);
+  const redact = redactor(config.masks);
+  if (issues.length > 0) {
+    throw new ConfigError(config.path, issues.map((issue) => ({ ...issue, message: redact(issue.message) })));
+  }
   try {
     return new RouteTable(specs);
   } catch (error) {
@@ -222,7 +226,7 @@ function compileRoutes(
       error.conflicts.map((conflict) => ({
         line: conflict.second.line,
         key: "routes",
-        message: describeConflict(conflict),
+        message: redact(describeConflict(conflict)),
       })),
     );
   }
@@ -241,7 +245,7 @@ function compileRoute(route: RouteConfig, parts: RouteParts): RoutePlan {
   return {
     name: route.name,
     metricsRow: parts.metricsRows.acquire("route", [route.name, upstream]),
-    pattern: route.match.path,
+    pattern: shownAt(parts.config.masks, `${parts.key}.path`, route.match.path),
     action: compileAction(route, parts),
     requestEdits: compileEdits(route.requestHeaders),
     responseEdits: compileEdits(route.responseHeaders),

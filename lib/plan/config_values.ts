@@ -8,12 +8,14 @@
 import { formatAddress } from "../base/address.ts";
 import { formatDuration } from "../base/duration.ts";
 import { formatSize } from "../base/size.ts";
-import type { BackendAddress, HashConfig, ListenAddress, RetryConfig, StatusRange } from "../config/types.ts";
+import { maskAt, withoutUserInfo } from "../config/masks.ts";
+import type { BackendAddress, Config, HashConfig, ListenAddress, RetryConfig, StatusRange } from "../config/types.ts";
 
 export interface ConfigValue {
-  /** As a file would hold it, durations and sizes without quotes; of a secret, what it is compared by. */
+  /** As a file would hold it, durations and sizes without quotes: what it is compared by, never shown. */
   readonly text: string;
-  /** Never to be shown. */
+  /** For people: `${NAME}` where it came from the environment. */
+  readonly shown: string;
   readonly isSecret: boolean;
 }
 
@@ -28,18 +30,31 @@ export interface ValueChange {
 }
 
 /** Where a thing is told by its place or its parts, not by a value of its own. */
-const SKIPPED: ReadonlySet<string> = new Set(["line"]);
+const SKIPPED: ReadonlySet<string> = new Set(["line", "identity"]);
 const SECRETS: ReadonlySet<string> = new Set(["token", "secret"]);
 /** Tables of header edits: their values may have come from variables that nobody should print. */
 const EDITS = /^(?:request_headers|response_headers)\.|^respond\.headers\./;
 
 const TEXT_SHOWN_MAX = 60;
 
+/** What is shown for a key, relative to the section, instead of its value; undefined: the value may be. */
+export type MaskOf = (key: string) => string | undefined;
+
+/** @param place Key path of the section in the file; "" for the root. */
+export function masksOf({ masks }: Config, place: string): MaskOf {
+  return (key) => maskAt(masks, place === "" ? key : `${place}.${key}`);
+}
+
 /** @param section Any part of a `Config` that is an object. */
-export function valuesOf(section: object): ConfigValues {
-  const values = new Map<string, ConfigValue>();
+export function valuesOf(section: object, maskOf: MaskOf): ConfigValues {
+  const values: Values = { map: new Map(), maskOf };
   collect(section, "", values);
-  return values;
+  return values.map;
+}
+
+interface Values {
+  readonly map: Map<string, ConfigValue>;
+  readonly maskOf: MaskOf;
 }
 
 /** In the order of `next`, then what is gone. A section that comes or goes as a whole is one change. */
@@ -83,31 +98,42 @@ function keysUnder(section: string, values: ConfigValues): string[] {
 }
 
 function changed(from: ConfigValue, to: ConfigValue): string {
-  return from.isSecret || to.isSecret ? "changed, secret" : `${cut(from.text)} → ${cut(to.text)}`;
+  if (from.isSecret || to.isSecret) return "changed, secret";
+  if (from.shown === to.shown) return `changed, ${cut(to.shown)} has another value`;
+  return `${cut(from.shown)} → ${cut(to.shown)}`;
 }
 
-function shown({ text, isSecret }: ConfigValue): string {
-  return isSecret ? "***" : cut(text);
+function shown({ shown, isSecret }: ConfigValue): string {
+  return isSecret ? "***" : cut(shown);
 }
 
 function cut(text: string): string {
   return text.length <= TEXT_SHOWN_MAX ? text : `${text.slice(0, TEXT_SHOWN_MAX - 1)}…`;
 }
 
-function collect(section: object, prefix: string, values: Map<string, ConfigValue>): void {
+function collect(section: object, prefix: string, values: Values): void {
   for (const [name, value] of Object.entries(section)) {
     if (value === null || value === undefined || SKIPPED.has(name)) continue;
     if (name === "address" && ("addressText" in section || "url" in section)) continue; // told by its text
+    if (name === "url" && "identity" in section) {
+      values.map.set(`${prefix}url`, {
+        text: JSON.stringify(section.identity),
+        shown: JSON.stringify(value),
+        isSecret: false,
+      });
+      continue;
+    }
     if (name === "action" || name === "match") collect(actionOf(value), prefix, values);
     else put(`${prefix}${keyOf(name)}`, name, value, values);
   }
 }
 
-function put(key: string, name: string, value: unknown, values: Map<string, ConfigValue>): void {
-  const set = (text: string, isSecret = SECRETS.has(name) || EDITS.test(key)) => values.set(key, { text, isSecret });
+function put(key: string, name: string, value: unknown, values: Values): void {
+  const set = (text: string, isSecret = SECRETS.has(name) || EDITS.test(key)) =>
+    values.map.set(key, { text, shown: maskedText(values.maskOf(key), text), isSecret });
   if (name === "address") return void set(JSON.stringify(formatAddress(value as ListenAddress | BackendAddress)));
   if (name === "hash") return collect(hashOf(value as HashConfig), `${key}.`, values);
-  if (name === "on" && key === "retry.on") return void set(retryOn(value as RetryConfig["on"]));
+  if (name === "on" && key === "retry.on") return void set(retryOn(value as RetryConfig["on"])); // words of our own
   if (Array.isArray(value)) return void putList(key, value, values);
   if (typeof value === "object" && value !== null) return collect(value, `${key}.`, values);
   if (typeof value === "string" && value.startsWith("-----BEGIN")) return void set(value, true);
@@ -116,13 +142,21 @@ function put(key: string, name: string, value: unknown, values: Map<string, Conf
   set(/Bytes(Max)?$/.test(name) ? formatSize(value) : String(value));
 }
 
-function putList(key: string, list: readonly unknown[], values: Map<string, ConfigValue>): void {
+function maskedText(mask: string | undefined, text: string): string {
+  return mask === undefined ? withoutUserInfo(text) : JSON.stringify(mask);
+}
+
+function putList(key: string, list: readonly unknown[], values: Values): void {
   if (list.length === 0) return;
   if (list.every(isPair)) return collect(Object.fromEntries(list.map(quotedPair)), `${key}.`, values);
-  const text = list.every(isRange)
-    ? JSON.stringify(rangesText(list))
-    : `[${list.map((element) => JSON.stringify(element)).join(", ")}]`;
-  values.set(key, { text, isSecret: false });
+  if (list.every(isRange)) {
+    const text = JSON.stringify(rangesText(list));
+    values.map.set(key, { text, shown: maskedText(values.maskOf(key), text), isSecret: false });
+    return;
+  }
+  const texts = list.map((element) => JSON.stringify(element));
+  const shown = texts.map((text, index) => maskedText(values.maskOf(`${key}[${index}]`) ?? values.maskOf(key), text));
+  values.map.set(key, { text: `[${texts.join(", ")}]`, shown: `[${shown.join(", ")}]`, isSecret: false });
 }
 
 /** `headBytesMax` → `head`, `maxOpenMs` → `max_open`, `certPath` → `cert`. Names of the user's own stay. */

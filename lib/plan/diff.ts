@@ -5,8 +5,9 @@
  * what the reload then does. What only the system knows is not in it: whether a port is free, whether a file is there.
  */
 
+import { shownAt, shownList } from "../config/masks.ts";
 import type { Config, ListenerConfig, RouteConfig } from "../config/types.ts";
-import { compareValues, type ValueChange, valuesOf } from "./config_values.ts";
+import { compareValues, masksOf, type ValueChange, valuesOf } from "./config_values.ts";
 import { upstreamChanges } from "./diff_upstreams.ts";
 import { listenerPlace } from "./listener_place.ts";
 import { planWarnings } from "./plan_warnings.ts";
@@ -37,9 +38,9 @@ export interface PlanDiff {
 }
 
 export function planDiff(running: Config, next: Config, facts: PlanFacts): PlanDiff {
-  const { changes: listeners, refusals } = listenerChanges(running.listeners, next.listeners);
-  const upstreams = upstreamChanges(running.upstreams, next.upstreams, facts);
-  const routes = routeChanges(running.routes, next.routes);
+  const { changes: listeners, refusals } = listenerChanges(running, next);
+  const upstreams = upstreamChanges(running, next, facts);
+  const routes = routeChanges(running, next);
   return {
     changes: [...settingChanges(running, next), ...listeners, ...upstreams, ...routes],
     warnings: planWarnings(running, next, upstreams),
@@ -49,25 +50,27 @@ export function planDiff(running: Config, next: Config, facts: PlanFacts): PlanD
 
 /** Everything that is no list of named things: server, admin, log and whatever else `Config` has. */
 function settingChanges(running: Config, next: Config): PlanChange[] {
-  return compareValues(valuesOf(settingsOf(running)), valuesOf(settingsOf(next)))
+  return compareValues(
+    valuesOf(settingsOf(running), masksOf(running, "")),
+    valuesOf(settingsOf(next), masksOf(next, "")),
+  )
     .map(({ key, kind, detail }) => ({ kind, area: "setting", name: key, detail, inFlight: 0 }));
 }
 
 function settingsOf(config: Config): object {
-  const { path: _path, listeners: _listeners, upstreams: _upstreams, routes: _routes, ...settings } = config;
+  const { path: _1, listeners: _2, upstreams: _3, routes: _4, masks: _5, ...settings } = config;
   return settings;
 }
 
-function listenerChanges(
-  running: readonly ListenerConfig[],
-  next: readonly ListenerConfig[],
-): { changes: PlanChange[]; refusals: string[] } {
+function listenerChanges(running: Config, next: Config): { changes: PlanChange[]; refusals: string[] } {
   const changes: PlanChange[] = [];
   const refusals: string[] = [];
-  const open = new Map(running.map((listener) => [listenerPlace(listener), listener]));
+  const open = new Map(running.listeners.map((listener) => [listenerPlace(listener), listener]));
   const report = (kind: PlanChange["kind"], name: string, detail: string) =>
     changes.push({ kind, area: "listener", name, detail, inFlight: 0 });
-  for (const listener of next) {
+  const valuesIn = (config: Config, listener: ListenerConfig) =>
+    valuesOf(listener, masksOf(config, `listeners[${config.listeners.indexOf(listener)}]`));
+  for (const listener of next.listeners) {
     const { name, addressText, engine, tls } = listener;
     const current = open.get(listenerPlace(listener));
     open.delete(listenerPlace(listener));
@@ -75,7 +78,7 @@ function listenerChanges(
       report("added", name, `opens ${addressText}, engine ${engine}${tls === null ? "" : ", TLS"}`);
       continue;
     }
-    const differences = compareValues(valuesOf(current), valuesOf(listener));
+    const differences = compareValues(valuesIn(running, current), valuesIn(next, listener));
     const isRefused = current.engine !== engine || (current.tls === null) !== (tls === null);
     const fate = isRefused ? "" : "; the socket stays open";
     if (differences.length > 0) report("changed", name, `${listed(differences)}${fate}`);
@@ -92,29 +95,38 @@ function listenerChanges(
 }
 
 /** A route without a name of its own is called by what it matches: another match is another route. */
-function routeChanges(running: readonly RouteConfig[], next: readonly RouteConfig[]): PlanChange[] {
+function routeChanges(running: Config, next: Config): PlanChange[] {
   const changes: PlanChange[] = [];
-  const gone = new Map(running.map((route) => [route.name, route]));
-  for (const route of next) {
+  const gone = new Map(running.routes.map((route) => [route.name, route]));
+  const valuesIn = (config: Config, route: RouteConfig) => valuesOf(route, masksOf(config, placeOf(config, route)));
+  for (const route of next.routes) {
     const current = gone.get(route.name);
     gone.delete(route.name);
     if (current === undefined) {
-      changes.push({ kind: "added", area: "route", name: route.name, detail: routeText(route), inFlight: 0 });
+      changes.push({ kind: "added", area: "route", name: route.name, detail: routeText(route, next), inFlight: 0 });
       continue;
     }
-    const differences = compareValues(valuesOf(current), valuesOf(route));
+    const differences = compareValues(valuesIn(running, current), valuesIn(next, route));
     if (differences.length === 0) continue;
     changes.push({ kind: "changed", area: "route", name: route.name, detail: listed(differences), inFlight: 0 });
   }
   for (const route of gone.values()) {
-    changes.push({ kind: "removed", area: "route", name: route.name, detail: routeText(route), inFlight: 0 });
+    changes.push({ kind: "removed", area: "route", name: route.name, detail: routeText(route, running), inFlight: 0 });
   }
   return changes;
 }
 
-function routeText({ match, action }: RouteConfig): string {
-  const methods = match.methods.length === 0 ? "" : `${match.methods.join(",")} `;
-  const place = `${methods}${match.hosts.join(",")}${match.path}`;
+function placeOf({ routes }: Config, route: RouteConfig): string {
+  return `routes[${routes.indexOf(route)}]`;
+}
+
+function routeText(route: RouteConfig, config: Config): string {
+  const { match, action } = route;
+  const at = placeOf(config, route);
+  const methods = shownList(config.masks, `${at}.methods`, match.methods);
+  const hosts = shownList(config.masks, `${at}.host`, match.hosts).join(",");
+  const path = shownAt(config.masks, `${at}.path`, match.path);
+  const place = `${methods.length === 0 ? "" : `${methods.join(",")} `}${hosts}${path}`;
   if (action.kind === "upstream") return `${place} to upstream ${action.upstream}`;
   return `${place}: ${action.kind} ${"status" in action ? action.status : ""}`.trimEnd();
 }

@@ -1,7 +1,8 @@
 /** Upstreams and backends of two configurations: what comes, what goes, and what the backends that stay keep. */
 
-import type { BackendConfig, UpstreamConfig } from "../config/types.ts";
-import { compareValues, type ValueChange, valuesOf } from "./config_values.ts";
+import { joinIndex, joinKey } from "../config/key_path.ts";
+import type { BackendConfig, Config, UpstreamConfig } from "../config/types.ts";
+import { compareValues, type MaskOf, masksOf, type ValueChange, valuesOf } from "./config_values.ts";
 import type { PlanChange, PlanFacts } from "./diff.ts";
 import { connectionIdentity, healthIdentity, poolIdentity } from "./resources.ts";
 
@@ -23,11 +24,9 @@ interface Kept {
   readonly verdicts: ReadonlySet<string>;
 }
 
-export function upstreamChanges(
-  running: readonly UpstreamConfig[],
-  next: readonly UpstreamConfig[],
-  facts: PlanFacts,
-): PlanChange[] {
+export function upstreamChanges(runningConfig: Config, nextConfig: Config, facts: PlanFacts): PlanChange[] {
+  const [running, next] = [runningConfig.upstreams, nextConfig.upstreams];
+  const masks = { from: placed(runningConfig), to: placed(nextConfig) };
   const kept = {
     pools: new Set(running.flatMap((upstream) => upstream.backends.map((each) => poolIdentity(upstream, each)))),
     verdicts: new Set(running.flatMap((upstream) => upstream.backends.map((each) => healthIdentity(upstream, each)))),
@@ -38,13 +37,24 @@ export function upstreamChanges(
     const current = gone.get(upstream.name);
     gone.delete(upstream.name);
     if (current === undefined) changes.push(addedUpstream(upstream, kept));
-    else changes.push(...changedUpstream(current, upstream, { kept, facts }));
+    else changes.push(...changedUpstream(current, upstream, { kept, facts, masks }));
   }
   for (const upstream of gone.values()) {
     changes.push(change("removed", "upstream", upstream.name, `with ${namesOf(upstream.backends)}`));
     for (const backend of upstream.backends) changes.push(removedBackend(upstream, backend, facts));
   }
   return changes;
+}
+
+/** What is masked in an upstream, or in one of its backends. */
+type Placed = (upstream: UpstreamConfig, backend?: BackendConfig) => MaskOf;
+
+function placed(config: Config): Placed {
+  return (upstream, backend) => {
+    const place = joinKey("upstreams", upstream.name);
+    const index = backend === undefined ? -1 : upstream.backends.indexOf(backend);
+    return masksOf(config, index === -1 ? place : joinIndex(`${place}.backends`, index));
+  };
 }
 
 function addedUpstream(upstream: UpstreamConfig, kept: Kept): PlanChange {
@@ -57,10 +67,13 @@ function addedUpstream(upstream: UpstreamConfig, kept: Kept): PlanChange {
 function changedUpstream(
   current: UpstreamConfig,
   next: UpstreamConfig,
-  { kept, facts }: { kept: Kept; facts: PlanFacts },
+  { kept, facts, masks }: { kept: Kept; facts: PlanFacts; masks: { from: Placed; to: Placed } },
 ): PlanChange[] {
   const { name } = next;
-  const settings = compareValues(valuesOf(withoutBackends(current)), valuesOf(withoutBackends(next)));
+  const settings = compareValues(
+    valuesOf(withoutBackends(current), masks.from(current)),
+    valuesOf(withoutBackends(next), masks.to(next)),
+  );
   const { pairs, dropped } = paired(current, next);
   const backends: PlanChange[] = [];
   const staying: BackendConfig[] = [];
@@ -69,8 +82,12 @@ function changedUpstream(
       backends.push(change("added", "backend", `${name}/${to.name}`, joinText(next, to)));
       continue;
     }
-    const differences = compareValues(valuesOf(from), valuesOf(to));
-    const isElsewhere = connectionIdentity(current, from) !== connectionIdentity(next, to) && from.url !== to.url;
+    const differences = compareValues(
+      valuesOf(from, masks.from(current, from)),
+      valuesOf(to, masks.to(next, to)),
+    );
+    const isElsewhere = connectionIdentity(current, from) !== connectionIdentity(next, to) &&
+      from.identity !== to.identity;
     if (!isElsewhere) staying.push(to);
     if (differences.length === 0) continue;
     const inFlight = isElsewhere ? facts.inFlight(name, from.name) : 0;

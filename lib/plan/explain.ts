@@ -8,6 +8,7 @@ import type { HealthMemberSnapshot } from "../backend/health_group.ts";
 import type { HealthReason } from "../backend/health_reason.ts";
 import { explain, renderExplanation } from "../routing/explanation.ts";
 import type { RouteInput } from "../routing/types.ts";
+import { redactor } from "../config/masks.ts";
 import type { BackendConfig } from "../config/types.ts";
 import type { Plan, RoutePlan, UpstreamPlan } from "./types.ts";
 
@@ -32,7 +33,7 @@ const RAMP_FLOOR = 0.1;
 /** @param health Null: nothing runs, so that every backend counts as healthy. */
 export function explainRequest(plan: Plan, request: RouteInput, health: ExplainedHealth | null): ExplainedRequest {
   const explanation = explain(plan.routes, request);
-  const lines = renderExplanation(explanation);
+  const lines = renderExplanation(explanation).map(redactor(plan.config.masks));
   if (explanation.matched === null) return { route: null, lines };
   const { name, value } = explanation.matched.route;
   return { route: name, lines: [...lines, ...describeAction(value, health)] };

@@ -1,8 +1,10 @@
 /** What tells listeners apart over a reload. */
 
+import { formatAddress } from "../base/address.ts";
 import type { ListenerConfig } from "../config/types.ts";
 
 /** Where a listener is: its address, and its name too when the system chooses the port. */
-export function listenerPlace({ address, addressText, name }: ListenerConfig): string {
-  return address.kind === "tcp" && address.port === 0 ? `${addressText} ${name}` : addressText;
+export function listenerPlace({ address, name }: ListenerConfig): string {
+  const text = formatAddress(address);
+  return address.kind === "tcp" && address.port === 0 ? `${text} ${name}` : text;
 }

@@ -13,6 +13,8 @@ const encoder = new TextEncoder();
 
 export class EventLog {
   level: LogLevel;
+  /** Applied to every text of a line: what came from the environment is told by its name. */
+  redact: (text: string) => string = (text) => text;
   readonly #common: Readonly<Record<string, unknown>>;
   readonly #epochMs: () => number;
 
@@ -39,10 +41,13 @@ export class EventLog {
     this.#log("error", event, details);
   }
 
+  readonly #redacted = (_key: string, value: unknown): unknown =>
+    typeof value === "string" ? this.redact(value) : value;
+
   #log(level: LogLevel, event: string, details: Readonly<Record<string, unknown>>): void {
     if (RANK[level] < RANK[this.level]) return;
     const time = new Date(this.#epochMs()).toISOString();
-    writeToStderr(JSON.stringify({ time, level, event, ...this.#common, ...details }) + "\n");
+    writeToStderr(JSON.stringify({ time, level, event, ...this.#common, ...details }, this.#redacted) + "\n");
   }
 }
 

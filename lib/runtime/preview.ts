@@ -3,6 +3,7 @@
 import type { PlanView } from "../admin/views.ts";
 import { formatIssue } from "../config/issue.ts";
 import type { LoadedConfig } from "../config/load.ts";
+import { redactor } from "../config/masks.ts";
 import type { Config } from "../config/types.ts";
 import { planDiff, type PlanFacts } from "../plan/diff.ts";
 import { dryCompile } from "./dry_compile.ts";
@@ -25,8 +26,10 @@ export async function previewReload(
   load: () => Promise<LoadedConfig>,
   { running, facts, examine, problemsOf }: PreviewOptions,
 ): Promise<PlanView> {
+  let redact = redactor(running.masks);
   try {
     const loaded = await load();
+    redact = redactor(loaded.config.masks);
     await dryCompile(loaded.config);
     const { changes, warnings, refusals } = planDiff(running, loaded.config, facts);
     if (refusals.length === 0) await examine?.(loaded);
@@ -38,6 +41,6 @@ export async function previewReload(
       restartNeeded: restartNeeded(running, loaded.config),
     };
   } catch (error) {
-    return { ok: false, problems: problemsOf(error), changes: [], warnings: [], restartNeeded: [] };
+    return { ok: false, problems: problemsOf(error).map(redact), changes: [], warnings: [], restartNeeded: [] };
   }
 }

@@ -11,6 +11,7 @@ import type { AdminListener } from "../admin/listener.ts";
 import type { Clock } from "../base/clock.ts";
 import { formatIssue } from "../config/issue.ts";
 import type { LoadedConfig } from "../config/load.ts";
+import { redactor } from "../config/masks.ts";
 import { Prober } from "../health/prober.ts";
 import { dispose } from "../plan/compile.ts";
 import type { Resources } from "../plan/resources.ts";
@@ -77,17 +78,23 @@ export class Sluice {
     const contents = new Map<string, string | null>();
     const loaded = await loadFromDisk(options.path, contents);
     options.log.level = loaded.config.log.level;
-    await assertPermitted(loaded);
-    const parts = await assemble(options, loaded);
-    const sluice = new Sluice(options, loaded, parts);
+    options.log.redact = redactor(loaded.config.masks);
     try {
-      await sluice.#open(contents);
+      await assertPermitted(loaded);
+      const parts = await assemble(options, loaded);
+      const sluice = new Sluice(options, loaded, parts);
+      try {
+        await sluice.#open(contents);
+      } catch (error) {
+        await sluice.#close();
+        await sluice.plane.shutdown(0);
+        throw error;
+      }
+      return sluice;
     } catch (error) {
-      await sluice.#close();
-      await sluice.plane.shutdown(0);
+      if (error instanceof Error) error.message = options.log.redact(error.message);
       throw error;
     }
-    return sluice;
   }
 
   private constructor(options: SluiceOptions, loaded: LoadedConfig, parts: Parts) {
@@ -181,9 +188,11 @@ export class Sluice {
   async #reload(trigger: string, from: "file" | "memory"): Promise<ReloadResult> {
     const contents = new Map<string, string | null>();
     let plan: Plan | null = null;
+    let redact = redactor(this.#loaded.config.masks);
     try {
       this.#assertRuns();
       const loaded = from === "file" ? await loadFromDisk(this.#options.path, contents) : this.#loaded;
+      redact = redactor(loaded.config.masks);
       await assertPermitted(loaded);
       const effective = this.#withOverrides(loaded, from === "file" ? loaded.config.log.level : this.#log.level);
       plan = await this.#parts.compile(effective, this.plan);
@@ -200,7 +209,7 @@ export class Sluice {
     } catch (error) {
       if (plan !== null) dispose(plan, this.resources);
       if (from === "file") this.#watcher.watchRefused(contents);
-      const problems = problemsOf(error);
+      const problems = problemsOf(error).map(redact);
       if (from === "file") this.metrics.reloaded(false);
       this.#log.error("reload_refused", { trigger, generation: this.generation, problems });
       this.#control.reloaded(trigger, from, problems);
@@ -226,6 +235,7 @@ export class Sluice {
       this.#warn(loaded.warnings.map((issue) => formatIssue(this.#options.path, issue)));
     }
     this.#loaded = loaded;
+    this.#log.redact = redactor(loaded.config.masks);
     const committed = change.commit();
     this.#control.overrides.settle(this.plan, this.#options.clock.nowMs());
     this.#prober.follow(this.plan);

@@ -11,6 +11,7 @@ import type {
 } from "../admin/views.ts";
 import { describeReason } from "../backend/health_reason.ts";
 import type { HealthMemberSnapshot } from "../backend/health_group.ts";
+import { maskAt, shownAt, shownList } from "../config/masks.ts";
 import type { Config, RouteConfig } from "../config/types.ts";
 import { deafToWeights } from "../config/validate_upstreams.ts";
 import type { MetricsView } from "../observe/metrics_reader.ts";
@@ -107,33 +108,35 @@ function configuredWeight(config: Config, upstreamName: string, backendName: str
 }
 
 export function routeViews(plan: Plan, traffic: MetricsView): readonly RouteView[] {
-  return plan.config.routes.map((route) => {
+  const { masks } = plan.config;
+  return plan.config.routes.map((route, index) => {
     const { hosts, path, methods, headers, query } = route.match;
+    const at = `routes[${index}]`;
+    const conditions = (what: "header" | "query", key: string, pairs: typeof headers) =>
+      pairs.map(([name, value]) => `${what} ${condition(name, value, maskAt(masks, `${at}.${key}.${name}`))}`);
     return {
       name: route.name,
-      host: hosts.join(", "),
-      path,
-      methods,
-      conditions: [
-        ...headers.map(([name, value]) => `header ${condition(name, value)}`),
-        ...query.map(([name, value]) => `query ${condition(name, value)}`),
-      ],
-      action: actionText(route),
+      host: shownList(masks, `${at}.host`, hosts).join(", "),
+      path: shownAt(masks, `${at}.path`, path),
+      methods: shownList(masks, `${at}.methods`, methods),
+      conditions: [...conditions("header", "headers", headers), ...conditions("query", "query", query)],
+      action: actionText(route, (key, value) => shownAt(masks, `${at}.${key}`, value)),
       ...traffic.route(route.name),
     };
   });
 }
 
-function condition(name: string, value: string): string {
+function condition(name: string, value: string, mask: string | undefined): string {
+  if (mask !== undefined) return `${name} = ${JSON.stringify(mask)}`;
   return value === "*" ? `${name} present` : `${name} = ${JSON.stringify(value)}`;
 }
 
-function actionText({ action }: RouteConfig): string {
+function actionText({ action }: RouteConfig, shown: (key: string, value: string) => string): string {
   switch (action.kind) {
     case "upstream":
       return `upstream ${action.upstream}`;
     case "redirect":
-      return `redirect ${action.status} to ${action.to}`;
+      return `redirect ${action.status} to ${shown("redirect.to", action.to)}`;
     case "respond":
       return `respond ${action.status}`;
   }

@@ -10,6 +10,7 @@ import { SharedConnections } from "../backend/shared_connections.ts";
 import { BerthWord, type SharedState, sharedStateOn, sharedTable } from "../backend/shared_state.ts";
 import { type Clock, turnClock } from "../base/clock.ts";
 import { createRandom } from "../base/random.ts";
+import { redactor } from "../config/masks.ts";
 import { AssignedRows } from "../observe/metrics_rows.ts";
 import { blockOver, clearGauges, type MetricsBlock } from "../observe/metrics_store.ts";
 import { compile, dispose } from "../plan/compile.ts";
@@ -109,6 +110,7 @@ class WorkerThread {
     const { generation } = message;
     let plan: Plan | null = null;
     try {
+      this.#log.redact = redactor(message.loaded.config.masks);
       this.#ports = new Map(message.ports);
       this.#listenerRows = new Map(message.listenerRows);
       plan = await this.#compile(message);
