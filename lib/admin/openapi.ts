@@ -104,7 +104,8 @@ export const OPENAPI: Json = {
     "/api/reload": { post: command("Loads the file again.", [], { "422": REFUSED }) },
     "/api/plan": {
       post: {
-        summary: "What a reload to this text would change. An empty body: to the file as it is now.",
+        summary:
+          "What a reload to this text would change; it may use the variables and files of the running configuration. An empty body: to the file as it is now.",
         requestBody: { required: false, content: { "application/toml": { schema: TEXT } } },
         responses: { ...ok(ref("Plan")), "413": REFUSED, ...COMMON },
       },

@@ -45,7 +45,8 @@ backends keep connections and health, what takes a restart, and warnings. Nothin
   --exit-code       exit with 4 when there are changes
 ${ADMIN_HELP}
 
-The running proxy reads the environment and the certificates that NEW names where it runs, as a reload would.
+The running proxy reads variables and certificates that NEW names where it runs, as a reload would, but only those that
+its running configuration uses: others are problems here, and good in the file itself or with --against.
 
 Exit status: 0 NEW is valid; 1 the proxy could not be asked; 2 NEW (or OLD) is wrong, or a reload would refuse it;
 4 see --exit-code.`,

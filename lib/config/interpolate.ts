@@ -3,6 +3,9 @@
 /** The value of an environment variable, or undefined. */
 export type Environment = (name: string) => string | undefined;
 
+/** Names that a text may refer to; null: any. */
+export type AllowedNames = ReadonlySet<string> | null;
+
 export interface Interpolation {
   readonly text: string;
   /** The text with `${NAME}` where it holds what a variable does: what may be printed. A default is the file's own. */
@@ -19,7 +22,7 @@ const REFERENCE = /\$\$\{|\$\{([^}]*)(\}?)/g;
 const NAME = /^([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?$/s;
 
 /** Replaces once: what a variable holds is not looked at again. As in a shell, an empty value takes the default. */
-export function interpolate(text: string, env: Environment): Interpolation {
+export function interpolate(text: string, env: Environment, allowed: AllowedNames = null): Interpolation {
   if (!text.includes("${")) return { text, shown: text, contents: [], names: [], faults: [] };
   const names: string[] = [];
   const faults: string[] = [];
@@ -43,6 +46,12 @@ export function interpolate(text: string, env: Environment): Interpolation {
     }
     const [, name, fallback] = reference;
     names.push(name);
+    if (allowed?.has(name) === false) {
+      faults.push(
+        `environment variable "${name}" is none that the running configuration uses, so it may not be read here`,
+      );
+      continue;
+    }
     const value = env(name);
     if (value !== undefined && (value !== "" || fallback === undefined)) {
       contents.push([name, value]);

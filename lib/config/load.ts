@@ -16,6 +16,8 @@ import type { FileUse } from "./validation.ts";
 
 export interface LoadOptions {
   readonly env: Environment;
+  /** Variables that the text may refer to; default: any. */
+  readonly allowedNames?: ReadonlySet<string>;
   /** Rejects when the file cannot be read. */
   readonly readTextFile: (path: string) => Promise<string>;
   /** Absolute; makes a relative path of the file absolute. Without it such a path stays relative, with all it names. */
@@ -24,6 +26,15 @@ export interface LoadOptions {
   readonly cores?: number;
   /** Default: `UNSUPPORTED`. */
   readonly unsupported?: ReadonlySet<string>;
+}
+
+/** A text that is given, and not the file of who runs the proxy, names a file that is none of its business. */
+export class ForeignFileError extends Error {
+  override readonly name = "ForeignFileError";
+
+  constructor() {
+    super("is no file of the running configuration, so it may not be read here");
+  }
 }
 
 export interface LoadedConfig {
@@ -43,7 +54,12 @@ export interface LoadedConfig {
 /** @throws {ConfigError} With every problem there is. Nothing else, whatever the files hold. */
 export async function loadConfig(path: string, options: LoadOptions): Promise<LoadedConfig> {
   const absolute = resolvePath(options.cwd ?? "", path);
-  const parsed = parseToml(await readConfigText(path, absolute, options), path, options.env);
+  const parsed = parseToml(
+    await readConfigText(path, absolute, options),
+    path,
+    options.env,
+    options.allowedNames ?? null,
+  );
   const examined = examine(parsed, { ...options, path: absolute });
   const { config, found, files, settings } = examined;
   const contents = await readUses(files, found, options);
@@ -125,6 +141,8 @@ function reasonOf(error: unknown, isMasked = false): string {
       return "permission denied";
     case "NotCapable":
       return "not allowed; see `sluice permissions`";
+    case ForeignFileError.name:
+      return error.message;
     case "IsADirectory":
       return "it is a directory";
     default:

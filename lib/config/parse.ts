@@ -3,7 +3,7 @@
  */
 
 import { parse as parseTomlText } from "@std/toml";
-import { type Environment, interpolate } from "./interpolate.ts";
+import { type AllowedNames, type Environment, interpolate, type Interpolation } from "./interpolate.ts";
 import type { ConfigIssue } from "./issue.ts";
 import { joinIndex, joinKey, lineOf } from "./key_path.ts";
 import { foldPath, type Masks } from "./masks.ts";
@@ -28,7 +28,12 @@ export interface ParsedToml {
 }
 
 /** Never throws: what is wrong is in `issues`. */
-export function parseToml(text: string, path: string, env: Environment = () => undefined): ParsedToml {
+export function parseToml(
+  text: string,
+  path: string,
+  env: Environment = () => undefined,
+  allowed: AllowedNames = null,
+): ParsedToml {
   const bare = text.startsWith("\uFEFF") ? text.slice(1) : text;
   const scan = scanToml(bare);
   const issues: ConfigIssue[] = [...scan.clashes];
@@ -44,7 +49,7 @@ export function parseToml(text: string, path: string, env: Environment = () => u
       if (issues.length === 0) issues.push(syntaxIssue(error));
     }
   }
-  const interpolator = new Interpolator(scan.lines, env, issues);
+  const interpolator = new Interpolator(scan.lines, (written) => interpolate(written, env, allowed), issues);
   return {
     path,
     value: interpolator.table("", value),
@@ -65,12 +70,12 @@ class Interpolator {
   readonly #contents = new Map<string, string>();
   readonly names = new Set<string>();
   readonly #lines: ReadonlyMap<string, number>;
-  readonly #env: Environment;
+  readonly #complete: (text: string) => Interpolation;
   readonly #issues: ConfigIssue[];
 
-  constructor(lines: ReadonlyMap<string, number>, env: Environment, issues: ConfigIssue[]) {
+  constructor(lines: ReadonlyMap<string, number>, complete: (text: string) => Interpolation, issues: ConfigIssue[]) {
     this.#lines = lines;
-    this.#env = env;
+    this.#complete = complete;
     this.#issues = issues;
   }
 
@@ -92,7 +97,7 @@ class Interpolator {
   }
 
   #text(path: string, text: string): string {
-    const result = interpolate(text, this.#env);
+    const result = this.#complete(text);
     for (const name of result.names) this.names.add(name);
     if (result.contents.length > 0) {
       this.#shown.set(foldPath(path), result.shown);

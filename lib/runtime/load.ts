@@ -1,6 +1,6 @@
 /** `loadConfig` on the real file system and environment. */
 
-import { loadConfig, type LoadedConfig } from "../config/load.ts";
+import { ForeignFileError, loadConfig, type LoadedConfig } from "../config/load.ts";
 import { resolvePath } from "../config/paths.ts";
 
 /** What was read, by path; null where that failed. */
@@ -20,19 +20,31 @@ export function loadFromDisk(path: string, contents: Map<string, string | null> 
 }
 
 /**
- * As if `text` were in the file `path`: what it names is read relative to that.
+ * As if `text` were in the file `path`: what it names is read relative to that. Who gives a text need not be who may see
+ * this machine's variables and files, so it gets those that the running configuration has read, and no others; not even
+ * whether they are there.
  *
  * @throws {ConfigError}
  */
-export function loadText(text: string, path: string): Promise<LoadedConfig> {
+export function loadText(text: string, path: string, running: LoadedConfig): Promise<LoadedConfig> {
   const absolute = resolvePath(Deno.cwd(), path);
-  return load(path, (file) => file === absolute ? Promise.resolve(text) : Deno.readTextFile(file));
+  const files = new Set(running.files);
+  const readTextFile = (file: string) => {
+    if (file === absolute) return Promise.resolve(text);
+    return files.has(file) ? Deno.readTextFile(file) : Promise.reject(new ForeignFileError());
+  };
+  return load(path, readTextFile, new Set(running.envNames));
 }
 
-function load(path: string, readTextFile: (file: string) => Promise<string>): Promise<LoadedConfig> {
+function load(
+  path: string,
+  readTextFile: (file: string) => Promise<string>,
+  allowedNames?: ReadonlySet<string>,
+): Promise<LoadedConfig> {
   return loadConfig(path, {
     env: readEnv,
     readTextFile,
+    ...(allowedNames === undefined ? {} : { allowedNames }),
     cwd: Deno.cwd(),
     cores: navigator.hardwareConcurrency,
   });

@@ -285,7 +285,7 @@ export class Sluice {
       setLogLevel: (level) => this.plane.setLogLevel(level),
       reload: (trigger, from) => this.reload(trigger, from),
       preview: (text) =>
-        previewReload(() => text === "" ? loadFromDisk(path) : loadText(text, path), {
+        previewReload(() => text === "" ? loadFromDisk(path) : loadText(text, path, this.#loaded), {
           running: this.#loaded.config,
           facts: { inFlight: (upstream, backend) => this.metrics.view().backend(upstream, backend).inFlight },
           examine: assertPermitted,
