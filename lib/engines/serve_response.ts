@@ -9,6 +9,7 @@ import { ProxyError } from "../base/errors.ts";
 import { BodyKind } from "../http1/framing.ts";
 import type { Exchange } from "../proxy/exchange.ts";
 import type { ProxyRequest } from "../proxy/request.ts";
+import { ENOUGH_SENT_BYTES, takenWithinMs } from "../transport/send_buffer.ts";
 import { contentLengthOf, eachResponseField, readBody, takeBody } from "../proxy/response.ts";
 
 /** Statuses for which a `Response` takes no body. */
@@ -128,10 +129,15 @@ function bodyStream(exchange: Exchange, pieces: Uint8Array<ArrayBuffer>[]): Read
       if (piece === null) return controller.close();
       controller.enqueue(piece);
       // A client that takes nothing would hold the backend's connection for ever.
-      exchange.expectTaken(exchange.request.bodyTimeoutMs);
+      exchange.expectTaken(takenWithinMs(exchange.request.bodyTimeoutMs, sentBytes(exchange)));
     },
     cancel() {
       exchange.cancel(new ProxyError("client_gone"));
     },
   }, { highWaterMark: 1 });
+}
+
+/** At least what was sent on its connection: other streams of HTTP/2 may have filled it. */
+function sentBytes({ request, bytesOut }: Exchange): number {
+  return request.protocol === "HTTP/2.0" ? ENOUGH_SENT_BYTES : bytesOut;
 }

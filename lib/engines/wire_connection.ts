@@ -20,6 +20,7 @@ import type { Exchange } from "../proxy/exchange.ts";
 import { handle, refuse } from "../proxy/handler.ts";
 import { closeQuietly } from "../transport/dial.ts";
 import type { Timed } from "../transport/deadlines.ts";
+import { takenWithinMs } from "../transport/send_buffer.ts";
 import { Socket } from "../transport/socket.ts";
 import type { WireListenerFacts } from "./wire_listener_facts.ts";
 import { KEPT_BYTES_MAX, WireInput } from "./wire_input.ts";
@@ -67,6 +68,8 @@ export class WireConnection implements WireBodySource, WireSink, Timed {
   /** Null until an exchange has taken long. */
   #watch: WireWatch | null = null;
   #bodyBytes = 0;
+  /** To the client, whatever of it has arrived. */
+  #sentBytes = 0;
   /** What the client owes us, or we it; decides what a passed deadline means. */
   #phase: "idle" | "head" | "exchange" | "tunnel" | "closing" = "idle";
   /** Of a head that came too slowly: its answer, and the end. */
@@ -141,8 +144,10 @@ export class WireConnection implements WireBodySource, WireSink, Timed {
     try {
       for (let written = 0; written < bytes.length;) {
         // A client that takes nothing holds a backend's connection: bounded like one that sends nothing.
-        this.#expect(bodyTimeoutMs);
-        written += await this.#socket.write(written === 0 ? bytes : bytes.subarray(written));
+        this.#expect(takenWithinMs(bodyTimeoutMs, this.#sentBytes));
+        const count = await this.#socket.write(written === 0 ? bytes : bytes.subarray(written));
+        written += count;
+        this.#sentBytes += count;
       }
     } catch (error) {
       throw new ProxyError("client_gone", "", error);
@@ -233,13 +238,14 @@ export class WireConnection implements WireBodySource, WireSink, Timed {
         persists = response.persists;
         if (response.rest === null) {
           const bytes = this.out.view();
-          this.#expect(this.#facts.limits.bodyTimeoutMs);
+          this.#expect(takenWithinMs(this.#facts.limits.bodyTimeoutMs, this.#sentBytes));
           let written: number;
           try {
             written = await this.#socket.write(bytes);
           } catch (error) {
             throw new ProxyError("client_gone", "", error);
           }
+          this.#sentBytes += written;
           if (written < bytes.length) await this.write(bytes.subarray(written));
         } else {
           await writeRest(this, exchange, response.rest);
