@@ -42,7 +42,6 @@ const IMPORTERS: Readonly<Record<string, readonly string[]>> = {
   "@std/toml": ["lib/config/parse.ts"],
   "@std/http/cookie": ["lib/fields/cookies.ts"],
   "@std/http/status": ["lib/proxy/local_response.ts"],
-  "@std/http/negotiation": ["lib/proxy/local_response.ts"],
   "hono": ["lib/admin/app.ts"],
   "uplot/dist/uPlot.iife.min.js": ["lib/admin/assets.ts"],
   "uplot/dist/uPlot.min.css": ["lib/admin/assets.ts"],

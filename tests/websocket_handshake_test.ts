@@ -4,6 +4,7 @@ import {
   acceptOf,
   type HandshakeResponse,
   parseProtocols,
+  PROTOCOLS_MAX,
   validateHandshake,
   validKey,
 } from "../lib/websocket/handshake.ts";
@@ -19,6 +20,12 @@ const GOOD: HandshakeResponse = {
   protocol: null,
   extensions: null,
 };
+
+Deno.test("parseProtocols() takes no more than its bound", () => {
+  const names = (count: number) => Array.from({ length: count }, (_, index) => `v${index}`);
+  assertEquals(parseProtocols(names(PROTOCOLS_MAX).join(", ")), names(PROTOCOLS_MAX));
+  assertEquals(parseProtocols(names(PROTOCOLS_MAX + 1).join(", ")), null);
+});
 
 Deno.test("acceptOf() answers RFC 6455's example", async () => assertEquals(await acceptOf(KEY), ACCEPT));
 
@@ -41,6 +48,7 @@ const PROTOCOLS: Array<[value: string, expected: string[] | null]> = [
   ["v2.chat , chat,", ["v2.chat", "chat"]],
   ["chat, chat", null],
   ["a b", null],
+  ["a,\u00a0b", null],
   ["", []],
 ];
 

@@ -54,7 +54,7 @@ export async function adminTarget(parsed: ParsedArguments): Promise<AdminTarget>
 /** What clients connect to: any address of this machine is told by its loopback one. */
 export function parseAdminAddress(text: string): BackendAddress {
   try {
-    if (/^https?:\/\//i.test(text)) return parseBackendUrl(text.replace(/\/+$/, ""));
+    if (/^https?:\/\//i.test(text)) return parseBackendUrl(text.replace(/\/{1,8}$/, ""));
     const address = parseListenAddress(text);
     if (address.kind === "unix") return { ...address, tls: false };
     const wildcards: Readonly<Record<string, string>> = { "0.0.0.0": "127.0.0.1", "::": "::1" };

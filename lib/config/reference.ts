@@ -58,7 +58,7 @@ function renderSection(header: string, schemaPath: string, { key, table }: Secti
   for (const [name, inner] of Object.entries(table.keys)) {
     const innerSpec = innerTable(inner.spec);
     if (innerSpec === null || !hasOwnSection(inner)) continue;
-    const innerName = `${header.replace(/^\[+|\]+$/g, "")}.${name}`;
+    const innerName = `${header.replace(/^\[\[?|\]\]?$/g, "")}.${name}`;
     const title = inner.spec.kind === "list" ? `[[${innerName}]]` : `[${innerName}]`;
     renderSection(title, schemaPathOf(`${schemaPath}.${name}`, inner), { key: inner, table: innerSpec }, parts);
   }

@@ -9,6 +9,8 @@
  * backend's challenge is not one that a client could answer.
  */
 
+import { trimOws } from "../base/ows.ts";
+
 /** Names, lower case, that are never copied to the other side. */
 export const HOP_BY_HOP_NAMES: readonly string[] = [
   "connection",
@@ -128,17 +130,4 @@ function parseConnectionList(value: string): ConnectionOptions {
     if (isMalformed) break;
   }
   return { close: close || isMalformed, keepAlive, upgrade, nominated, isMalformed };
-}
-
-/** OWS is space and tab only; `trim()` would take more. */
-function trimOws(text: string): string {
-  let start = 0;
-  let end = text.length;
-  while (start < end && isOws(text.charCodeAt(start))) start++;
-  while (end > start && isOws(text.charCodeAt(end - 1))) end--;
-  return text.slice(start, end);
-}
-
-function isOws(code: number): boolean {
-  return code === 0x20 || code === 0x09;
 }

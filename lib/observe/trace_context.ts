@@ -5,6 +5,8 @@
  * goes as well (W3C Trace Context §3.2, §3.3). A higher version is read as version 00 and answered with version 00.
  */
 
+import { trimOws } from "../base/ows.ts";
+
 /** What came with a request. */
 export interface TraceParent {
   /** 32 digits, lower case. */
@@ -60,8 +62,8 @@ export function formatTraceparent(traceId: string, spanId: string, flags: number
  */
 export function propagatedTracestate(text: string | null): string {
   if (text === null) return "";
-  let members = text.split(",").map(trimmed).filter((member) => member !== "");
-  if (members.length > MEMBERS_MAX || !members.every((member) => MEMBER.test(member))) return "";
+  let members = membersOf(text);
+  if (members === null) return "";
   if (lengthOf(members) > STATE_LENGTH_MAX) members = members.filter((member) => member.length <= LONG_MEMBER);
   while (lengthOf(members) > STATE_LENGTH_MAX) members.pop();
   return members.join(",");
@@ -80,9 +82,19 @@ export function isWithinRatio(traceId: string, threshold: number): boolean {
   return parseInt(traceId.slice(18, 31), 16) >= threshold;
 }
 
-/** OWS as RFC 9110 has it, and no other white space. */
-function trimmed(member: string): string {
-  return member.replace(/^[ \t]+|[ \t]+$/g, "");
+/** One step for each character, whatever they are; nothing is kept of a list that is too long. @returns Null: malformed. */
+function membersOf(text: string): string[] | null {
+  const members: string[] = [];
+  for (let start = 0; start <= text.length;) {
+    let end = text.indexOf(",", start);
+    if (end === -1) end = text.length;
+    const member = trimOws(text, start, end);
+    start = end + 1;
+    if (member === "") continue;
+    if (members.length === MEMBERS_MAX || !MEMBER.test(member)) return null;
+    members.push(member);
+  }
+  return members;
 }
 
 function lengthOf(members: readonly string[]): number {

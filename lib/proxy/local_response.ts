@@ -5,9 +5,9 @@
  * standard error type for machines.
  */
 
-import { accepts } from "@std/http/negotiation";
 import { STATUS_TEXT } from "@std/http/status";
 import { ERROR_TRAITS, type ErrorCode } from "../base/errors.ts";
+import { prefersJson } from "../fields/accept.ts";
 import type { ProxyRequest } from "./request.ts";
 
 export type ResponseField = readonly [name: string, value: string];
@@ -17,9 +17,6 @@ export interface LocalResponse {
   readonly fields: readonly ResponseField[];
   readonly body: Uint8Array<ArrayBuffer>;
 }
-
-/** What the libraries above look like from here; they come without types. */
-type Accepts = (request: { headers: { get(name: string): string | null } }, ...types: string[]) => string | undefined;
 
 /** Seconds that a client is asked to wait when the condition is one that passes. */
 const RETRY_AFTER_SECONDS = "1";
@@ -33,7 +30,8 @@ export function errorResponse(code: ErrorCode, request: ProxyRequest, requestId:
   const traits = ERROR_TRAITS[code];
   const status = traits.status === 0 ? 499 : traits.status;
   const title = (STATUS_TEXT as Record<number, string>)[status] ?? "Error";
-  const isJson = prefersJson(request);
+  const accept = request.field("accept");
+  const isJson = accept !== null && prefersJson(accept);
   const body = isJson
     ? JSON.stringify({ status, error: code, title, request_id: requestId }) + "\n"
     : `${status} ${title}\nerror: ${code}\nrequest: ${requestId}\n`;
@@ -49,12 +47,4 @@ export function errorResponse(code: ErrorCode, request: ProxyRequest, requestId:
 
 export function redirectResponse(status: number, location: string): LocalResponse {
   return { status, fields: [["location", location]], body: new Uint8Array(0) };
-}
-
-/** Text unless the client ranks JSON higher. */
-function prefersJson(request: ProxyRequest): boolean {
-  const accept = request.field("accept");
-  if (accept === null || !accept.includes("json")) return false;
-  const chosen = (accepts as Accepts)({ headers: { get: () => accept } }, "text/plain", JSON_TYPE);
-  return chosen === JSON_TYPE;
 }

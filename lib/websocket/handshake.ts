@@ -1,9 +1,12 @@
 /** The opening handshake as a client makes it towards a backend (RFC 6455 §4.1, §4.2.2). Pure but for the digest. */
 
 import { ProxyError } from "../base/errors.ts";
+import { trimOws } from "../base/ows.ts";
 
 /** RFC 6455 §1.3. */
 const KEY_SUFFIX = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+/** Subprotocols in one offer: pages offer one to three. More are no offer, so that none costs much to look at. */
+export const PROTOCOLS_MAX = 64;
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 
 /** What a backend answered; lines of one name joined by commas, null when absent. */
@@ -37,14 +40,14 @@ export function validKey(key: string): boolean {
 /**
  * Reads a `Sec-WebSocket-Protocol` request field.
  *
- * @returns The offered names in order, or null when one is no token or comes twice (§4.1, point 10).
+ * @returns The offered names in order, or null when one is no token or comes twice (§4.1, point 10), or there are too many.
  */
 export function parseProtocols(value: string): string[] | null {
   const protocols: string[] = [];
   for (const part of value.split(",")) {
-    const name = part.trim();
+    const name = trimOws(part);
     if (name === "") continue;
-    if (!TOKEN.test(name) || protocols.includes(name)) return null;
+    if (protocols.length === PROTOCOLS_MAX || !TOKEN.test(name) || protocols.includes(name)) return null;
     protocols.push(name);
   }
   return protocols;
