@@ -7,6 +7,7 @@
 
 import { formatAddress } from "../base/address.ts";
 import { folderOf } from "./paths.ts";
+import { needsWorkerThreads } from "./threads.ts";
 import type { BackendAddress, Config, ListenAddress } from "./types.ts";
 
 /** `SLUICE_CONFIG` and the defaults that can be moved: some eighty names, all with our own prefix. */
@@ -36,7 +37,7 @@ export function requiredPermissions(
   const write = new Set<string>();
   const folder = folderOf(config.path);
   read.add(folder);
-  const code = config.server.workers > 1 ? codeFolders : [];
+  const code = needsWorkerThreads(config) ? codeFolders : [];
   for (const file of [...files, ...code]) if (!isInside(folder, file)) read.add(file);
   for (const address of addressesOf(config)) {
     net.add(formatAddress(address));

@@ -9,6 +9,7 @@ import { createPlanMemory, groupMemories } from "../backend/group_memory.ts";
 import { createSharedState, sharedTable } from "../backend/shared_state.ts";
 import { createRandom } from "../base/random.ts";
 import type { LoadedConfig } from "../config/load.ts";
+import { needsWorkerThreads } from "../config/threads.ts";
 import { NO_BLOCK } from "../observe/metrics_store.ts";
 import { compile, dispose } from "../plan/compile.ts";
 import { JudgedHealth } from "../plan/health_source.ts";
@@ -36,7 +37,7 @@ export interface Parts {
 
 /** @throws {ConfigError} Nothing is open yet when it returns. */
 export function assemble(options: SluiceOptions, loaded: LoadedConfig): Promise<Parts> {
-  return loaded.config.server.workers === 1 ? assembleAlone(options, loaded) : assembleFleet(options, loaded);
+  return needsWorkerThreads(loaded.config) ? assembleFleet(options, loaded) : assembleAlone(options, loaded);
 }
 
 async function assembleAlone(options: SluiceOptions, loaded: LoadedConfig): Promise<Parts> {
