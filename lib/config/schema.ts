@@ -83,7 +83,7 @@ const LISTENER = table({
   engine: withDefault(
     "listener.engine",
     choice("engine", ["serve", "wire"]),
-    "`serve`: Deno.serve, HTTP/1.1 and HTTP/2; `wire`: own HTTP/1.1 engine, fastest and strictest.",
+    "`serve`: Deno.serve, HTTP/1.1 and HTTP/2; `wire`: own HTTP/1.1 engine, fastest and strictest, for clients that are not trusted.",
   ),
   tls: optional(
     table({

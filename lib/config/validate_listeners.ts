@@ -1,6 +1,6 @@
 /** `[[listeners]]`: addresses and names once, and no limit that the engine cannot hold to. */
 
-import { formatAddress } from "../base/address.ts";
+import { formatAddress, isLoopback } from "../base/address.ts";
 import { parseSize } from "../base/size.ts";
 import { SERVE_FIELDS_MAX, SERVE_HEAD_MAX } from "./defaults.ts";
 import { joinIndex } from "./key_path.ts";
@@ -40,7 +40,25 @@ export function validateListeners(read: ReadConfig, validation: Validation): rea
     }
     names.set(name, path);
   });
+  warnOfServe(listeners, validation);
   return listeners;
+}
+
+/** Once, however many there are: what `Deno.serve` can't hold to matters where anybody may connect. */
+function warnOfServe(listeners: readonly ListenerConfig[], { found }: Validation): void {
+  const exposed = listeners.filter(({ engine, address }, index) =>
+    engine === "serve" && !isLoopback(address) && !found.hasFailed(`${joinIndex("listeners", index)}.address`)
+  );
+  if (exposed.length === 0) return;
+  const places = exposed.map(({ addressText }) => `"${addressText}"`).join(", ");
+  const reasons = ["has no timeout for a request's head, so clients that never finish one use up the descriptors"];
+  if (exposed.some(({ tls }) => tls !== null)) {
+    reasons.push("lets one TLS client hold a thread for as long as it sends");
+  }
+  found.warn(
+    `${joinIndex("listeners", listeners.indexOf(exposed[0]))}.engine`,
+    `"serve", at ${places}, can be reached from other machines; it ${reasons.join(", and ")}: write engine = "wire"`,
+  );
 }
 
 function toConfig(read: ReadListener, path: string, { found, files, resolve }: Validation): ListenerConfig {
