@@ -36,7 +36,7 @@ export function backendView(name: string, more: Partial<BackendView> = {}): Back
     override: null,
     inFlight: 2,
     latencyMs: 12.5,
-    pool: { active: 2, idle: 3, waiting: 0, opened: 9, reused: 91 },
+    pool: { active: 2, idle: 3, tunnels: 0, waiting: 0, opened: 9, reused: 91 },
     requestsPerSecond: 10,
     share: 0.5,
     requestsTotal: 100,

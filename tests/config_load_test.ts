@@ -86,6 +86,7 @@ const SET: ReadonlyArray<readonly [what: string, actual: unknown, expected: unkn
   }],
   ["pool", everything.config.upstreams[0].pool, {
     maxConnections: 32,
+    maxTunnels: 48,
     maxIdle: 32, // the default of 64 gave way
     idleTimeoutMs: 30_000,
     maxAgeMs: 0,

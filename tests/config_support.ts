@@ -66,6 +66,7 @@ ttl = "30d"
 fallback = "power_of_two"
 [upstreams.api.pool]
 max_connections = 32
+max_tunnels = 48
 min_idle = 2
 idle_timeout = "30s"
 max_age = "0s"

@@ -161,9 +161,14 @@ const UPSTREAMS: readonly Case[] = [
     "5: upstreams.api.pool.min_idle: must be at most pool.max_idle, which is 64, got 65",
   ],
   [
-    "no connections",
-    upstream("pool.max_connections = 0"),
-    "5: upstreams.api.pool.max_connections: must be a whole number from 1 to 65535, got 0",
+    "more connections than there are ports",
+    upstream("pool.max_connections = 65536"),
+    "5: upstreams.api.pool.max_connections: must be a whole number from 0 to 65535, got 65536",
+  ],
+  [
+    "fewer tunnels than none",
+    upstream("pool.max_tunnels = -1"),
+    "5: upstreams.api.pool.max_tunnels: must be a whole number from 0 to 65535, got -1",
   ],
   [
     "an endless timer",
@@ -301,6 +306,8 @@ const TAKEN: ReadonlyArray<readonly [name: string, text: string]> = [
     listener('address = "a:0"\nname = "x"\n[[listeners]]\naddress = "a:0"\nname = "y"'),
   ],
   ["fewer connections than are idle by default", upstream("pool.max_connections = 8")],
+  ["many idle ones of connections without a bound", upstream("pool.max_connections = 0\npool.max_idle = 1000")],
+  ["connections and tunnels without a bound", upstream("pool = { max_connections = 0, max_tunnels = 0 }")],
   ["a short interval with the default timeout", upstream('health.interval = "100ms"')],
   ["limits of nothing under serve", listener('address = "a:1"\nlimits.connections = 0\nlimits.head_timeout = "0s"')],
   ["what only wire can", listener('address = "a:1"\nengine = "wire"\nlimits.head = "1MiB"\nlimits.connections = 5')],

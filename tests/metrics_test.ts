@@ -187,7 +187,14 @@ Deno.test("MetricsReader looks back ten seconds", () => {
   assertEquals(reader.view(31_000).traffic().requestsPerSecond, 0);
   const later = new MetricsReader(store, rows, 31_000).view(31_000);
   assertEquals([later.traffic().requestsTotal, later.traffic().failuresTotal], [22, 2]);
-  assertEquals(later.backend('a"b\\c\nd', "b1").pool, { active: 0, idle: 0, waiting: 0, opened: 2, reused: 18 });
+  assertEquals(later.backend('a"b\\c\nd', "b1").pool, {
+    active: 0,
+    idle: 0,
+    tunnels: 0,
+    waiting: 0,
+    opened: 2,
+    reused: 18,
+  });
   assertEquals(later.backend("a", "nobody").requestsTotal, 0);
 });
 

@@ -2,16 +2,19 @@
 
 import { ProxyError } from "../lib/base/errors.ts";
 import type { Head } from "../lib/http1/head.ts";
-import type { BackendStream } from "../lib/transport/backend_stream.ts";
+import type { BackendStream, Claimant } from "../lib/transport/backend_stream.ts";
 import { Connection } from "../lib/transport/connection.ts";
 import { Deadlines } from "../lib/transport/deadlines.ts";
 import { PipelinePool } from "../lib/transport/pipeline_pool.ts";
-import { Pool, type PoolSettings, Ticket } from "../lib/transport/pool.ts";
+import { Pool } from "../lib/transport/pool.ts";
+import { NO_BUDGET, type PoolSettings } from "../lib/transport/pool_settings.ts";
+import { Ticket } from "../lib/transport/ticket.ts";
 import { toText } from "./support/wire_bytes.ts";
 import { FakeConn, RESPONSE_BOUNDS } from "./transport_fakes.ts";
 
 const SETTINGS: PoolSettings = {
   connectionsMax: 4,
+  tunnelsMax: 0,
   idleMax: 4,
   idleMin: 0,
   idleTimeoutMs: 60_000,
@@ -20,6 +23,8 @@ const SETTINGS: PoolSettings = {
   queueMax: 100,
   queueTimeoutMs: 1000,
 };
+
+export const CLIENT: Claimant = { clientIp: "127.0.0.1", request: { upgrade: "" } };
 
 export class PipelineStage {
   nowMs = 1000;
@@ -34,6 +39,7 @@ export class PipelineStage {
     const all = { ...SETTINGS, ...settings };
     this.pool = new Pool("x/y", all, {
       deadlines: this.deadlines,
+      descriptors: NO_BUDGET,
       nowMs: () => this.nowMs,
       dial: () => {
         const conn = new FakeConn();
@@ -99,7 +105,7 @@ export class TestExchange {
     const { pipelines } = this.#stage;
     let stream: BackendStream | null = null;
     try {
-      const got = pipelines.acquire(this.#stage.nowMs);
+      const got = pipelines.acquire(this.#stage.nowMs, CLIENT);
       stream = this.stream = got instanceof Ticket ? await got.stream : got;
       stream.beginExchange();
       stream.out.ascii(`${method} ${this.target} HTTP/1.1\r\nhost: a\r\n\r\n`);

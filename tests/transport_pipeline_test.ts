@@ -2,8 +2,8 @@
 
 import { assert, assertEquals } from "./support/assert.ts";
 import type { BackendStream } from "../lib/transport/backend_stream.ts";
-import { Ticket } from "../lib/transport/pool.ts";
-import { answerTo, PipelineStage, settled, targetsIn, type TestExchange } from "./pipeline_stage.ts";
+import { Ticket } from "../lib/transport/ticket.ts";
+import { answerTo, CLIENT, PipelineStage, settled, targetsIn, type TestExchange } from "./pipeline_stage.ts";
 
 const OK = "HTTP/1.1 200 OK\r\n";
 
@@ -336,7 +336,7 @@ Deno.test("PipelinePool: who wants a connection for itself does not starve behin
   await stage.warmUp(2);
   const before = [stage.request("/1"), stage.request("/2")];
   await settled();
-  const whole = stage.pool.acquire(stage.nowMs);
+  const whole = stage.pool.acquire(stage.nowMs, CLIENT);
   assert(whole instanceof Ticket);
   let got: BackendStream | null = null;
   whole.stream.then((stream) => got = stream);
@@ -382,7 +382,7 @@ Deno.test("PipelinePool: a backend that keeps losing requests gets whole connect
     stage.nowMs += 100;
   }
   assertEquals([stage.pool.pipelineFallbacks, stage.pipelines.depth], [1, 1]);
-  const got = stage.pipelines.acquire(stage.nowMs);
+  const got = stage.pipelines.acquire(stage.nowMs, CLIENT);
   assertEquals(got instanceof Ticket && got.wantsWhole, true);
   stage.nowMs += 60_000;
   assert(stage.pipelines.depth > 1);

@@ -96,7 +96,7 @@ export const SCHEMAS: Json = {
     weight: { type: ["integer", "null"] },
     since: TIME,
   }),
-  Pool: object({ active: COUNT, idle: COUNT, waiting: COUNT, opened: COUNT, reused: COUNT }),
+  Pool: object({ active: COUNT, idle: COUNT, tunnels: COUNT, waiting: COUNT, opened: COUNT, reused: COUNT }),
   Route: object({
     name: TEXT,
     host: TEXT,

@@ -138,6 +138,8 @@ export interface OverrideView {
 export interface PoolView {
   readonly active: number;
   readonly idle: number;
+  /** They carry another protocol. */
+  readonly tunnels: number;
   readonly waiting: number;
   /** Since the start. */
   readonly opened: number;

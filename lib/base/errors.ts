@@ -53,6 +53,7 @@ export const ERROR_TRAITS = {
   backend_unavailable: traits("proxy", "none", 503, "destination_unavailable", true),
   queue_full: traits("proxy", "none", 503, "connection_limit_reached", true),
   queue_timeout: traits("proxy", "none", 503, "connection_limit_reached", true),
+  tunnels_full: traits("proxy", "none", 503, "connection_limit_reached", true),
   shutting_down: traits("proxy", "none", 503, "", true),
   descriptors_exhausted: traits("proxy", "none", 503, "connection_limit_reached", true),
   total_timeout: traits("proxy", "maybe", 504, "http_response_timeout"),

@@ -49,6 +49,15 @@ export function normalizeIp(text: string): string {
   return kind === 0 ? "" : formatIp(kind, words);
 }
 
+/** What a client is told apart by: an IPv4 address, or the /64 of an IPv6 one, all of which one machine may use. */
+export function clientKey(ip: string): string {
+  if (ip.indexOf(":") === -1) return ip;
+  const words = new Uint32Array(4);
+  const kind = readIp(ip, words);
+  if (kind === 6) words[2] = words[3] = 0;
+  return kind === 0 ? ip : formatIp(kind, words);
+}
+
 /** @param kind 4 or 6, as `readIp()` returned it with these words. */
 export function formatIp(kind: IpKind, words: Uint32Array): string {
   if (kind === 4) return `${words[3] >>> 24}.${words[3] >>> 16 & 255}.${words[3] >>> 8 & 255}.${words[3] & 255}`;

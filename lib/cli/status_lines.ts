@@ -80,6 +80,7 @@ function headLines(status: StatusView, { style, nowMs }: StatusOptions): string[
 
 function rowOf(upstream: UpstreamView, backend: BackendView, { nowMs }: StatusOptions): readonly Cell[] {
   const { pool } = backend;
+  const tunnels = pool.tunnels > 0 ? `, ${pool.tunnels} tunnels` : "";
   const waiting = pool.waiting > 0 ? `, ${pool.waiting} waiting` : "";
   return [
     { text: upstream.name },
@@ -91,7 +92,7 @@ function rowOf(upstream: UpstreamView, backend: BackendView, { nowMs }: StatusOp
     { text: rateText(backend.requestsPerSecond) },
     { text: `${Math.round(backend.share * 100)} %` },
     { text: backend.latencyMs === 0 ? "-" : msText(backend.latencyMs) },
-    { text: `${pool.active} active, ${pool.idle} idle${waiting}` },
+    { text: `${pool.active} active, ${pool.idle} idle${tunnels}${waiting}` },
   ];
 }
 

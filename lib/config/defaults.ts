@@ -42,13 +42,14 @@ export const DEFAULTS = {
   "sticky.ttl": "0s", // session cookie
   "sticky.fallback": "least_connections", // new clients go where it is quiet
 
-  "pool.max_connections": 256, // sockets a backend; below the usual 512 to 1024 of application servers
+  "pool.max_connections": 0, // as many as the process has descriptors for: streams and slow pages are not limited by a guess
+  "pool.max_tunnels": 0, // as many as the process has descriptors for
   "pool.max_idle": 64, // sockets kept; what a burst needs again
   "pool.idle_timeout": "55s", // below the usual 60 s of backends, so that we close first
   "pool.max_age": "1h", // lets a changed name or rebalanced network take effect
   "pool.max_requests": 0, // a connection; no limit
   "pool.min_idle": 0, // sockets opened beforehand; none
-  "pool.queue": 1024, // requests; four times the connections
+  "pool.queue": 1024, // requests; some seconds of work for a few hundred connections
   "pool.queue_timeout": "1s", // longer than that is better refused
   "pool.pipelining": 1, // requests in flight on a connection; off, for backends that cannot
 

@@ -129,13 +129,26 @@ const STICKY = table({
 });
 
 const POOL = table({
-  max_connections: withDefault("pool.max_connections", whole(1, 65535), "Connections to one backend."),
+  max_connections: withDefault(
+    "pool.max_connections",
+    whole(0, 65535),
+    "Connections to one backend, tunnels apart; 0: as many as the process has descriptors for.",
+  ),
+  max_tunnels: withDefault(
+    "pool.max_tunnels",
+    whole(0, 65535),
+    "Upgraded connections (WebSocket) to one backend; 0: as many as the process has descriptors for.",
+  ),
   max_idle: withDefault("pool.max_idle", whole(0, 65535), "Idle connections kept."),
   idle_timeout: withDefault("pool.idle_timeout", duration("1ms", "1d"), "An idle connection is closed after that."),
   max_age: withDefault("pool.max_age", duration("0s", DURATION_MAX), "`0s`: no limit."),
   max_requests: withDefault("pool.max_requests", whole(0, 1_000_000_000), "Of one connection; 0: no limit."),
   min_idle: withDefault("pool.min_idle", whole(0, 65535), "Connections opened beforehand and kept warm."),
-  queue: withDefault("pool.queue", whole(0, 1_000_000), "Requests that may wait for a connection."),
+  queue: withDefault(
+    "pool.queue",
+    whole(0, 1_000_000),
+    "Requests that may wait for a connection, with a `max_connections`.",
+  ),
   queue_timeout: withDefault("pool.queue_timeout", duration("1ms", "1h"), "How long they may wait."),
   pipelining: withDefault(
     "pool.pipelining",

@@ -119,7 +119,9 @@ export interface StickyConfig {
 }
 
 export interface PoolConfig {
+  /** 0: as many as the process has descriptors for; so with tunnels. */
   readonly maxConnections: number;
+  readonly maxTunnels: number;
   readonly maxIdle: number;
   readonly idleTimeoutMs: number;
   readonly maxAgeMs: number;

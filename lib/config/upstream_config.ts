@@ -83,13 +83,15 @@ function toHash(read: ReadUpstream["hash"]): HashConfig {
 }
 
 function toPool(read: ReadUpstream["pool"]): PoolConfig {
+  const bound = read.max_connections === 0 ? Infinity : read.max_connections;
   return {
     maxConnections: read.max_connections,
-    maxIdle: Math.min(read.max_idle, read.max_connections),
+    maxTunnels: read.max_tunnels,
+    maxIdle: Math.min(read.max_idle, bound),
     idleTimeoutMs: read.idle_timeout,
     maxAgeMs: read.max_age,
     maxRequests: read.max_requests,
-    minIdle: Math.min(read.min_idle, read.max_idle, read.max_connections),
+    minIdle: Math.min(read.min_idle, read.max_idle, bound),
     queue: read.queue,
     queueTimeoutMs: read.queue_timeout,
     pipelining: read.pipelining,

@@ -111,8 +111,10 @@ function checkBounds(read: ReadUpstream, path: string, validation: Validation): 
   if (tls.key !== "" && tls.cert === "") found.issue(`${path}.tls.cert`, "is required with a key");
   const ordered = orderCheck(path, validation);
   ordered(["pool.min_idle", pool.min_idle], ["pool.max_idle", pool.max_idle], String);
-  ordered(["pool.min_idle", pool.min_idle], ["pool.max_connections", pool.max_connections], String);
-  ordered(["pool.max_idle", pool.max_idle], ["pool.max_connections", pool.max_connections], String);
+  if (pool.max_connections > 0) {
+    ordered(["pool.min_idle", pool.min_idle], ["pool.max_connections", pool.max_connections], String);
+    ordered(["pool.max_idle", pool.max_idle], ["pool.max_connections", pool.max_connections], String);
+  }
   ordered(["circuit.open", circuit.open], ["circuit.max_open", circuit.max_open], formatDuration);
   ordered(
     ["retry.backoff.initial", retry.backoff.initial],

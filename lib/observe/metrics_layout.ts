@@ -110,12 +110,14 @@ export const BACKEND = {
   pipelined: RESULTS.length + 12,
   pipelineLost: RESULTS.length + 13,
   pipelineFallbacks: RESULTS.length + 14,
-  attempt: RESULTS.length + 15,
-  firstByte: RESULTS.length + 15 + HISTOGRAM_WIDTH,
-  queue: RESULTS.length + 15 + 2 * HISTOGRAM_WIDTH,
-  connect: RESULTS.length + 15 + 3 * HISTOGRAM_WIDTH,
-  tls: RESULTS.length + 15 + 4 * HISTOGRAM_WIDTH,
-  width: RESULTS.length + 15 + 5 * HISTOGRAM_WIDTH,
+  /** Published: connections that carry another protocol. */
+  poolTunnels: RESULTS.length + 15,
+  attempt: RESULTS.length + 16,
+  firstByte: RESULTS.length + 16 + HISTOGRAM_WIDTH,
+  queue: RESULTS.length + 16 + 2 * HISTOGRAM_WIDTH,
+  connect: RESULTS.length + 16 + 3 * HISTOGRAM_WIDTH,
+  tls: RESULTS.length + 16 + 4 * HISTOGRAM_WIDTH,
+  width: RESULTS.length + 16 + 5 * HISTOGRAM_WIDTH,
 } as const;
 
 export const ROW_WIDTH: Readonly<Record<RowKind, number>> = {

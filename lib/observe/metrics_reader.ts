@@ -81,6 +81,7 @@ export interface BackendNumbers {
 export interface PoolNumbers {
   readonly active: number;
   readonly idle: number;
+  readonly tunnels: number;
   readonly waiting: number;
   /** Since the start. */
   readonly opened: number;
@@ -178,6 +179,7 @@ export class MetricsView {
       pool: {
         active: this.#store.sum(at + BACKEND.poolActive),
         idle: this.#store.sum(at + BACKEND.poolIdle),
+        tunnels: this.#store.sum(at + BACKEND.poolTunnels),
         waiting: this.#store.sum(at + BACKEND.poolWaiting),
         opened: this.#store.sum(at + BACKEND.poolOpened),
         reused: this.#store.sum(at + BACKEND.poolReused),
@@ -223,7 +225,7 @@ const NO_BACKEND: BackendNumbers = {
   requestsPerSecond: 0,
   inFlight: 0,
   latencyMs: 0,
-  pool: { active: 0, idle: 0, waiting: 0, opened: 0, reused: 0 },
+  pool: { active: 0, idle: 0, tunnels: 0, waiting: 0, opened: 0, reused: 0 },
 };
 
 /** By result: whether the backend answers for it. */

@@ -26,7 +26,13 @@ export function blockOver(buffer: SharedArrayBuffer): MetricsBlock {
   return new Float64Array(buffer, 0, BLOCK_LENGTH);
 }
 
-const GAUGES_OF_BACKEND = [BACKEND.inFlight, BACKEND.poolActive, BACKEND.poolIdle, BACKEND.poolWaiting] as const;
+const GAUGES_OF_BACKEND = [
+  BACKEND.inFlight,
+  BACKEND.poolActive,
+  BACKEND.poolIdle,
+  BACKEND.poolWaiting,
+  BACKEND.poolTunnels,
+] as const;
 
 /** A thread died and another one takes its block: what it counted stays, what it held is gone. */
 export function clearGauges(block: MetricsBlock): void {

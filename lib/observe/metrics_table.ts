@@ -86,7 +86,10 @@ export const METRICS = {
   sluice_circuit_openings_total: counter(BACKEND, "Changes to the state open, by traffic or by probes."),
 
   // Pools. Backends of two upstreams with the same address and settings share one, which is shown for one of them.
-  sluice_pool_connections: gauge([...BACKEND, "state"], "Connections in use (active) and kept (idle)."),
+  sluice_pool_connections: gauge(
+    [...BACKEND, "state"],
+    "Connections in use (active), kept (idle), and carrying another protocol (tunnel).",
+  ),
   sluice_pool_waiting: gauge(BACKEND, "Exchanges that wait for a connection."),
   sluice_pool_opened_total: counter(BACKEND, "Connections opened."),
   sluice_pool_reused_total: counter(BACKEND, "Attempts that found an idle connection."),

@@ -136,6 +136,7 @@ export class MetricsWriter {
     for (const { labels, at } of this.#rows.backend) {
       this.#text.sample(`${labels},state="active"`, this.store.sum(at + BACKEND.poolActive));
       this.#text.sample(`${labels},state="idle"`, this.store.sum(at + BACKEND.poolIdle));
+      this.#text.sample(`${labels},state="tunnel"`, this.store.sum(at + BACKEND.poolTunnels));
     }
   }
 

@@ -18,6 +18,7 @@ export class PoolMetrics {
   #active = 0;
   #idle = 0;
   #waiting = 0;
+  #tunnels = 0;
   #opened = 0;
   #reused = 0;
   #pipelined = 0;
@@ -38,7 +39,7 @@ export class PoolMetrics {
   move(row: number, counts: Readonly<PoolCounts>): void {
     const { opened, reused, pipelined, pipelineLost, pipelineFallbacks } = counts;
     const counters = { opened, reused, pipelined, pipelineLost, pipelineFallbacks };
-    this.publish({ activeCount: 0, idleCount: 0, waitingCount: 0, ...counters });
+    this.publish({ activeCount: 0, idleCount: 0, waitingCount: 0, tunnelCount: 0, ...counters });
     this.#row = row;
     this.#at = backendAt(row);
     this.publish(counts);
@@ -58,6 +59,7 @@ export class PoolMetrics {
     block[at + BACKEND.poolActive] += activeCount - this.#active;
     block[at + BACKEND.poolIdle] += idleCount - this.#idle;
     block[at + BACKEND.poolWaiting] += waitingCount - this.#waiting;
+    block[at + BACKEND.poolTunnels] += counts.tunnelCount - this.#tunnels;
     block[at + BACKEND.poolOpened] += opened - this.#opened;
     block[at + BACKEND.poolReused] += reused - this.#reused;
     block[at + BACKEND.pipelined] += counts.pipelined - this.#pipelined;
@@ -66,6 +68,7 @@ export class PoolMetrics {
     this.#active = activeCount;
     this.#idle = idleCount;
     this.#waiting = waitingCount;
+    this.#tunnels = counts.tunnelCount;
     this.#opened = opened;
     this.#reused = reused;
     this.#pipelined = counts.pipelined;
@@ -79,6 +82,7 @@ type PoolCounts = Pick<
   | "activeCount"
   | "idleCount"
   | "waitingCount"
+  | "tunnelCount"
   | "opened"
   | "reused"
   | "pipelined"

@@ -26,7 +26,9 @@ import { Connection, type ResponseBounds } from "../transport/connection.ts";
 import type { Deadlines } from "../transport/deadlines.ts";
 import { dial } from "../transport/dial.ts";
 import { type FallbackFacts, PipelinePool } from "../transport/pipeline_pool.ts";
-import { Pool, type PoolSettings } from "../transport/pool.ts";
+import type { Descriptors } from "../transport/descriptors.ts";
+import { Pool } from "../transport/pool.ts";
+import { NO_BUDGET, type PoolSettings } from "../transport/pool_settings.ts";
 import { PoolMetrics } from "./pool_metrics.ts";
 import type { BackendState, Plan } from "./types.ts";
 
@@ -46,6 +48,8 @@ export interface ResourceParts {
   readonly onHealthChange: (upstream: string, backend: string, change: HealthChange) => void;
   /** A backend that can't take several requests on a connection gets one at a time for a while. */
   readonly onPipeliningFallback?: (backend: string, facts: FallbackFacts) => void;
+  /** Default: as if there were always enough. */
+  readonly descriptors?: Descriptors;
   /** Default: rows of a table of this thread's own. */
   readonly slots?: SlotSource;
   /** Default: numbers that nobody reads. */
@@ -94,6 +98,7 @@ export class Resources {
       const nowMs = () => clock.nowMs();
       const pool = new Pool(name, settings, {
         deadlines,
+        descriptors: this.#parts.descriptors ?? NO_BUDGET,
         nowMs,
         dial: async () => new Connection(await dial(options), RESPONSE_BOUNDS, clock.nowMs()),
       });
@@ -167,9 +172,14 @@ export class Resources {
   /** Whether a closed pool has said its last word: its row is given back then. */
   #hasLeft({ pool, metrics }: BackendState): boolean {
     metrics.publish(pool);
-    if (pool.total > 0) return false;
+    if (!pool.isEmpty) return false;
     this.metricsRows.release("backend", metrics.row);
     return true;
+  }
+
+  /** Closes connections that nobody uses: others need the descriptors. */
+  shedIdle(): void {
+    for (const { pool } of this.backends.resources()) pool.shedIdle();
   }
 
   close(): void {
@@ -198,6 +208,7 @@ export function connectionIdentity(upstream: UpstreamConfig, backend: BackendCon
 function poolSettings({ pool }: UpstreamConfig, backend: BackendConfig): PoolSettings {
   return {
     connectionsMax: backend.maxConnections > 0 ? backend.maxConnections : pool.maxConnections,
+    tunnelsMax: pool.maxTunnels,
     idleMax: pool.maxIdle,
     idleMin: pool.minIdle,
     idleTimeoutMs: pool.idleTimeoutMs,

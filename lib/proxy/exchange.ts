@@ -18,7 +18,7 @@ import type { LivePlan } from "../plan/holder.ts";
 import type { RouteInput } from "../routing/types.ts";
 import type { BackendStream, HeadReader, StreamSource } from "../transport/backend_stream.ts";
 import type { Timed } from "../transport/deadlines.ts";
-import type { Ticket } from "../transport/pool.ts";
+import type { Ticket } from "../transport/ticket.ts";
 import type { PickInput } from "../../strategies/selector.ts";
 import type { ProxyCore } from "./core.ts";
 import { errorResponse, type LocalResponse } from "./local_response.ts";

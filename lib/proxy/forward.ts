@@ -11,7 +11,7 @@ import type { BackendPlan, RoutePlan, UpstreamAction, UpstreamPlan } from "../pl
 import { retryAfterMs } from "../resilience/retry_after.ts";
 import { RETRY_VERDICTS, retryVerdict } from "../resilience/retry_policy.ts";
 import type { BackendStream } from "../transport/backend_stream.ts";
-import { Ticket } from "../transport/pool.ts";
+import { Ticket } from "../transport/ticket.ts";
 import type { Matched } from "../routing/types.ts";
 import type { Exchange } from "./exchange.ts";
 import { FieldFilter, requestDrops } from "./field_filter.ts";
@@ -228,7 +228,7 @@ function borrow(exchange: Exchange, backend: BackendPlan, course: Course): Backe
   exchange.beginAttempt(upstream, backend);
   const { pipelines } = backend;
   const source = exchange.source = pipelines !== null && mayShare(exchange, upstream) ? pipelines : backend.pool;
-  const got = source.acquire(exchange.nowMs, course.freshAt !== null);
+  const got = source.acquire(exchange.nowMs, exchange, course.freshAt !== null);
   if (!(got instanceof Ticket)) {
     exchange.connection = got;
     exchange.sentAtMs = exchange.nowMs;
@@ -284,7 +284,10 @@ function receive(exchange: Exchange, { action }: Course, connection: BackendStre
   exchange.framing = connection.framing;
   exchange.idleMs = timeouts.idleMs;
   checkUpgrade(exchange, connection);
-  if (exchange.status === 101) exchange.idleMs = timeouts.tunnelMs;
+  if (exchange.status === 101) {
+    exchange.idleMs = timeouts.tunnelMs;
+    exchange.backend!.pool.switched(connection, nowMs);
+  }
   const isFailure = upstream.failureStatuses[exchange.status] === 1;
   exchange.isAnswered = !isFailure;
   // A success is reported when the body has ended. Not so where others wait for the verdict, or it would take too long.

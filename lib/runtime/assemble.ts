@@ -21,6 +21,7 @@ import { Fleet } from "./fleet.ts";
 import { LocalPlane } from "./local_plane.ts";
 import { logPipeliningFallback } from "./log.ts";
 import { Metrics } from "./metrics.ts";
+import { processDescriptors } from "./process_descriptors.ts";
 import type { Plane } from "./plane.ts";
 import type { SluiceOptions } from "./sluice.ts";
 
@@ -46,9 +47,10 @@ async function assembleAlone(options: SluiceOptions, loaded: LoadedConfig): Prom
   const deadlines = new Deadlines(() => clock.nowMs());
   const metrics = new Metrics(1, () => clock.nowMs());
   const [block] = metrics.blocks;
-  const resources = new Resources({
+  const resources: Resources = new Resources({
     clock,
     deadlines,
+    descriptors: processDescriptors(loaded.config.path, log, () => resources.shedIdle()),
     onHealthChange: (upstream, backend, change) => onHealthChange({ options, metrics }, { upstream, backend, change }),
     onPipeliningFallback: (backend, facts) => logPipeliningFallback(log, backend, facts),
     metrics: { rows: metrics.rows, block },

@@ -236,6 +236,7 @@ export class Fleet implements Plane {
         block: metrics.blocks[index].buffer as SharedArrayBuffer,
         seed: (options.seed + (index + 1) * 0x9e37_79b9 + place.restarts * 0x85eb_ca6b) >>> 0,
         commonSeed: options.seed,
+        configPath: options.path,
         stickySecret: options.stickySecret,
         timeOriginMs: performance.timeOrigin,
       },

@@ -25,6 +25,7 @@ import { ListenError } from "./listener_set.ts";
 import { EventLog, logPipeliningFallback } from "./log.ts";
 import type { PlaneChange } from "./plane.ts";
 import { problemsOf } from "./problems.ts";
+import { processDescriptors } from "./process_descriptors.ts";
 import { catchStrays } from "./strays.ts";
 import type { FromWorker, PlanMessage, ToWorker, WorkerSetup } from "./worker_messages.ts";
 
@@ -78,6 +79,7 @@ class WorkerThread {
     this.#resources = new Resources({
       clock: this.#clock,
       deadlines: this.#deadlines,
+      descriptors: processDescriptors(setup.configPath, this.#log, () => this.#resources.shedIdle()),
       slots: this.#slots,
       metrics: { rows: this.#metricsRows, block: this.#block },
       onHealthChange: () => {}, // judged elsewhere

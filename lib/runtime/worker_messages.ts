@@ -28,6 +28,8 @@ export interface WorkerSetup {
   /** Where in shared memory it writes. */
   readonly berth: number;
   readonly workers: number;
+  /** Of the file, which may be read. */
+  readonly configPath: string;
   readonly shared: SharedArrayBuffer;
   /** Where it counts. */
   readonly block: SharedArrayBuffer;

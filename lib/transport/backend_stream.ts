@@ -13,7 +13,7 @@ import type { ByteWriter } from "../base/byte_writer.ts";
 import type { ProxyError } from "../base/errors.ts";
 import type { Framing } from "../http1/framing.ts";
 import type { Head } from "../http1/head.ts";
-import type { Ticket } from "./pool.ts";
+import type { Ticket } from "./ticket.ts";
 
 /** Whom a response is for. */
 export interface HeadReader {
@@ -58,15 +58,23 @@ export interface BackendStream {
   closeWrite(): Promise<void>;
 }
 
+/** Who asks for a stream. Read during the call only. */
+export interface Claimant {
+  /** The client's address; "" for a Unix socket. */
+  readonly clientIp: string;
+  /** `upgrade`: the protocol that it will speak, if the backend agrees; "" for none. */
+  readonly request: { readonly upgrade: string };
+}
+
 /** Where exchanges get their streams. */
 export interface StreamSource {
   /**
    * A stream at once, or a place in a line for one. The caller owns the stream until `release`.
    *
    * @param wantsFresh A connection of its own that has not served yet: the attempt before met a stale one.
-   * @throws {ProxyError} `queue_full`.
+   * @throws {ProxyError} `queue_full`, `tunnels_full`, `descriptors_exhausted`.
    */
-  acquire(nowMs: number, wantsFresh?: boolean): BackendStream | Ticket;
+  acquire(nowMs: number, claimant: Claimant, wantsFresh?: boolean): BackendStream | Ticket;
   /** Once per acquired stream. */
   release(stream: BackendStream, nowMs: number): void;
 }

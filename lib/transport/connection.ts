@@ -48,6 +48,8 @@ export class Connection implements BackendStream, Listed {
   exchanges = 0;
   idleSinceMs: number;
   listIndex = -1;
+  client = ""; // the pool's: whom it serves
+  isTunnel = false; // … and whether it carries another protocol by now
   /** Bytes read since `beginExchange()`; 0 when it dies means that the backend may not have seen the request at all. */
   bytesIn = 0;
   /** Of the body behind the head that was taken last. */
@@ -60,12 +62,10 @@ export class Connection implements BackendStream, Listed {
   readonly #onSent: (written: number) => void;
   readonly #onSendFailed: (error: unknown) => void;
   #onDead: ((connection: Connection) => void) | null = null;
-  /** Its own. */
   #small: Uint8Array<ArrayBuffer> = new Uint8Array(SMALL_BUFFER_BYTES);
-  /** The one in use. */
+  /** The one in use; `#small` is its own. */
   #buffer: Uint8Array<ArrayBuffer> = this.#small;
-  /** `#buffer` is one of `bodyBuffers`. */
-  #isLent = false;
+  #isLent = false; // `#buffer` is one of `bodyBuffers`
   /** Pieces of this response are given away with the buffer that they are in: large ones would not be bounded in number. */
   #givesAway = false;
   #start = 0;

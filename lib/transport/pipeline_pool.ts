@@ -15,14 +15,15 @@
  * A backend that breaks the order too often (pipeline_trust.ts) gets whole connections for a while.
  */
 
-import type { BackendStream, StreamSource } from "./backend_stream.ts";
+import type { BackendStream, Claimant, StreamSource } from "./backend_stream.ts";
 import type { Connection } from "./connection.ts";
 import type { Deadlines } from "./deadlines.ts";
 import { Lane } from "./lane.ts";
 import { Pipeline, type PipelineOwner } from "./pipeline.ts";
 import { PipelineDepth } from "./pipeline_depth.ts";
 import { FALLBACK_MS, PipelineTrust } from "./pipeline_trust.ts";
-import { type Pool, Ticket } from "./pool.ts";
+import type { Pool } from "./pool.ts";
+import { Ticket } from "./ticket.ts";
 
 export interface PipelineSettings {
   /** Requests in flight on one connection; 2 or more. */
@@ -82,11 +83,11 @@ export class PipelinePool implements StreamSource, PipelineOwner {
     return this.#context.nowMs();
   }
 
-  acquire(nowMs: number, wantsFresh = false): BackendStream | Ticket {
-    if (wantsFresh || !this.#trust.isTrusted(nowMs)) return this.#pool.acquire(nowMs, wantsFresh);
+  acquire(nowMs: number, claimant: Claimant, wantsFresh = false): BackendStream | Ticket {
+    if (wantsFresh || !this.#trust.isTrusted(nowMs)) return this.#pool.acquire(nowMs, claimant, wantsFresh);
     const pipeline = this.#choose(nowMs);
     if (pipeline !== null) return this.#join(pipeline, nowMs);
-    const got = this.#pool.acquire(nowMs, false, this.#enter);
+    const got = this.#pool.acquire(nowMs, claimant, false, this.#enter);
     if (got instanceof Ticket) {
       this.#waiting.push(got);
       return got;

@@ -9,92 +9,40 @@
  * - Who finds no idle connection gets a `Ticket`. While there is room a dial is begun for it; otherwise it queues,
  *   bounded in number and time. A ticket is served by whatever comes first, a dialled connection or a released one.
  * - A failed dial fails the ticket that has waited longest for one. Others have dials of their own.
+ * - Without a bound (`connectionsMax` 0) nobody queues: there is room as long as the process has descriptors to spare.
+ * - With one, clients take turns: see waiting_line.ts and fair_shares.ts.
+ * - A connection on which the protocol was switched is a *tunnel*. It is counted and bounded apart, because it is held for
+ *   as long as somebody likes, and says nothing about how many requests a backend can carry out at once.
  *
- * `total` = active + idle + dialling ≤ `connectionsMax`, always.
+ * `total` = active + idle + dialling ≤ `connectionsMax`, always, where that is not 0. Tunnels come on top.
  */
 
 import { ProxyError } from "../base/errors.ts";
 import { LiveList } from "../base/live_list.ts";
-import type { BackendStream, StreamSource } from "./backend_stream.ts";
+import type { BackendStream, Claimant, StreamSource } from "./backend_stream.ts";
 import type { Connection } from "./connection.ts";
-import type { Deadlines, Timed } from "./deadlines.ts";
-
-export interface PoolSettings {
-  readonly connectionsMax: number;
-  readonly idleMax: number;
-  readonly idleMin: number;
-  readonly idleTimeoutMs: number;
-  readonly ageMsMax: number;
-  /** Exchanges per connection; 0: no limit. */
-  readonly exchangesMax: number;
-  readonly queueMax: number;
-  readonly queueTimeoutMs: number;
-}
-
-export interface PoolContext {
-  readonly deadlines: Deadlines;
-  nowMs(): number;
-  /** @throws {ProxyError} */
-  dial(): Promise<Connection>;
-}
+import { FairShares } from "./fair_shares.ts";
+import type { PoolContext, PoolSettings } from "./pool_settings.ts";
+import { type EnterConnection, Ticket } from "./ticket.ts";
+import { WaitingLine } from "./waiting_line.ts";
 
 /** After a failed dial nothing is opened beforehand for so long: a dead backend is not hammered for warmth. */
 const PREWARM_PAUSE_MS = 1000;
-
-export type EnterConnection = (connection: Connection) => BackendStream;
-
-/** A place in the line for a connection. */
-export class Ticket implements Timed {
-  deadlineMs: number;
-  deadlineIndex = -1;
-  readonly #pool: Pool;
-  readonly #enter: EnterConnection | null;
-  readonly #settled: PromiseWithResolvers<BackendStream> = Promise.withResolvers();
-
-  /** @param enter What to make of a connection; null: who waits wants it whole. */
-  constructor(pool: Pool, deadlineMs: number, enter: EnterConnection | null) {
-    this.#pool = pool;
-    this.deadlineMs = deadlineMs;
-    this.#enter = enter;
-  }
-
-  get stream(): Promise<BackendStream> {
-    return this.#settled.promise;
-  }
-
-  get wantsWhole(): boolean {
-    return this.#enter === null;
-  }
-
-  /** Gives the place up; who waits on it gets `error`. Does nothing once it is served. */
-  cancel(error: ProxyError): void {
-    if (this.#pool.forget(this)) this.#settled.reject(error);
-  }
-
-  onDeadline(): void {
-    this.cancel(new ProxyError("queue_timeout"));
-  }
-
-  /** For who has taken the ticket out of the line already. */
-  settle(outcome: BackendStream | ProxyError): void {
-    if (outcome instanceof ProxyError) this.#settled.reject(outcome);
-    else this.#settled.resolve(outcome);
-  }
-
-  /** The pool's own, as `settle()`. */
-  serve(connection: Connection): void {
-    this.#settled.resolve(this.#enter === null ? connection : this.#enter(connection));
-  }
-}
 
 export class Pool implements StreamSource {
   readonly name: string;
   readonly #settings: PoolSettings;
   readonly #context: PoolContext;
+  readonly #connectionsMax: number;
+  readonly #tunnelsMax: number;
+  /** Null: no bound, so that nobody waits for others. */
+  readonly #shares: FairShares | null;
   readonly #idle: Connection[] = [];
-  readonly #tickets: Ticket[] = [];
+  readonly #line: WaitingLine<Ticket> = new WaitingLine();
   readonly #active: LiveList<Connection> = new LiveList();
+  readonly #tunnels: LiveList<Connection> = new LiveList();
   readonly #onDead: (connection: Connection) => void;
+  readonly #heldBy: (client: string) => number;
   #dialling = 0;
   #wholeWaiting = 0;
   #prewarmAfterMs = 0;
@@ -111,14 +59,23 @@ export class Pool implements StreamSource {
   pipelineFallbacks = 0;
 
   constructor(name: string, settings: PoolSettings, context: PoolContext) {
+    const { connectionsMax, tunnelsMax } = settings;
     this.name = name;
     this.#settings = settings;
     this.#context = context;
+    this.#connectionsMax = connectionsMax > 0 ? connectionsMax : Infinity;
+    this.#tunnelsMax = tunnelsMax > 0 ? tunnelsMax : Infinity;
+    this.#shares = connectionsMax > 0 ? new FairShares(connectionsMax) : null;
     this.#onDead = (connection) => this.#evict(connection);
+    this.#heldBy = (client) => this.#shares!.heldBy(client, () => this.#active.snapshot());
   }
 
   get activeCount(): number {
     return this.#active.size;
+  }
+
+  get tunnelCount(): number {
+    return this.#tunnels.size;
   }
 
   get idleCount(): number {
@@ -126,7 +83,7 @@ export class Pool implements StreamSource {
   }
 
   get waitingCount(): number {
-    return this.#tickets.length;
+    return this.#line.size;
   }
 
   /** Who waits for a connection of their own that no dial will bring. */
@@ -134,8 +91,14 @@ export class Pool implements StreamSource {
     return Math.max(0, this.#wholeWaiting - this.#dialling);
   }
 
+  /** What `connectionsMax` bounds. */
   get total(): number {
     return this.#active.size + this.#idle.length + this.#dialling;
+  }
+
+  /** Nothing is open, and nothing will be. */
+  get isEmpty(): boolean {
+    return this.total + this.#tunnels.size === 0;
   }
 
   /**
@@ -143,46 +106,67 @@ export class Pool implements StreamSource {
    *
    * @param wantsFresh Never an idle one: the attempt before met a stale connection.
    * @param enter See `Ticket`.
-   * @throws {ProxyError} `queue_full`.
+   * @throws {ProxyError} `queue_full`, `tunnels_full`, `descriptors_exhausted`.
    */
-  acquire(nowMs: number, wantsFresh = false, enter: EnterConnection | null = null): Connection | Ticket {
-    if (!wantsFresh) {
+  acquire(
+    nowMs: number,
+    claimant: Claimant,
+    wantsFresh = false,
+    enter: EnterConnection | null = null,
+  ): Connection | Ticket {
+    if (this.#tunnels.size >= this.#tunnelsMax && claimant.request.upgrade !== "") throw new ProxyError("tunnels_full");
+    const client = this.#shares === null ? "" : this.#shares.clientOf(claimant.clientIp, nowMs);
+    const mayHold = this.#shares === null || this.#mayHold(client, nowMs);
+    if (mayHold && !wantsFresh) {
       const connection = this.#takeIdle(nowMs);
-      if (connection !== null) return connection;
-    } else if (this.#idle.length > 0 && this.total >= this.#settings.connectionsMax) {
-      this.#idle.shift()!.close(); // room for the fresh one; the oldest is the least likely to be missed
+      if (connection !== null) return this.#use(connection, client);
+    } else if (mayHold && this.#idle.length > 0 && this.total >= this.#connectionsMax) {
+      this.#discard(this.#idle.shift()!); // room for the fresh one; the oldest is the least likely to be missed
     }
-    const mayDial = this.total < this.#settings.connectionsMax;
-    if (!mayDial && this.#tickets.length - this.#dialling >= this.#settings.queueMax) {
-      throw new ProxyError("queue_full");
-    }
-    const ticket = new Ticket(this, mayDial ? Infinity : nowMs + this.#settings.queueTimeoutMs, enter);
-    this.#tickets.push(ticket);
+    const mayDial = mayHold && this.total < this.#connectionsMax;
+    if (mayDial && !this.#context.descriptors.mayOpen(nowMs)) throw new ProxyError("descriptors_exhausted");
+    if (!mayDial && this.#line.size - this.#dialling >= this.#settings.queueMax) this.#makePlace(client);
+    const ticket = new Ticket(this, client, mayDial ? Infinity : nowMs + this.#settings.queueTimeoutMs, enter);
+    this.#line.push(ticket);
     if (enter === null) this.#wholeWaiting++;
     this.#context.deadlines.add(ticket);
     if (mayDial) this.#dial();
     return ticket;
   }
 
+  /**
+   * The connection carries another protocol from now on, and somebody else may have its place.
+   *
+   * @throws {ProxyError} `tunnels_full`: others were quicker.
+   */
+  switched(connection: BackendStream, nowMs: number): void {
+    const tunnel = connection as Connection;
+    if (this.#tunnels.size >= this.#tunnelsMax) throw new ProxyError("tunnels_full");
+    this.#active.remove(tunnel);
+    this.#shares?.gave(tunnel.client);
+    tunnel.isTunnel = true;
+    this.#tunnels.add(tunnel);
+    this.#serveWaiting(nowMs);
+  }
+
   /** Takes a connection back, for the next in line, to be kept, or to be closed. Once per acquired connection. */
   release(stream: BackendStream, nowMs: number): void {
     const connection = stream as Connection; // it gives nothing else
-    if (!this.#active.remove(connection)) return;
-    if (this.#mayKeep(connection, nowMs)) {
-      this.#offer(connection, nowMs);
+    if (connection.isTunnel) {
+      if (this.#tunnels.remove(connection)) this.#discard(connection);
     } else {
-      connection.close();
+      if (!this.#active.remove(connection)) return;
+      this.#shares?.gave(connection.client);
+      if (this.#mayKeep(connection, nowMs)) this.#offer(connection, nowMs);
+      else this.#discard(connection);
     }
-    this.#dialForWaiting();
+    this.#serveWaiting(nowMs);
   }
 
   /** Takes a ticket out of the line. @returns Whether it was in it. */
   forget(ticket: Ticket): boolean {
-    const index = this.#tickets.indexOf(ticket);
-    if (index < 0) return false;
-    this.#tickets.splice(index, 1);
-    if (ticket.wantsWhole) this.#wholeWaiting--;
-    this.#context.deadlines.remove(ticket);
+    if (!this.#line.remove(ticket)) return false;
+    this.#hasLeft(ticket);
     return true;
   }
 
@@ -197,12 +181,17 @@ export class Pool implements StreamSource {
         continue;
       }
       this.#idle.splice(index, 1);
-      connection.close();
+      this.#discard(connection);
     }
+    this.#serveWaiting(nowMs); // those who were held back while there were others
+    this.#shares?.rest();
     if (this.#isClosed || !this.#keepsIdle || !this.#keepsWarm || nowMs < this.#prewarmAfterMs) return;
-    const spare = this.#idle.length + this.#dialling - this.#tickets.length;
-    const room = this.#settings.connectionsMax - this.total;
-    for (let missing = Math.min(this.#settings.idleMin - spare, room); missing > 0; missing--) this.#dial();
+    const spare = this.#idle.length + this.#dialling - this.#line.size;
+    const room = this.#connectionsMax - this.total;
+    for (let missing = Math.min(this.#settings.idleMin - spare, room); missing > 0; missing--) {
+      if (!this.#context.descriptors.mayOpen(nowMs)) return;
+      this.#dial();
+    }
   }
 
   /**
@@ -213,13 +202,18 @@ export class Pool implements StreamSource {
   keepIdle(isWanted: boolean, isWarm = isWanted): void {
     this.#keepsIdle = isWanted;
     this.#keepsWarm = isWarm;
-    if (!isWanted) { for (const connection of this.#idle.splice(0)) connection.close(); }
+    if (!isWanted) this.shedIdle();
+  }
+
+  /** Closes what nobody uses: others need the descriptors. */
+  shedIdle(): void {
+    for (const connection of this.#idle.splice(0)) this.#discard(connection);
   }
 
   /** No new connections; idle ones close now, active ones when they are released. */
   close(): void {
     this.#isClosed = true;
-    for (const connection of this.#idle.splice(0)) connection.close();
+    this.shedIdle();
     if (this.#active.size === 0) this.#failAll(new ProxyError("backend_unavailable"));
   }
 
@@ -227,11 +221,45 @@ export class Pool implements StreamSource {
   abort(error: ProxyError): void {
     this.close();
     this.#failAll(error);
-    for (const connection of this.#active.snapshot()) connection.abort(error);
+    for (const connection of [...this.#active.snapshot(), ...this.#tunnels.snapshot()]) connection.abort(error);
   }
 
   toString(): string {
-    return `pool ${this.name}: ${this.#active.size} active, ${this.#tickets.length} waiting, ${this.#idle.length} idle`;
+    const tunnels = this.#tunnels.size === 0 ? "" : `, ${this.#tunnels.size} tunnels`;
+    const { activeCount, waitingCount, idleCount } = this;
+    return `pool ${this.name}: ${activeCount} active, ${waitingCount} waiting, ${idleCount} idle${tunnels}`;
+  }
+
+  /** In a bounded pool. What it waits for counts, too: it may be dialled already. */
+  #mayHold(client: string, nowMs: number): boolean {
+    const shares = this.#shares!;
+    return shares.isOpen(this.#active.size + this.#dialling, nowMs) ||
+      shares.isLittle(this.#heldBy(client) + this.#line.countOf(client));
+  }
+
+  /** @returns Null when nobody waits who may have one more. @param busy As for `FairShares.isOpen()`. */
+  #nextInLine(busy: number, nowMs: number): Ticket | null {
+    if (this.#shares === null || this.#line.size === 0) return this.#line.oldest;
+    const ticket = this.#line.next(this.#heldBy)!;
+    return this.#shares.isOpen(busy, nowMs) || this.#shares.isLittle(this.#heldBy(ticket.client)) ? ticket : null;
+  }
+
+  /** The line is full: who asks more than others gives way. @throws {ProxyError} `queue_full`. */
+  #makePlace(client: string): void {
+    const ticket = this.#line.dispensableFor(client);
+    if (ticket === null) throw new ProxyError("queue_full");
+    ticket.cancel(new ProxyError("queue_full"));
+  }
+
+  /** Of those whose dial came, and another has it, or failed: they wait as long as those that came without room. */
+  #boundWaits(nowMs: number): void {
+    const deadlineMs = nowMs + this.#settings.queueTimeoutMs;
+    for (const ticket of this.#line.snapshot()) ticket.deadlineMs = Math.min(ticket.deadlineMs, deadlineMs);
+  }
+
+  #hasLeft(ticket: Ticket): void {
+    if (ticket.wantsWhole) this.#wholeWaiting--;
+    this.#context.deadlines.remove(ticket);
   }
 
   #takeIdle(nowMs: number): Connection | null {
@@ -242,12 +270,24 @@ export class Pool implements StreamSource {
       const isStale = nowMs - connection.idleSinceMs >= this.#settings.idleTimeoutMs ||
         this.#isTooOld(connection, nowMs);
       if (!isStale && !connection.isClosed) {
-        this.#active.add(connection);
         this.reused++;
         return connection;
       }
-      connection.close();
+      this.#discard(connection);
     }
+  }
+
+  #use(connection: Connection, client: string): Connection {
+    connection.client = client;
+    this.#active.add(connection);
+    this.#shares?.took(client);
+    return connection;
+  }
+
+  /** Every connection that was opened ends here. */
+  #discard(connection: Connection): void {
+    connection.close();
+    this.#context.descriptors.closed();
   }
 
   #mayKeep(connection: Connection, nowMs: number): boolean {
@@ -260,34 +300,55 @@ export class Pool implements StreamSource {
     return nowMs - connection.createdMs >= this.#settings.ageMsMax;
   }
 
-  /** To the first in line, else to the idle ones while there is room. */
+  /** To the next in line, else to the idle ones while there is room. */
   #offer(connection: Connection, nowMs: number): void {
-    const ticket = this.#tickets[0];
-    if (ticket !== undefined) {
-      this.forget(ticket);
-      this.#active.add(connection);
-      ticket.serve(connection);
-    } else if (this.#idle.length < this.#settings.idleMax && !this.#isClosed && this.#keepsIdle) {
+    const ticket = this.#line.size === 0 ? null : this.#nextInLine(this.#active.size, nowMs);
+    if (ticket !== null) {
+      this.#line.served(ticket);
+      this.#hasLeft(ticket);
+      return ticket.serve(this.#use(connection, ticket.client));
+    }
+    if (this.#line.size > 0) this.#boundWaits(nowMs);
+    if (this.#idle.length < this.#settings.idleMax && !this.#isClosed && this.#keepsIdle) {
       this.#idle.push(connection);
       connection.park(nowMs, this.#onDead);
     } else {
-      connection.close();
+      this.#discard(connection);
     }
   }
 
   #evict(connection: Connection): void {
     const index = this.#idle.indexOf(connection);
-    if (index >= 0) this.#idle.splice(index, 1);
-    connection.close();
+    if (index < 0) return connection.close(); // its user gives it back
+    this.#idle.splice(index, 1);
+    this.#discard(connection);
   }
 
-  #dialForWaiting(): void {
-    if (this.#isClosed && this.#active.size === 0) this.#failAll(new ProxyError("backend_unavailable"));
-    while (this.#tickets.length > this.#dialling && this.total < this.#settings.connectionsMax) this.#dial();
+  /** Whatever has made room: idle connections for those who wait, then dials. */
+  #serveWaiting(nowMs: number): void {
+    if (this.#line.size === 0) return;
+    if (this.#isClosed && this.#active.size === 0) return this.#failAll(new ProxyError("backend_unavailable"));
+    while (this.#idle.length > 0 && this.#line.size > 0) {
+      const connection = this.#takeIdle(nowMs);
+      if (connection === null) break;
+      const idle = this.#idle.length;
+      this.#offer(connection, nowMs);
+      if (this.#idle.length > idle) break; // back among them: whoever waits is not to have it yet
+    }
+    this.#dialForWaiting(nowMs);
+  }
+
+  #dialForWaiting(nowMs: number): void {
+    while (this.#line.size > this.#dialling && this.total < this.#connectionsMax) {
+      if (this.#nextInLine(this.#active.size + this.#dialling, nowMs) === null) return;
+      if (!this.#context.descriptors.mayOpen(nowMs)) return this.#boundWaits(nowMs);
+      this.#dial();
+    }
   }
 
   #dial(): void {
     this.#dialling++;
+    this.#context.descriptors.opening();
     this.#context.dial().then(
       (connection) => this.#dialled(connection),
       (error) => this.#dialFailed(error),
@@ -301,17 +362,19 @@ export class Pool implements StreamSource {
   }
 
   #dialFailed(error: unknown): void {
+    const nowMs = this.#context.nowMs();
     this.#dialling--;
-    this.#prewarmAfterMs = this.#context.nowMs() + PREWARM_PAUSE_MS;
-    const ticket = this.#tickets[0];
-    if (ticket !== undefined) {
+    this.#context.descriptors.closed();
+    this.#prewarmAfterMs = nowMs + PREWARM_PAUSE_MS;
+    const ticket = this.#line.oldest;
+    if (ticket !== null) {
       this.forget(ticket);
       ticket.settle(error instanceof ProxyError ? error : new ProxyError("connect_failed", "", error));
     }
-    this.#dialForWaiting();
+    this.#serveWaiting(nowMs);
   }
 
   #failAll(error: ProxyError): void {
-    for (const ticket of [...this.#tickets]) ticket.cancel(error);
+    for (const ticket of this.#line.snapshot()) ticket.cancel(error);
   }
 }

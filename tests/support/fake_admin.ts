@@ -69,7 +69,7 @@ export function backendView(name: string, changes: Partial<BackendView> = {}): B
     override: null,
     inFlight: 0,
     latencyMs: 1.5,
-    pool: { active: 0, idle: 2, waiting: 0, opened: 2, reused: 100 },
+    pool: { active: 0, idle: 2, tunnels: 0, waiting: 0, opened: 2, reused: 100 },
     requestsPerSecond: 10,
     share: 0.5,
     requestsTotal: 100,

@@ -140,7 +140,12 @@ function updateBackend(row, backend) {
   setText(parts.share, `${percent(backend.share)}, ${rate(backend.requestsPerSecond)}/s`);
   setText(parts.inFlight, String(backend.inFlight));
   setText(parts.latency, milliseconds(backend.latencyMs));
-  const counts = [`${pool.active} active`, `${pool.idle} idle`, pool.waiting > 0 ? `${pool.waiting} waiting` : ""];
+  const tunnels = pool.tunnels > 0 ? `, ${pool.tunnels} tunnels` : "";
+  const counts = [
+    `${pool.active} active`,
+    `${pool.idle} idle${tunnels}`,
+    pool.waiting > 0 ? `${pool.waiting} waiting` : "",
+  ];
   counts.forEach((text, index) => setText(parts.pool[index], text));
   const isOverridden = override !== null && override.weight !== null;
   setText(parts.weight, String(backend.weight));

@@ -1,0 +1,62 @@
+/** Waiting for a connection to a backend. */
+
+import { ProxyError } from "../base/errors.ts";
+import type { BackendStream } from "./backend_stream.ts";
+import type { Connection } from "./connection.ts";
+import type { Timed } from "./deadlines.ts";
+import type { Waiting } from "./waiting_line.ts";
+
+/** Whose line it stands in. */
+interface TicketHolder {
+  /** Takes it out of the line. @returns Whether it was in it. */
+  forget(ticket: Ticket): boolean;
+}
+
+export type EnterConnection = (connection: Connection) => BackendStream;
+
+/** A place in the line for a connection. */
+export class Ticket implements Timed, Waiting {
+  readonly client: string;
+  order = -1;
+  deadlineMs: number;
+  deadlineIndex = -1;
+  readonly #pool: TicketHolder;
+  readonly #enter: EnterConnection | null;
+  readonly #settled: PromiseWithResolvers<BackendStream> = Promise.withResolvers();
+
+  /** @param enter What to make of a connection; null: who waits wants it whole. */
+  constructor(pool: TicketHolder, client: string, deadlineMs: number, enter: EnterConnection | null) {
+    this.#pool = pool;
+    this.client = client;
+    this.deadlineMs = deadlineMs;
+    this.#enter = enter;
+  }
+
+  get stream(): Promise<BackendStream> {
+    return this.#settled.promise;
+  }
+
+  get wantsWhole(): boolean {
+    return this.#enter === null;
+  }
+
+  /** Gives the place up; who waits on it gets `error`. Does nothing once it is served. */
+  cancel(error: ProxyError): void {
+    if (this.#pool.forget(this)) this.#settled.reject(error);
+  }
+
+  onDeadline(): void {
+    this.cancel(new ProxyError("queue_timeout"));
+  }
+
+  /** For who has taken the ticket out of the line already. */
+  settle(outcome: BackendStream | ProxyError): void {
+    if (outcome instanceof ProxyError) this.#settled.reject(outcome);
+    else this.#settled.resolve(outcome);
+  }
+
+  /** The pool's own, as `settle()`. */
+  serve(connection: Connection): void {
+    this.#settled.resolve(this.#enter === null ? connection : this.#enter(connection));
+  }
+}
