@@ -1,8 +1,7 @@
 /** The description of the admin API, OpenAPI 3.1: served at /api/openapi.json, and held against the app by a test. */
 
-import { SCHEMAS } from "./openapi_schemas.ts";
-
-type Json = Readonly<Record<string, unknown>>;
+import type { Json } from "./shape.ts";
+import { SCHEMAS } from "./views.ts";
 
 const TEXT = { type: "string" };
 const REFUSED = { description: "Refused: the message says why.", content: json("Outcome") };

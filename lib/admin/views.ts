@@ -1,211 +1,230 @@
 /**
- * What the admin API says, as JSON: the one description that API, dashboard and command line share.
+ * What the admin API says, as JSON: the one description that API, its OpenAPI document, dashboard and command line share.
  *
  * Times are RFC 3339 in UTC, durations end in their unit. Fields are added, never renamed: scripts read them.
  */
 
-import type { HealthState } from "../backend/health_reason.ts";
-import type { MemberStanding } from "../backend/health_group.ts";
+import { HEALTH_STATES } from "../backend/health_reason.ts";
+import { STANDING_NAMES } from "../backend/health_group.ts";
+import {
+  choice,
+  count,
+  described,
+  flag,
+  list,
+  nullable,
+  number,
+  type Shaped,
+  Shapes,
+  share,
+  text,
+  time,
+} from "./shape.ts";
 
-export interface StatusView {
-  readonly version: string;
-  readonly pid: number;
-  readonly startedAt: string;
-  readonly uptimeSeconds: number;
-  readonly generation: number;
-  readonly configPath: string;
-  readonly lastReload: ReloadView;
-  /** Plans that some exchange still runs on, the current one included. */
-  readonly plansAlive: number;
-  readonly isDraining: boolean;
-  readonly readiness: ReadinessView;
-  readonly logLevel: string;
-  readonly workers: readonly WorkerView[];
-  readonly listeners: readonly ListenerView[];
-  readonly traffic: TrafficView;
-  readonly upstreams: readonly UpstreamView[];
-}
+const shapes = new Shapes();
+/** Of all views, by name: for the description of the API. */
+export const SCHEMAS = shapes.schemas;
 
-export interface ReloadView {
-  readonly at: string;
-  readonly ok: boolean;
-  /** "start", "file", "SIGHUP", "api". */
-  readonly trigger: string;
-  /** Why it was refused, a line each; empty when it was not. */
-  readonly problems: readonly string[];
-}
+const RELOAD = shapes.object("Reload", "", {
+  at: time,
+  ok: flag,
+  trigger: described('"start", "file", "SIGHUP", "api".', text),
+  problems: described("Why it was refused, a line each; empty when it was not.", list(text)),
+});
+export type ReloadView = Shaped<typeof RELOAD>;
 
-export interface ReadinessView {
-  readonly ready: boolean;
-  /** For people; empty when ready. */
-  readonly reasons: readonly string[];
-}
+const READINESS = shapes.object("Readiness", "", {
+  ready: flag,
+  reasons: described("For people; empty when ready.", list(text)),
+});
+export type ReadinessView = Shaped<typeof READINESS>;
 
-export interface WorkerView {
-  /** 1 for the first; 0 stands for the process itself, when it serves without threads. */
-  readonly id: number;
-  readonly state: "serving" | "starting" | "draining";
-  readonly restarts: number;
-  readonly exchanges: number;
-}
+const WORKER = shapes.object("Worker", "", {
+  id: described("1 for the first; 0 stands for the process itself, when it serves without threads.", count),
+  state: choice(["serving", "starting", "draining"]),
+  restarts: count,
+  exchanges: count,
+});
+export type WorkerView = Shaped<typeof WORKER>;
 
-export interface ListenerView {
-  readonly name: string;
-  readonly address: string;
-  readonly engine: "serve" | "wire";
-  readonly tls: boolean;
-  /** Open ones of clients; null where that is not known: with the engine serve. */
-  readonly connections: number | null;
-}
+const LISTENER = shapes.object("Listener", "", {
+  name: text,
+  address: text,
+  engine: choice(["serve", "wire"]),
+  tls: flag,
+  connections: described(
+    "Open connections of clients; null where that is not known: with the engine serve.",
+    nullable(count),
+  ),
+});
+export type ListenerView = Shaped<typeof LISTENER>;
 
-/** Over the last seconds. */
-export interface TrafficView {
-  readonly requestsPerSecond: number;
-  /** Of them, answered with 5xx or not at all. */
-  readonly failuresPerSecond: number;
-  readonly p50Ms: number;
-  readonly p95Ms: number;
-  readonly p99Ms: number;
-  readonly inFlight: number;
-  /** Since the start. */
-  readonly requestsTotal: number;
-  /** Shares, 0 to 1. */
-  readonly cacheHitRate: number;
-  readonly poolEfficiency: number;
-  readonly memoryBytes: number;
-  readonly cpuSeconds: number;
-}
+const TRAFFIC = shapes.object("Traffic", "Over the last seconds.", {
+  requestsPerSecond: number,
+  failuresPerSecond: described("Requests that were answered with 5xx or not at all.", number),
+  p50Ms: number,
+  p95Ms: number,
+  p99Ms: number,
+  inFlight: count,
+  requestsTotal: described("Since the start.", count),
+  cacheHitRate: described("A share, 0 to 1.", share),
+  poolEfficiency: share,
+  memoryBytes: count,
+  cpuSeconds: number,
+});
+export type TrafficView = Shaped<typeof TRAFFIC>;
 
-/** What plots are made of: a second of the last minutes. */
-export interface SampleView {
-  readonly at: string;
-  readonly requestsPerSecond: number;
-  readonly failuresPerSecond: number;
-  readonly p50Ms: number;
-  readonly p95Ms: number;
-  readonly p99Ms: number;
-  readonly inFlight: number;
-}
+const OVERRIDE = shapes.object(
+  "Override",
+  "What an operator has set over the file; kept over reloads until it is cleared.",
+  {
+    command: nullable(choice(["drain", "disable"])),
+    weight: nullable(count),
+    since: time,
+  },
+);
+export type OverrideView = Shaped<typeof OVERRIDE>;
 
-export interface UpstreamView {
-  readonly name: string;
-  readonly strategy: string;
-  readonly isPanicking: boolean;
-  /** Why weights other than 0 and 1 do nothing, with what to use instead; "": they count. */
-  readonly weightsIgnored: string;
-  readonly eligible: number;
-  readonly requestsPerSecond: number;
-  readonly backends: readonly BackendView[];
-}
+const POOL = shapes.object("Pool", "", {
+  active: count,
+  idle: count,
+  tunnels: described("They carry another protocol.", count),
+  waiting: count,
+  opened: described("Since the start.", count),
+  reused: count,
+});
+export type PoolView = Shaped<typeof POOL>;
 
-export interface BackendView {
-  readonly name: string;
-  readonly url: string;
-  readonly weight: number;
-  /** What the file says. */
-  readonly configuredWeight: number;
-  readonly isBackup: boolean;
-  readonly state: HealthState;
-  /** What its group makes of the state. */
-  readonly standing: MemberStanding;
-  readonly isEligible: boolean;
-  /** For people: `connect_refused × 5 (traffic)`. */
-  readonly reason: string;
-  readonly since: string;
-  /** When the wait of `open` ends, unless probes go on failing. */
-  readonly until: string | null;
-  /** Probes that have failed in a row by now. From `health.fall` of them on the backend is out until probes pass. */
-  readonly probeFailures: number;
-  readonly override: OverrideView | null;
-  readonly inFlight: number;
-  /** Mean time to the response head over the last 10 s; 0: there was none. */
-  readonly latencyMs: number;
-  readonly pool: PoolView;
-  readonly requestsPerSecond: number;
-  /** Of its upstream's requests, 0 to 1. */
-  readonly share: number;
-  readonly requestsTotal: number;
-  readonly failuresTotal: number;
-}
+const BACKEND = shapes.object("Backend", "", {
+  name: text,
+  url: text,
+  weight: count,
+  configuredWeight: described("What the file says.", count),
+  isBackup: flag,
+  state: choice(HEALTH_STATES),
+  standing: described("What its group makes of the state.", choice(STANDING_NAMES)),
+  isEligible: flag,
+  reason: described("For people: `connect_refused × 5 (traffic)`.", text),
+  since: time,
+  until: described("When the wait of `open` ends, unless probes go on failing.", nullable(time)),
+  probeFailures: described(
+    "Probes that have failed in a row by now. From `health.fall` of them on the backend is out until probes pass.",
+    count,
+  ),
+  override: nullable(OVERRIDE),
+  inFlight: count,
+  latencyMs: described("Mean time to the response head over the last 10 s; 0: there was none.", number),
+  pool: POOL,
+  requestsPerSecond: number,
+  share: described("Share of its upstream's requests, 0 to 1.", share),
+  requestsTotal: count,
+  failuresTotal: count,
+});
+export type BackendView = Shaped<typeof BACKEND>;
 
-/** What an operator has set over the file; kept over reloads until it is cleared. */
-export interface OverrideView {
-  readonly command: "drain" | "disable" | null;
-  readonly weight: number | null;
-  readonly since: string;
-}
+const UPSTREAM = shapes.object("Upstream", "", {
+  name: text,
+  strategy: text,
+  isPanicking: flag,
+  weightsIgnored: described(
+    'Why weights other than 0 and 1 do nothing, with what to use instead; "": they count.',
+    text,
+  ),
+  eligible: count,
+  requestsPerSecond: number,
+  backends: list(BACKEND),
+});
+export type UpstreamView = Shaped<typeof UPSTREAM>;
 
-export interface PoolView {
-  readonly active: number;
-  readonly idle: number;
-  /** They carry another protocol. */
-  readonly tunnels: number;
-  readonly waiting: number;
-  /** Since the start. */
-  readonly opened: number;
-  readonly reused: number;
-}
+const STATUS = shapes.object("Status", "", {
+  version: text,
+  pid: count,
+  startedAt: time,
+  uptimeSeconds: number,
+  generation: count,
+  configPath: text,
+  lastReload: RELOAD,
+  plansAlive: described("Plans that some exchange still runs on, the current one included.", count),
+  isDraining: flag,
+  readiness: READINESS,
+  logLevel: choice(["debug", "info", "warn", "error"]),
+  workers: list(WORKER),
+  listeners: list(LISTENER),
+  traffic: TRAFFIC,
+  upstreams: list(UPSTREAM),
+});
+export type StatusView = Shaped<typeof STATUS>;
 
-export interface RouteView {
-  readonly name: string;
-  readonly host: string;
-  readonly path: string;
-  readonly methods: readonly string[];
-  readonly conditions: readonly string[];
-  /** "upstream api", "redirect 308 to …", "respond 200". */
-  readonly action: string;
-  readonly requestsTotal: number;
-  readonly requestsPerSecond: number;
-}
+const SAMPLE = shapes.object("Sample", "What plots are made of: a second of the last minutes.", {
+  at: time,
+  requestsPerSecond: number,
+  failuresPerSecond: number,
+  p50Ms: number,
+  p95Ms: number,
+  p99Ms: number,
+  inFlight: count,
+});
+export type SampleView = Shaped<typeof SAMPLE>;
 
-/** One effective value of the configuration and where it came from. Secrets are masked. */
-export interface SettingView {
-  readonly key: string;
-  readonly value: string;
-  readonly origin: string;
-}
+const ROUTE = shapes.object("Route", "", {
+  name: text,
+  host: text,
+  path: text,
+  methods: list(text),
+  conditions: list(text),
+  action: described('"upstream api", "redirect 308 to …", "respond 200".', text),
+  requestsTotal: count,
+  requestsPerSecond: number,
+});
+export type RouteView = Shaped<typeof ROUTE>;
 
-export interface EventView {
-  /** Ascending, for "what is new since". */
-  readonly id: number;
-  readonly at: string;
-  readonly kind: "error" | "health" | "reload" | "admin" | "worker";
-  /** A stable name: an error code, a state, a command. */
-  readonly code: string;
-  readonly message: string;
-}
+const SETTING = shapes.object(
+  "Setting",
+  "One effective value of the configuration and where it came from. Secrets are masked.",
+  {
+    key: text,
+    value: text,
+    origin: text,
+  },
+);
+export type SettingView = Shaped<typeof SETTING>;
 
-/** What a reload to another file would change. */
-export interface PlanView {
-  /** The file is valid: what follows is what a reload would do. */
-  readonly ok: boolean;
-  readonly problems: readonly string[];
-  readonly changes: readonly ChangeView[];
-  readonly warnings: readonly string[];
-  /** What takes effect only at a restart. */
-  readonly restartNeeded: readonly string[];
-}
+const EVENT = shapes.object("Event", "", {
+  id: described('Ascending, for "what is new since".', count),
+  at: time,
+  kind: choice(["error", "health", "reload", "admin", "worker"]),
+  code: described("A stable name: an error code, a state, a command.", text),
+  message: text,
+});
+export type EventView = Shaped<typeof EVENT>;
 
-export interface ChangeView {
-  readonly kind: "added" | "removed" | "changed";
-  readonly area: "setting" | "listener" | "upstream" | "backend" | "route";
-  /** "api/b1", "public", "server.drain". */
-  readonly name: string;
-  /** For people, one line. */
-  readonly detail: string;
-  /** Exchanges that a removed backend still has, which end on the old plan; 0 elsewhere. */
-  readonly inFlight: number;
-}
+const CHANGE = shapes.object("Change", "", {
+  kind: choice(["added", "removed", "changed"]),
+  area: choice(["setting", "listener", "upstream", "backend", "route"]),
+  name: described('"api/b1", "public", "server.drain".', text),
+  detail: described("For people, one line.", text),
+  inFlight: described("Exchanges that a removed backend still has, which end on the old plan; 0 elsewhere.", count),
+});
+export type ChangeView = Shaped<typeof CHANGE>;
 
-/** Answer to a command. */
-export interface OutcomeView {
-  readonly ok: boolean;
-  readonly message: string;
-  readonly problems: readonly string[];
-}
+const PLAN = shapes.object("Plan", "What a reload to another file would change.", {
+  ok: described("The file is valid: what follows is what a reload would do.", flag),
+  problems: list(text),
+  changes: list(CHANGE),
+  warnings: list(text),
+  restartNeeded: described("What takes effect only at a restart.", list(text)),
+});
+export type PlanView = Shaped<typeof PLAN>;
 
-export interface ExplanationView {
-  /** As `sluice explain` prints it, with the health of now. */
-  readonly lines: readonly string[];
-  readonly route: string | null;
-}
+const OUTCOME = shapes.object("Outcome", "Answer to a command.", {
+  ok: flag,
+  message: text,
+  problems: list(text),
+});
+export type OutcomeView = Shaped<typeof OUTCOME>;
+
+const EXPLANATION = shapes.object("Explanation", "", {
+  lines: described("As `sluice explain` prints it, with the health of now.", list(text)),
+  route: nullable(text),
+});
+export type ExplanationView = Shaped<typeof EXPLANATION>;

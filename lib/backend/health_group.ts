@@ -38,8 +38,9 @@ export interface HealthGroupSettings {
   readonly panicThresholdPercent: number;
 }
 
-/** `panic`: ejected by rule, eligible because the whole group panics. */
-export type MemberStanding = "out" | "proven" | "ejected" | "spared" | "panic";
+export const STANDING_NAMES = ["out", "proven", "ejected", "spared", "panic"] as const;
+/** What the group makes of a member. `panic`: ejected by rule, eligible because the whole group panics. */
+export type MemberStanding = typeof STANDING_NAMES[number];
 
 export interface HealthMemberSnapshot extends HealthSnapshot {
   readonly standing: MemberStanding;
@@ -47,7 +48,6 @@ export interface HealthMemberSnapshot extends HealthSnapshot {
 }
 
 const { out: OUT, proven: PROVEN, ejected: EJECTED, spared: SPARED, panic: PANIC } = Standing;
-const STANDING_NAMES: readonly MemberStanding[] = ["out", "proven", "ejected", "spared", "panic"];
 
 export class HealthGroup implements GroupHealth, HealthListener {
   /** Position p is bit `p & 31` of word `p >>> 5`. Selectors read it; nobody else writes it. */
