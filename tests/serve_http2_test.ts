@@ -1,12 +1,14 @@
 /**
  * HTTP/2 by frames (RFC 9113), in clear with prior knowledge: when an answer of our own comes, and how its stream ends,
- * to a request with a body that nobody wants. There are clients that lose the answer to a reset while they still send.
+ * to a request with a body that nobody wants; there are clients that lose the answer to a reset while they still send.
+ * Bodies that Deno hides, and requests that it should not let pass.
  */
 
 import { assert, assertEquals } from "./support/assert.ts";
 import { ByteSource } from "./support/byte_source.ts";
 import { freePort } from "./support/scripted_backend.ts";
 import { Gateway, type Site } from "./gateway_stage.ts";
+import { accessOf } from "./proxy_stage.ts";
 
 const FrameType = { data: 0, headers: 1, rst_stream: 3, settings: 4, ping: 6, window_update: 8 } as const;
 const Flag = { end_stream: 1, end_headers: 4 } as const;
@@ -95,11 +97,16 @@ class Http2Client implements Disposable {
   }
 }
 
-/** POST in HPACK literals without Huffman (RFC 7541 §6.2.2). @param length What Content-Length says. */
+const text = (value: string) => [value.length, ...new TextEncoder().encode(value)];
+
+/** A head in HPACK literals without Huffman (RFC 7541 §6.2.2). */
+function head(method: string, site: string, path: string): Uint8Array {
+  return new Uint8Array([0x02, ...text(method), 0x86, 0x04, ...text(path), 0x01, ...text(`${site}.test`)]);
+}
+
+/** @param length What Content-Length says. */
 function post(site: string, length: number): Uint8Array {
-  const text = (value: string) => [value.length, ...new TextEncoder().encode(value)];
-  const authority = text(`${site}.test`);
-  return new Uint8Array([0x83, 0x86, 0x04, ...text("/x"), 0x01, ...authority, 0x0f, 0x0d, ...text(String(length))]);
+  return new Uint8Array([...head("POST", site, "/x"), 0x0f, 0x0d, ...text(String(length))]);
 }
 
 Deno.test("serve: an answer of ours to HTTP/2 comes behind a small body that comes behind its head", async (test) => {
@@ -134,4 +141,52 @@ Deno.test("serve: an answer of ours to HTTP/2 comes behind a small body that com
       assertEquals(types, [FrameType.headers, FrameType.data, FrameType.rst_stream]);
     }
   });
+});
+
+Deno.test("serve: a body of GET and HEAD that only its DATA frames tell of is seen, and refused", async (test) => {
+  await using gateway = await Gateway.start({ engine: "serve", sites: [{ name: "site" }] });
+  const cases: [name: string, data: Uint8Array | null, status: number][] = [
+    ["no-body", null, 200],
+    ["empty-body", NOTHING, 200],
+    ["body", BODY, 501],
+  ];
+  for (const method of ["GET", "HEAD"]) {
+    for (const [name, data, status] of cases) {
+      for (const isLate of data === null ? [false] : [false, true]) {
+        const target = `/${method}-${name}${isLate ? "-late" : ""}`;
+        await test.step(target, async () => {
+          using client = await Http2Client.connect(gateway.sluice.address("web"));
+          const isWhole = data === null ? Flag.end_stream : 0;
+          await client.send(FrameType.headers, Flag.end_headers | isWhole, 1, head(method, "site", target));
+          if (isLate) await client.frames();
+          if (data !== null) await client.send(FrameType.data, Flag.end_stream, 1, data);
+          await client.typesOf(1);
+          assertEquals((await accessOf(gateway.sluice, target)).status, status);
+        });
+      }
+    }
+  }
+  const seen = gateway.backend("site").requests.map(({ method, target }) => `${method} ${target}`);
+  assertEquals(seen.filter((line) => line.endsWith("-body") && !line.includes("no-") && !line.includes("empty-")), []);
+  assertEquals(seen.length, 6);
+});
+
+Deno.test("serve: the asterisk form of HTTP/2 is for OPTIONS, and CONNECT gets its answer", async () => {
+  await using gateway = await Gateway.start({ engine: "serve", sites: [{ name: "site" }] });
+  using client = await Http2Client.connect(gateway.sluice.address("web"));
+  const { sluice } = gateway;
+  await client.send(FrameType.headers, Flag.end_headers | Flag.end_stream, 1, head("GET", "site", "*"));
+  await client.typesOf(1);
+  assertEquals((await sluice.waitForAccess(({ method }) => method === "GET")).status, 400);
+  await client.send(FrameType.headers, Flag.end_headers | Flag.end_stream, 3, head("OPTIONS", "site", "*"));
+  await client.typesOf(3);
+  assertEquals((await sluice.waitForAccess(({ method }) => method === "OPTIONS")).status, 200);
+  assertEquals(gateway.backend("site").requests.map(({ method, target }) => `${method} ${target}`), ["OPTIONS *"]);
+  const connect = new Uint8Array([0x02, ...text("CONNECT"), 0x01, ...text("site.test:80")]);
+  await client.send(FrameType.headers, Flag.end_headers | Flag.end_stream, 5, connect);
+  const types: number[] = [];
+  for (let times = 0; times < 500 && !types.includes(FrameType.rst_stream); times++) {
+    types.push(...(await client.frames()).filter(({ stream }) => stream === 5).map(({ type }) => type));
+  }
+  assertEquals(types, [FrameType.headers, FrameType.data, FrameType.rst_stream]);
 });

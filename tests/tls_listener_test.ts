@@ -120,6 +120,11 @@ async function h2NoBody(stage: Stage): Promise<void> {
   }
   const head = await fetchH2(stage, "/app/h2-head", { method: "HEAD" });
   assertEquals({ status: head.status, text: await head.text() }, { status: 200, text: "" });
+  stage.backend.use(answer("HTTP/1.1 200 OK\r\nX-Length: untold\r\n\r\n"));
+  const untold = await fetchH2(stage, "/app/h2-head-untold", { method: "HEAD" });
+  assertEquals(await untold.text(), "");
+  assertEquals([untold.headers.get("x-length"), untold.headers.get("content-length")], ["untold", null]);
+  stage.backend.use(echo());
 }
 
 async function h2Concurrent(stage: Stage): Promise<void> {

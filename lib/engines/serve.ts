@@ -195,8 +195,8 @@ export class ServeListener implements EngineListener {
 
   async #handle(request: Request, info: Deno.ServeHandlerInfo): Promise<Response> {
     const incoming = new ServeRequest(request, info, this.#facts);
-    const { problem } = incoming;
-    if (problem === "" && incoming.isBodyUncertain) await incoming.settleBody();
+    let problem = incoming.problem;
+    if (problem === "" && incoming.isBodyUncertain) problem = await incoming.settleBody();
     const exchange = problem === "" ? await handle(this.#core, incoming) : refuse(this.#core, incoming, problem);
     if (problem !== "" && !incoming.hasClearFraming) return lastResponse(exchange);
     if (exchange.local === null) exchange.throwIfCancelled(); // meanwhile, by a client that is gone

@@ -13,6 +13,7 @@ import type { FieldFilter } from "../proxy/field_filter.ts";
 import { NO_BODY, type ProxyRequest, UNKNOWN_LENGTH } from "../proxy/request.ts";
 import { validKey } from "../websocket/handshake.ts";
 import { peerIpOf } from "./listener.ts";
+import { hiddenBody, STILL_TO_COME } from "./serve_hidden_body.ts";
 import { serveTarget } from "./serve_target.ts";
 
 export interface ServeListenerFacts {
@@ -113,8 +114,11 @@ export class ServeRequest implements ProxyRequest {
   /**
    * Without `Content-Length` and `Transfer-Encoding` there is no body in HTTP/1.1, but there may be one in HTTP/2, and
    * Deno does not tell which of the two this is. What it has of the body does: the end, at once, where there is none.
+   *
+   * @returns Why it can't be served; "" when it can.
    */
-  async settleBody(): Promise<void> {
+  async settleBody(): Promise<ErrorCode | ""> {
+    if (this.#hidesBody) return await this.#settleHiddenBody();
     let isHere = false;
     let isEmpty = false;
     const reading = this.#readPiece();
@@ -125,6 +129,21 @@ export class ServeRequest implements ProxyRequest {
     for (let turn = 0; turn < TURNS_FOR_BODY && !isHere; turn++) await undefined;
     if (isEmpty) this.bodyLength = NO_BODY;
     else this.#readAhead = reading;
+    return "";
+  }
+
+  /** Most that leave the end of a GET open send it in the next frame. */
+  async #settleHiddenBody(): Promise<ErrorCode | ""> {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const tooLong = new Promise<ErrorCode>((resolve) => {
+      if (this.bodyTimeoutMs > 0) timer = setTimeout(resolve, this.bodyTimeoutMs, "request_timeout");
+    });
+    const read = this.#readPiece().then((piece) => piece === null ? "" : "request_unsupported", () => "client_gone");
+    const problem = await Promise.race([read as Promise<ErrorCode | "">, tooLong]);
+    clearTimeout(timer);
+    if (problem === "") this.bodyLength = NO_BODY;
+    else this.cancelBody();
+    return problem;
   }
 
   /** Deno has it, and gives it by promises only. */
@@ -222,7 +241,15 @@ export class ServeRequest implements ProxyRequest {
     const length = this.field("content-length");
     if (length !== null) return DIGITS.test(length) ? Number(length) : UNKNOWN_LENGTH;
     if (this.field("transfer-encoding") !== null) return UNKNOWN_LENGTH;
-    return this.method === "GET" || this.method === "HEAD" || this.upgrade !== "" ? NO_BODY : UNKNOWN_LENGTH;
+    if (this.upgrade !== "") return NO_BODY;
+    if (!this.#hidesBody) return UNKNOWN_LENGTH;
+    const bytes = this.protocol === "HTTP/2.0" ? hiddenBody(this.#request) : 0;
+    return bytes === STILL_TO_COME ? UNKNOWN_LENGTH : bytes === 0 ? NO_BODY : bytes;
+  }
+
+  /** Deno shows no body of these methods. */
+  get #hidesBody(): boolean {
+    return this.method === "GET" || this.method === "HEAD";
   }
 
   /**
@@ -239,8 +266,8 @@ export class ServeRequest implements ProxyRequest {
   }
 
   #overLimit(url: string, limits: ListenerLimits): ErrorCode | "" {
-    // Deno hides the body of these methods. Passing the request on without it would change its meaning.
-    const hasHiddenBody = (this.method === "GET" || this.method === "HEAD") && this.bodyLength !== NO_BODY;
+    // Passing the request on without its body would change its meaning.
+    const hasHiddenBody = this.#hidesBody && this.bodyLength !== NO_BODY && !this.isBodyUncertain;
     if (hasHiddenBody && this.bodyLength !== 0) return "request_unsupported";
     if (url.length > limits.headBytesMax) return "target_too_long";
     if (this.#fields.length > limits.fieldsMax) return "request_head_too_large";

@@ -15,6 +15,9 @@ import { contentLengthOf, eachResponseField, readBody, takeBody } from "../proxy
 /** Statuses for which a `Response` takes no body. */
 const NULL_BODY: ReadonlySet<number> = new Set([101, 204, 205, 304]);
 
+/** In HTTP/2 an error takes back what is not sent yet. */
+const UNTIL_SENT_MS = 10;
+
 export function serveResponse(exchange: Exchange): Response {
   if (exchange.local !== null) return localResponse(exchange);
   const status = exchange.status;
@@ -38,21 +41,26 @@ export function serveResponse(exchange: Exchange): Response {
  * An answer of ours behind which nothing is served on its connection. Deno keeps a connection or not by what the request
  * says, never the response; but it ends it behind a body that breaks off. So the whole text is sent, in chunks, and then
  * no last chunk. The response to HEAD has no body to break off: the only other one that Deno ends a connection behind is
- * a 101 to a request with a body.
+ * a 101 to a request with a body. What may be HTTP/2, where a message ends with its stream, gets none.
  */
 export function lastResponse(exchange: Exchange): Response {
   const { status, fields, body } = exchange.local!;
-  if (exchange.request.method === "HEAD") {
-    return announcesNothing(exchange.request) ? localResponse(exchange) : new Response(null, { status: 101 });
+  const { request } = exchange;
+  if (request.method === "HEAD") {
+    const isSafe = announcesNothing(request) || request.protocol !== "HTTP/1.1";
+    return isSafe ? localResponse(exchange) : new Response(null, { status: 101 });
   }
   const headers = fields.map(([name, value]): [string, string] => [name, value]);
   headers.push(["connection", "close"]);
   let isSent = false;
   const broken = new ReadableStream<Uint8Array<ArrayBuffer>>({
-    pull(controller) {
-      if (isSent) return controller.error(new ProxyError(exchange.errorCode || "internal_error"));
+    async pull(controller) {
+      if (!isSent) controller.enqueue(body);
+      else {
+        await new Promise((resolve) => setTimeout(resolve, UNTIL_SENT_MS));
+        controller.error(new ProxyError(exchange.errorCode || "internal_error"));
+      }
       isSent = true;
-      controller.enqueue(body);
     },
   }, { highWaterMark: 0 });
   return new Response(broken, { status, headers });
@@ -81,10 +89,10 @@ function sendable(status: number, request: ProxyRequest): number {
 
 /**
  * The body that HEAD does not get, of a length that nobody said: behind an empty body Deno would say that it is 0 bytes
- * long (RFC 9110 §8.6). Deno does not read it.
+ * long (RFC 9110 §8.6). In HTTP/1.1 Deno does not read it; in HTTP/2 its end is the response's.
  */
 function untold(): ReadableStream<Uint8Array> {
-  return new ReadableStream({}, { highWaterMark: 0 });
+  return new ReadableStream({ pull: (controller) => controller.close() }, { highWaterMark: 0 });
 }
 
 /** Pieces are copied: they lie in the connection's buffer, which serves the next exchange as soon as this one ends. */
