@@ -10,7 +10,13 @@ Deno.test("loadConfig() fills every default", async () => {
   assertEquals(warnings.map(({ key }) => key), ["listeners[0].engine"]);
   assertEquals(files, ["/etc/sluice/config.toml"]);
   assertEquals(config.path, "/etc/sluice/config.toml");
-  assertEquals(config.server, { workers: 1, drainMs: 30_000, trustedProxies: [], forwarded: "x-forwarded" });
+  assertEquals(config.server, {
+    workers: 1,
+    drainMs: 30_000,
+    trustedProxies: [],
+    forwarded: "x-forwarded",
+    underscores: "drop",
+  });
   assertEquals(config.admin, null);
   assertEquals(config.log, { level: "info", access: "stdout", format: "json" });
   assertEquals(config.tracing, null);
@@ -48,6 +54,7 @@ const SET: ReadonlyArray<readonly [what: string, actual: unknown, expected: unkn
     drainMs: 45_000,
     trustedProxies: ["10.0.0.0/8", "::1"],
     forwarded: "both",
+    underscores: "refuse",
   }],
   ["admin", everything.config.admin, { address: { kind: "tcp", hostname: "0.0.0.0", port: 9900 }, token: "hunter2" }],
   ["listeners[0].tls", everything.config.listeners[0].tls, {

@@ -21,6 +21,7 @@ workers = 1
 drain = "30s"
 trusted_proxies = []
 forwarded = "x-forwarded"
+underscores = "drop"
 [admin]
 address = "127.0.0.1:9900"
 token = "$\${SLUICE_ADMIN_TOKEN:-}"

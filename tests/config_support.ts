@@ -20,6 +20,7 @@ workers = "auto"
 drain = "45s"
 trusted_proxies = ["10.0.0.0/8", "::1"]
 forwarded = "both"
+underscores = "refuse"
 
 [admin]
 address = "0.0.0.0:9900"

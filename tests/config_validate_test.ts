@@ -148,6 +148,11 @@ const SERVER: readonly Case[] = [
     '8: server.forwarded: must be "x-forwarded", "rfc7239", "both" or "off", got true',
   ],
   [
+    "an unknown treatment of underscores",
+    MINIMAL + '[server]\nunderscores = "dropped"',
+    '8: server.underscores: unknown treatment "dropped"; did you mean "drop"?',
+  ],
+  [
     "an open admin listener",
     MINIMAL + '[admin]\naddress = "0.0.0.0:1"',
     '7: admin.token: is required, as "0.0.0.0:1" can be reached from other machines',

@@ -43,6 +43,24 @@ for (const { name, rules, expected } of CASES) {
   });
 }
 
+Deno.test("FieldEdits.removes() what looks like a removed name, where it is told to", () => {
+  const rules = {
+    set: [["X-Tenant", "1"]],
+    add: [["X-Added", "1"]],
+    remove: ["X-Auth-User", "y_role", "plain"],
+  } as const;
+  const [exact, folding] = [new FieldEdits(rules), new FieldEdits(rules, true)];
+  for (const name of ["x-auth-user", "y_role", "x-tenant", "plain"]) {
+    assertEquals([exact.removes(name), folding.removes(name)], [true, true], name);
+  }
+  for (const name of ["x_auth_user", "x.auth-user", "x~auth!user", "y-role", "y+role", "x_tenant"]) {
+    assertEquals([exact.removes(name), folding.removes(name)], [false, true], name);
+  }
+  for (const name of ["xauthuser", "x-auth", "x_auth_users", "x_added", "x-added", "plain_", "p_lain", "yrole"]) {
+    assertEquals([exact.removes(name), folding.removes(name)], [false, false], name);
+  }
+});
+
 Deno.test("compileEdits() gives NO_EDITS for empty rules", () => {
   assertEquals(compileEdits({ set: [], add: [], remove: [] }) === NO_EDITS, true);
   assertEquals(NO_EDITS.isEmpty, true);

@@ -39,6 +39,7 @@ function traits(
 export const ERROR_TRAITS = {
   // What the client did.
   request_invalid: traits("downstream", "none", 400, "http_request_error"),
+  field_name_refused: traits("downstream", "none", 400, "http_request_error"),
   host_invalid: traits("downstream", "none", 400, "http_request_error"),
   request_framing_invalid: traits("downstream", "none", 400, "http_request_error"),
   request_head_too_large: traits("downstream", "none", 431, "http_request_error"),

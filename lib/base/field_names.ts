@@ -65,12 +65,16 @@ export const FieldId = {
   sec_websocket_extensions: 54,
   /** Any `X-Forwarded-…` that has no id of its own. */
   x_forwarded_other: 55,
-  /** A field that says who a client is or where a message ends, but for a "_" where the name has "-". */
+  /** A field that we make anew or drop, but for another separator where its name has "-". */
   lookalike: 56,
+  /** CGI makes of it the variable `HTTP_PROXY`, which programs take for the proxy of their own requests (httpoxy). */
+  proxy: 57,
+  /** Any other with a "_" in its name. */
+  underscored: 58,
 } as const;
 
 /** Ids of more than one name. */
-const KINDS: readonly string[] = ["x_forwarded_other", "lookalike"];
+const KINDS: readonly string[] = ["x_forwarded_other", "lookalike", "underscored"];
 
 /** One of the values of `FieldId`; 0 for a name that is not in it. */
 export type FieldId = number;
@@ -86,8 +90,15 @@ const IDS_BY_NAME = new Map<string, number>(
   FIELD_NAMES.map((name, id): [string, number] => [name, id]).filter(([name]) => name !== ""),
 );
 const FAMILY = "x-forwarded-";
-/** Whose lookalikes are told apart: CGI and its descendants (WSGI, Rack, PHP) read both spellings as one field. */
-const IMITATED = /^(content-length|transfer-encoding|x-real-ip|x-request-id|x-forwarded-.*)$/;
+/**
+ * What a name may hold besides letters, digits and "-". CGI and its descendants (WSGI, Rack, FastCGI) read "_" and "-" as one,
+ * PHP also ".", and some servers before them whatever is no letter and no digit.
+ */
+const SEPARATOR = /[^a-z0-9-]/;
+const SEPARATORS = /[^a-z0-9]/g;
+/** Whose lookalikes are told apart. */
+const IMITATED =
+  /^(?:content-length|transfer-encoding|http2-settings|keep-alive|proxy-(?:authenticate|authorization|connection)|x-real-ip|x-request-id|x-forwarded-.*)$/;
 /** Where each name begins in `LETTERS`; one entry more than names. */
 const NAME_STARTS = new Uint16Array(FIELD_NAMES.length + 1);
 const LETTERS = new Uint8Array(FIELD_NAMES.reduce((sum, name) => sum + name.length, 0));
@@ -95,10 +106,14 @@ const FIRST_IN_BUCKET = new Uint8Array(BUCKETS);
 const NEXT_IN_BUCKET = new Uint8Array(FIELD_NAMES.length);
 fillTables();
 
-/** @returns The id or the kind of the name at `bytes[start, end)`, letters in either case; 0 when it has none. */
-export function fieldIdOfBytes(bytes: Uint8Array, start: number, end: number): FieldId {
+/**
+ * @param isSeparated Whether it holds anything besides letters, digits and "-".
+ * @returns The id or the kind of the name at `bytes[start, end)`, letters in either case; 0 when it has none.
+ */
+export function fieldIdOfBytes(bytes: Uint8Array, start: number, end: number, isSeparated: boolean): FieldId {
   const length = end - start;
   if (length <= 0) return 0;
+  if (isSeparated) return kindOf(lowerText(bytes, start, end));
   let id = FIRST_IN_BUCKET[bucketOf(length, FOLD[bytes[start]], FOLD[bytes[end - 1]])];
   while (id !== 0) {
     const from = NAME_STARTS[id];
@@ -109,7 +124,7 @@ export function fieldIdOfBytes(bytes: Uint8Array, start: number, end: number): F
     }
     id = NEXT_IN_BUCKET[id];
   }
-  return mayHaveKind(bytes, start, length) ? kindOf(lowerText(bytes, start, end)) : 0;
+  return isOfFamily(bytes, start, length) ? FieldId.x_forwarded_other : 0;
 }
 
 /** @returns As `fieldIdOfBytes`, ids of more than one name included. */
@@ -117,28 +132,31 @@ export function fieldKindOfName(lowerName: string): FieldId {
   return IDS_BY_NAME.get(lowerName) ?? kindOf(lowerName);
 }
 
+/** Whether a kind is one of names with "_", or with a separator like it. */
+export function isUnderscored(kind: FieldId): boolean {
+  return kind === FieldId.underscored || kind === FieldId.lookalike;
+}
+
 /** @returns The id of a lower-case name; 0 when it has none of its own. */
 export function fieldIdOfName(lowerName: string): FieldId {
   return IDS_BY_NAME.get(lowerName) ?? 0;
 }
 
-/** A look at what tells most names from those that have a kind, so that few of them become strings. */
-function mayHaveKind(bytes: Uint8Array, start: number, length: number): boolean {
-  switch (FOLD[bytes[start]]) {
-    case 0x78: // "x-forwarded-…"; "x_real_ip" and "x_request_id", but not X-Requested-With, which comes with every XHR
-      switch (FOLD[bytes[start + 2]]) {
-        case 0x66:
-          return length >= FAMILY.length;
-        case 0x72:
-          return length === "x_real_ip".length || length === "x_request_id".length;
-      }
-      return false;
-    case 0x63:
-      return length === "content_length".length;
-    case 0x74:
-      return length === "transfer_encoding".length;
-  }
-  return false;
+/** "X-Forwarded-…" */
+function isOfFamily(bytes: Uint8Array, start: number, length: number): boolean {
+  if (length < FAMILY.length || FOLD[bytes[start]] !== 0x78 || FOLD[bytes[start + 2]] !== 0x66) return false;
+  for (let i = 1; i < FAMILY.length; i++) if (FOLD[bytes[start + i]] !== FAMILY.charCodeAt(i)) return false;
+  return true;
+}
+
+/** @returns What a reader that takes all separators for one makes of a lower-case name. */
+export function foldedName(lowerName: string): string {
+  return lowerName.replace(SEPARATORS, "-");
+}
+
+/** @returns Whether `foldedName()` may be another name's, too, but for the hyphens in it. */
+export function isSeparatedName(lowerName: string): boolean {
+  return SEPARATOR.test(lowerName);
 }
 
 function lowerText(bytes: Uint8Array, start: number, end: number): string {
@@ -148,8 +166,9 @@ function lowerText(bytes: Uint8Array, start: number, end: number): string {
 }
 
 function kindOf(lowerName: string): FieldId {
-  if (!lowerName.includes("_")) return lowerName.startsWith(FAMILY) ? FieldId.x_forwarded_other : 0;
-  return IMITATED.test(lowerName.replaceAll("_", "-")) ? FieldId.lookalike : 0;
+  if (!SEPARATOR.test(lowerName)) return lowerName.startsWith(FAMILY) ? FieldId.x_forwarded_other : 0;
+  if (IMITATED.test(foldedName(lowerName))) return FieldId.lookalike;
+  return lowerName.includes("_") ? FieldId.underscored : 0;
 }
 
 function bucketOf(length: number, first: number, last: number): number {

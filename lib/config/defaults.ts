@@ -11,6 +11,7 @@ export const DEFAULTS = {
   "server.drain": "30s", // below the 30 s to 90 s that service managers wait before they kill
   "server.trusted_proxies": [], // networks; believing nobody is the only safe guess
   "server.forwarded": "x-forwarded", // what backends read today
+  "server.underscores": "drop", // as nginx: backends behind CGI take "_" for "-", so such a name may forge another
 
   "admin.address": "127.0.0.1:9900", // this machine only
   "admin.token": "", // none: then only a loopback address is allowed

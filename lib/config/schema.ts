@@ -44,6 +44,11 @@ const SERVER = table({
     choice("form", ["x-forwarded", "rfc7239", "both", "off"]),
     "Which fields tell backends about the client.",
   ),
+  underscores: withDefault(
+    "server.underscores",
+    choice("treatment", ["drop", "keep", "refuse"]),
+    "Request fields with `_` in their names: not passed on, passed on, or the request is answered 400.",
+  ),
 });
 
 const ADMIN = table({

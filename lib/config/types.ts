@@ -41,6 +41,8 @@ export interface ServerConfig {
   /** CIDRs as written, each valid. */
   readonly trustedProxies: readonly string[];
   readonly forwarded: "x-forwarded" | "rfc7239" | "both" | "off";
+  /** What becomes of request fields with "_" in their names. */
+  readonly underscores: "drop" | "keep" | "refuse";
 }
 
 export interface AdminConfig {

@@ -96,6 +96,7 @@ function validateServer(read: ReadConfig["server"], { found }: Validation, cores
     drainMs: read.drain,
     trustedProxies: read.trusted_proxies,
     forwarded: read.forwarded,
+    underscores: read.underscores,
   };
 }
 

@@ -7,6 +7,7 @@
 
 import type { ByteWriter } from "../base/byte_writer.ts";
 import { type ErrorCode, ProxyError } from "../base/errors.ts";
+import { fieldKindOfName, isUnderscored } from "../base/field_names.ts";
 import type { ListenerLimits } from "../config/types.ts";
 import { type ConnectionOptions, NO_CONNECTION_OPTIONS, parseConnection } from "../fields/hop_by_hop.ts";
 import type { FieldFilter } from "../proxy/field_filter.ts";
@@ -98,6 +99,10 @@ export class ServeRequest implements ProxyRequest {
       if (fields[index][0] === lowerName) return fields[index][1];
     }
     return null;
+  }
+
+  hasUnderscores(): boolean {
+    return this.#fields.some(([name]) => isUnderscored(fieldKindOfName(name)));
   }
 
   writeFields(out: ByteWriter, filter: FieldFilter): void {

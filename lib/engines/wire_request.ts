@@ -104,6 +104,10 @@ export class WireRequest implements ProxyRequest {
     return text;
   }
 
+  hasUnderscores(): boolean {
+    return this.#head.has(FieldId.underscored) || this.#head.has(FieldId.lookalike);
+  }
+
   writeFields(out: ByteWriter, filter: FieldFilter): void {
     copyFields(out, this.#head, filter);
   }
@@ -202,6 +206,10 @@ export class UnreadableRequest implements ProxyRequest {
 
   field(): string | null {
     return null;
+  }
+
+  hasUnderscores(): boolean {
+    return false;
   }
 
   writeFields(): void {}

@@ -94,7 +94,12 @@ function fieldLine(head: Head, bytes: Uint8Array, start: number, limit: number, 
   }
   if (head.count >= fieldsMax) return Verdict.too_large;
   let at = start;
-  while (at < limit && (CLASS[bytes[at]] & CharClass.token) !== 0) at++;
+  let classes = 0;
+  for (; at < limit; at++) {
+    const own = CLASS[bytes[at]];
+    if ((own & CharClass.token) === 0) break;
+    classes |= own;
+  }
   if (at === limit) return Verdict.incomplete;
   const nameEnd = at;
   if (nameEnd === start || bytes[at] !== COLON) return Verdict.invalid;
@@ -106,7 +111,7 @@ function fieldLine(head: Head, bytes: Uint8Array, start: number, limit: number, 
   if (next < 0) return next;
   let valueEnd = at;
   while (valueEnd > valueStart && (bytes[valueEnd - 1] === SP || bytes[valueEnd - 1] === HTAB)) valueEnd--;
-  head.push(start, nameEnd, valueStart, valueEnd);
+  head.push(start, nameEnd, valueStart, valueEnd, (classes & CharClass.separator) !== 0);
   return next;
 }
 

@@ -15,6 +15,8 @@ export const CharClass = {
   target: 4,
   /** CTL but HTAB: what no line may hold, and CR and LF, which end one. */
   control: 8,
+  /** Of a token, besides letters, digits and "-": what some backends take for "-" in a name. */
+  separator: 16,
 } as const;
 
 export const HTAB = 0x09;
@@ -90,6 +92,9 @@ function classTable(): Uint8Array {
     if (byte !== SP && byte !== HTAB && byte !== 0x23) table[byte] |= CharClass.target;
   }
   const tokens = "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-  for (let i = 0; i < tokens.length; i++) table[tokens.charCodeAt(i)] |= CharClass.token;
+  for (let i = 0; i < tokens.length; i++) {
+    table[tokens.charCodeAt(i)] |= CharClass.token;
+    if (!/[0-9A-Za-z-]/.test(tokens[i])) table[tokens.charCodeAt(i)] |= CharClass.separator;
+  }
   return table;
 }

@@ -167,8 +167,8 @@ export class Head {
     return text;
   }
 
-  /** For decoders: appends a field. */
-  push(nameStart: number, nameEnd: number, valueStart: number, valueEnd: number): void {
+  /** For decoders: appends a field. @param isSeparated As of `fieldIdOfBytes()`. */
+  push(nameStart: number, nameEnd: number, valueStart: number, valueEnd: number, isSeparated: boolean): void {
     const i = this.count;
     if (i === this.ids.length) this.#grow();
     const offsets = this.offsets;
@@ -176,7 +176,7 @@ export class Head {
     offsets[4 * i + 1] = nameEnd;
     offsets[4 * i + 2] = valueStart;
     offsets[4 * i + 3] = valueEnd;
-    const id = this.ids[i] = fieldIdOfBytes(this.bytes, nameStart, nameEnd);
+    const id = this.ids[i] = fieldIdOfBytes(this.bytes, nameStart, nameEnd, isSeparated);
     if (id < 32) this.presentLow |= 1 << id;
     else this.presentHigh |= 1 << id;
     this.count = i + 1;

@@ -84,6 +84,8 @@ export async function compile(config: Config, context: CompileContext): Promise<
       features: config.features,
       trusted: new CidrSet(config.server.trustedProxies),
       forwarded: new ForwardedFields(config.server.forwarded),
+      dropsUnderscores: config.server.underscores !== "keep",
+      refusesUnderscores: config.server.underscores === "refuse",
       backends,
       machines: context.health.machines,
       metricsRows: metricsRows.held,
@@ -247,7 +249,7 @@ function compileRoute(route: RouteConfig, parts: RouteParts): RoutePlan {
     metricsRow: parts.metricsRows.acquire("route", [route.name, upstream]),
     pattern: shownAt(parts.config.masks, `${parts.key}.path`, route.match.path),
     action: compileAction(route, parts),
-    requestEdits: compileEdits(route.requestHeaders),
+    requestEdits: compileEdits(route.requestHeaders, true),
     responseEdits: compileEdits(route.responseHeaders),
   };
 }

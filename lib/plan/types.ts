@@ -35,6 +35,9 @@ export interface Plan {
   readonly features: FeaturesConfig;
   readonly trusted: CidrSet;
   readonly forwarded: ForwardedFields;
+  /** What becomes of request fields with "_" in their names: not passed on, or the whole request is refused. */
+  readonly dropsUnderscores: boolean;
+  readonly refusesUnderscores: boolean;
   /** What the plan holds, given back when its last exchange ends. */
   readonly backends: readonly RegistryEntry<BackendState>[];
   readonly machines: readonly RegistryEntry<HealthMachine>[];

@@ -12,8 +12,8 @@ import type { FieldEdits } from "../fields/edits.ts";
 import { FORWARDED_NAMES, ForwardedFields, type ForwardedMode } from "../fields/forwarded.ts";
 import { HOP_BY_HOP_NAMES } from "../fields/hop_by_hop.ts";
 
-/** Made anew on every request, or without a meaning behind us; the forwarding chain comes on top. */
-const REQUEST_REMADE = ["host", "content-length", "x-request-id", "trailer", "http2-settings"];
+/** Made anew on every request, or without a meaning behind us, or harmful there; the forwarding chain comes on top. */
+const REQUEST_REMADE = ["host", "content-length", "x-request-id", "trailer", "http2-settings", "proxy"];
 
 /** Framing of the response is made anew. */
 const RESPONSE_REMADE = ["content-length", "trailer"];
@@ -35,6 +35,12 @@ export class FieldFilter {
     return this.dropsByName(lowerName);
   }
 
+  /** Of a trailer section, whose table of ids is another. */
+  dropsTrailer(id: FieldId, lowerName: string): boolean {
+    if (TRAILER_DROPS[id] !== 0 || (id === FieldId.underscored && this.dropsId[id] !== 0)) return true;
+    return this.dropsByName(lowerName);
+  }
+
   /** For a name whose id was already asked. */
   dropsByName(lowerName: string): boolean {
     return this.nominated.length > 0 && this.nominated.includes(lowerName) || this.edits.removes(lowerName);
@@ -52,7 +58,7 @@ export const RESPONSE_DROPS: Uint8Array = dropTable([...HOP_BY_HOP_NAMES, ...RES
  * What must not stand in a trailer section although it may in a head (RFC 9110 §6.5.1): what routes, frames or
  * authenticates a message, or says who sent it.
  */
-export const TRAILER_DROPS: Uint8Array = dropTable([
+const TRAILER_DROPS: Uint8Array = dropTable([
   ...HOP_BY_HOP_NAMES,
   ...REQUEST_REMADE,
   ...FORWARDED_NAMES,
@@ -78,19 +84,27 @@ export interface RequestOwnership {
   readonly ownsTrace: boolean;
   /** `Max-Forwards` is counted down. */
   readonly countsForwards: boolean;
+  /** Names with "_" stay behind. */
+  readonly dropsUnderscores: boolean;
 }
 
 export function requestDrops(
   forwarded: ForwardedFields,
-  { isTrusted, ownsCookie, ownsTrace, countsForwards }: RequestOwnership,
+  { isTrusted, ownsCookie, ownsTrace, countsForwards, dropsUnderscores }: RequestOwnership,
 ): Uint8Array {
   const tables = REQUEST_DROPS.get(forwarded.mode)!;
-  return tables[(countsForwards ? 8 : 0) + (isTrusted ? 4 : 0) + (ownsTrace ? 2 : 0) + (ownsCookie ? 1 : 0)];
+  return tables[
+    (dropsUnderscores ? 16 : 0) + (countsForwards ? 8 : 0) + (isTrusted ? 4 : 0) + (ownsTrace ? 2 : 0) +
+    (ownsCookie ? 1 : 0)
+  ];
 }
 
 const MODES: readonly ForwardedMode[] = ["x-forwarded", "rfc7239", "both", "off"];
 const REQUEST_DROPS: ReadonlyMap<ForwardedMode, readonly Uint8Array[]> = new Map(
-  MODES.map((mode) => [mode, [[], ["max-forwards"]].flatMap((more) => requestTables(mode, more))]),
+  MODES.map((mode) => {
+    const plain = [[], ["max-forwards"]].flatMap((more) => requestTables(mode, more));
+    return [mode, [...plain, ...plain.map((table) => table.with(FieldId.underscored, 1))]];
+  }),
 );
 
 function requestTables(mode: ForwardedMode, more: readonly string[]): Uint8Array[] {

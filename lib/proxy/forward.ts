@@ -163,6 +163,7 @@ function begin(exchange: Exchange, { matched, action, forwards }: Destination): 
     ownsCookie,
     ownsTrace: exchange.trace !== null,
     countsForwards: forwards !== UNLIMITED,
+    dropsUnderscores: exchange.plan.dropsUnderscores,
   });
   const filter = new FieldFilter(drops, matched.route.value.requestEdits);
   filter.nominated = request.connectionOptions.nominated;

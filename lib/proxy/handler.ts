@@ -43,6 +43,7 @@ function dispatch(exchange: Exchange): Promise<Exchange> | null {
   }
   const route = exchange.route = matched.route.value;
   if (exchange.request.connectionOptions.isMalformed) throw new ProxyError("request_invalid");
+  if (exchange.plan.refusesUnderscores && exchange.request.hasUnderscores()) throw new ProxyError("field_name_refused");
   const action = route.action;
   switch (action.kind) {
     case "upstream": {

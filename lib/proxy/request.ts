@@ -39,6 +39,9 @@ export interface ProxyRequest {
   /** What its `Connection` says. */
   readonly connectionOptions: ConnectionOptions;
 
+  /** Whether the name of a field has a "_", or looks like one of ours but for another separator. */
+  hasUnderscores(): boolean;
+
   /** By lower-case name, lines joined; null when absent. */
   field(lowerName: string): string | null;
 

@@ -168,6 +168,13 @@ export const CONTENT_LENGTH: readonly RequestCase[] = [
     backend: ["POST /carrier", "GET /second"],
   },
   {
+    name: "a dot instead of the hyphen is another field",
+    rule: "RFC 9110 §5.1",
+    send: HEAD + "Content.Length: 40\r\n\r\n" + "GET /second HTTP/1.1\r\nHost: a.test\r\n\r\n",
+    client: "200 200 open",
+    backend: ["POST /carrier", "GET /second"],
+  },
+  {
     name: "a body of GET",
     rule: "RFC 9110 §9.3.1",
     send: "GET /carrier HTTP/1.1\r\nHost: a.test\r\nContent-Length: 40\r\n\r\n" + SMUGGLED,
