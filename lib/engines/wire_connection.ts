@@ -34,6 +34,7 @@ import {
   writeSwitchingProtocols,
 } from "./wire_response.ts";
 import { runTunnel } from "./wire_tunnel.ts";
+import { giveWay, WireTurn } from "./wire_turn.ts";
 import { WireWatch } from "./wire_watch.ts";
 
 /** A refused body is read off up to here, so that the refusal is not lost to a reset (RFC 9112 §9.6). */
@@ -55,6 +56,7 @@ export class WireConnection implements WireBodySource, WireSink, Timed {
   readonly #socket: Socket;
   readonly #facts: WireListenerFacts;
   readonly #input: WireInput;
+  readonly #turn: WireTurn;
   /** Null while no request is under way. */
   #kit: WireKit | null = null;
   /** Of what the client says about itself each time; null before it has said anything. */
@@ -83,6 +85,7 @@ export class WireConnection implements WireBodySource, WireSink, Timed {
     this.#facts = facts;
     this.#socket = new Socket(conn);
     this.#input = new WireInput(this.#socket);
+    this.#turn = new WireTurn(core.clock);
     this.peerIp = peerIp;
     const { isSecure, limits } = facts;
     const { bodyTimeoutMs, bodyBytesMax } = limits;
@@ -159,6 +162,7 @@ export class WireConnection implements WireBodySource, WireSink, Timed {
     const { decoder, head } = this.#inUse;
     const piece = await this.#input.readPiece(decoder, head);
     if (decoder.done) this.#watch?.resume(head); // asked before the body had ended
+    if (this.#turn.endsWithPiece(this.#input.takeFramingBytes())) await giveWay();
     return piece === null ? null : this.#counted(piece);
   }
 
@@ -219,6 +223,7 @@ export class WireConnection implements WireBodySource, WireSink, Timed {
           }
           if (this.#input.took(count) === 0) return await this.#endedInHead();
           if (this.#phase === "idle") this.#beginHead();
+          else if (this.#turn.endsWithRead()) await giveWay();
         }
       } catch (error) {
         return await this.#refuse(error);
@@ -260,6 +265,7 @@ export class WireConnection implements WireBodySource, WireSink, Timed {
       if (!persists || this.#input.isCut) {
         return isBodyRead && this.#sendsNoMore(request) ? undefined : await this.#linger();
       }
+      if (exchange.local !== null && this.#turn.endsWithAnswer(!this.#input.isEmpty)) await giveWay();
     }
   }
 

@@ -65,6 +65,8 @@ export class WireInput {
   /** Somebody waits for a read. */
   #isReading = false;
   #watcher: InputWatcher | null = null;
+  /** Bytes around those of bodies, decoded since they were last asked for. */
+  #framingBytes = 0;
   /** For the next read of a body. */
   #spare: Uint8Array<ArrayBuffer> | null = null;
 
@@ -150,6 +152,7 @@ export class WireInput {
       const count = await this.readInto(bytes);
       if (count === 0) decoder.finish();
       const used = decoder.decode(bytes, 0, count);
+      this.#framingBytes += used - (decoder.dataEnd - decoder.dataStart);
       if (used < count) this.#keep(head, bytes.subarray(used, count));
       if (decoder.dataEnd > decoder.dataStart) return this.#own(bytes, decoder.dataStart, decoder.dataEnd);
       this.#spare = bytes;
@@ -271,7 +274,15 @@ export class WireInput {
       if (length > 0 && decoder.dataStart !== to) buffer.copyWithin(to, decoder.dataStart, decoder.dataEnd);
       to += length;
     }
+    this.#framingBytes += this.#start - to;
     return to > from ? buffer.slice(from, to) : null;
+  }
+
+  /** @returns How many bytes around those of bodies were decoded since the last call. */
+  takeFramingBytes(): number {
+    const bytes = this.#framingBytes;
+    this.#framingBytes = 0;
+    return bytes;
   }
 
   #own(bytes: Uint8Array<ArrayBuffer>, start: number, end: number): Uint8Array<ArrayBuffer> {
