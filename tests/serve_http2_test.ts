@@ -6,8 +6,9 @@
 
 import { assert, assertEquals } from "./support/assert.ts";
 import { ByteSource } from "./support/byte_source.ts";
+import { answer, response } from "./support/backend_scripts.ts";
 import { freePort } from "./support/scripted_backend.ts";
-import { Gateway, type Site } from "./gateway_stage.ts";
+import { Gateway, requestFor, type Site } from "./gateway_stage.ts";
 import { accessOf } from "./proxy_stage.ts";
 
 const FrameType = { data: 0, headers: 1, rst_stream: 3, settings: 4, ping: 6, window_update: 8 } as const;
@@ -16,6 +17,10 @@ const PREFACE = new TextEncoder().encode("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
 const STREAMS = 12;
 const NOTHING = new Uint8Array(0);
 const BODY = new Uint8Array(3000).fill(0x61);
+/** SETTINGS_INITIAL_WINDOW_SIZE: 0. */
+const NO_WINDOW = Uint8Array.of(0, 4, 0, 0, 0, 0);
+/** What of an answer is taken from its backend before it is known that the client takes nothing. */
+const READ_AHEAD_BYTES_MAX = 256 * 1024;
 
 interface Frame {
   readonly type: number;
@@ -32,14 +37,14 @@ class Http2Client implements Disposable {
     this.#source = new ByteSource(connection);
   }
 
-  static async connect(address: string): Promise<Http2Client> {
+  static async connect(address: string, settings = NOTHING): Promise<Http2Client> {
     const at = address.lastIndexOf(":");
     const port = Number(address.slice(at + 1));
     const connection = await Deno.connect({ hostname: address.slice(0, at), port });
     connection.setNoDelay();
     const client = new Http2Client(connection);
     await client.#write(PREFACE);
-    await client.send(FrameType.settings, 0, 0, NOTHING);
+    await client.send(FrameType.settings, 0, 0, settings);
     return client;
   }
 
@@ -189,4 +194,31 @@ Deno.test("serve: the asterisk form of HTTP/2 is for OPTIONS, and CONNECT gets i
     types.push(...(await client.frames()).filter(({ stream }) => stream === 5).map(({ type }) => type));
   }
   assertEquals(types, [FrameType.headers, FrameType.data, FrameType.rst_stream]);
+});
+
+Deno.test("serve: streams of HTTP/2 that take nothing hold no backend, and bounded bytes", async () => {
+  const site: Site = {
+    name: "large",
+    script: answer(response(200, "x".repeat(1024 * 1024))),
+    upstream: `pool.max_connections = ${STREAMS}`,
+  };
+  const listeners = { web: `limits = { body_timeout = "150ms" }` };
+  await using gateway = await Gateway.start({ engine: "serve", sites: [site], listeners });
+  using client = await Http2Client.connect(gateway.sluice.address("web"), NO_WINDOW);
+  const targets = Array.from({ length: STREAMS }, (_, index) => `/stalled/${index}`);
+  for (const [index, target] of targets.entries()) {
+    await client.send(
+      FrameType.headers,
+      Flag.end_headers | Flag.end_stream,
+      1 + 2 * index,
+      head("GET", "large", target),
+    );
+  }
+  for (const target of targets) {
+    const { error, bytes_out } = await accessOf(gateway.sluice, target);
+    assertEquals(error, "client_gone");
+    assert(Number(bytes_out) <= READ_AHEAD_BYTES_MAX, `${bytes_out} bytes read ahead`);
+  }
+  const honest = await gateway.send(requestFor("large"));
+  assertEquals([honest.status, honest.body.length], [200, 1024 * 1024]);
 });

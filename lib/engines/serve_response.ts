@@ -125,7 +125,12 @@ function joined(pieces: Uint8Array<ArrayBuffer>[]): Uint8Array<ArrayBuffer> {
   return whole;
 }
 
-/** An error in it makes Deno end the connection without a clean end, which is what a broken response must look like. */
+/**
+ * An error in it makes Deno end the connection without a clean end, which is what a broken response must look like.
+ *
+ * Deno reads ahead by 64 KiB and a piece. In HTTP/2, where one connection may have 200 streams that take nothing, we do
+ * not on top of that: 256 KiB a stream instead of 355. Alone on its connection, a piece read ahead saves time.
+ */
 function bodyStream(exchange: Exchange, pieces: Uint8Array<ArrayBuffer>[]): ReadableStream<Uint8Array> {
   return new ReadableStream<Uint8Array>({
     start(controller) {
@@ -142,7 +147,7 @@ function bodyStream(exchange: Exchange, pieces: Uint8Array<ArrayBuffer>[]): Read
     cancel() {
       exchange.cancel(new ProxyError("client_gone"));
     },
-  }, { highWaterMark: 1 });
+  }, { highWaterMark: exchange.request.protocol === "HTTP/2.0" ? 0 : 1 });
 }
 
 /** At least what was sent on its connection: other streams of HTTP/2 may have filled it. */

@@ -1,6 +1,14 @@
 /** Field lines (RFC 9112 §5, RFC 9110 §5.5, §5.6.2, §7.6.1). */
 
-import { type RequestCase, SMUGGLED } from "./case.ts";
+import { type Observed, type RequestCase, SMUGGLED } from "./case.ts";
+
+const DENO_REFUSES_UPGRADES: Observed = {
+  serve: {
+    client: "400 closed",
+    backend: [],
+    why: "Deno.serve takes no Upgrade in a message with a length or a coding",
+  },
+};
 
 export const FIELDS: readonly RequestCase[] = [
   {
@@ -175,6 +183,24 @@ export const FIELDS: readonly RequestCase[] = [
     send: "GET /plain HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n" + SMUGGLED,
     client: "200 closed",
     backend: ["GET /plain"],
+  },
+  {
+    name: "an offer of h2c with a body is a request of HTTP/1.1",
+    rule: "RFC 9110 §7.8",
+    send: "POST /plain HTTP/1.1\r\nHost: a.test\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n" +
+      "HTTP2-Settings: AAMAAABk\r\nContent-Length: 5\r\n\r\nhello",
+    client: "200 open",
+    backend: ["POST /plain hello"],
+    observed: DENO_REFUSES_UPGRADES,
+  },
+  {
+    name: "an offer of another protocol with a length of 0 is a request like any other",
+    rule: "RFC 9110 §7.8",
+    send:
+      "POST /plain HTTP/1.1\r\nHost: a.test\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\nContent-Length: 0\r\n\r\n",
+    client: "200 open",
+    backend: ["POST /plain"],
+    observed: DENO_REFUSES_UPGRADES,
   },
   {
     name: "an upgrade to h2c is not offered to the backend: requests would pass unseen behind it",
