@@ -94,6 +94,13 @@ const ERROR_ROWS: readonly ErrorRow[] = [
     code: "request_unsupported",
   },
   {
+    name: "TRACE on a route that does not name it",
+    wire: wireOf("TRACE / HTTP/1.1", "Host: fine.test"),
+    status: 405,
+    type: "proxy_internal_response",
+    code: "method_not_allowed",
+  },
+  {
     name: "GET with a body",
     only: HIDDEN,
     wire: requestFor("fine", "Content-Length: 2") + "hi",

@@ -14,6 +14,7 @@ const SITES: readonly Site[] = [
   { name: "removed", route: `request_headers = { remove = ["max-forwards"] }` },
   { name: "own", route: `request_headers = { set = { max-forwards = "7" } }` },
   { name: "edited", route: `response_headers = { set = { x-edge = "1" } }` },
+  { name: "traced", route: 'methods = ["TRACE"]' },
   { name: "fixed", action: `respond = { status = 203, body = "fixed\\n" }` },
 ];
 
@@ -115,13 +116,21 @@ const ROWS: readonly Row[] = [
 
 /** `Deno.serve` hands TRACE on as any method. */
 const TRACE_ROWS: readonly Row[] = [
-  { name: "TRACE is counted down", line: "TRACE /x", fields: ["Max-Forwards: 2"], passed: ["1"] },
+  { name: "TRACE is counted down", site: "traced", line: "TRACE /x", fields: ["Max-Forwards: 2"], passed: ["1"] },
   {
     name: "TRACE that may go no further is not reflected: it would show a page what its script must not read",
+    site: "traced",
     line: "TRACE /x",
     fields: ["Max-Forwards: 0", "Cookie: secret=1"],
     passed: null,
     status: 501,
+  },
+  {
+    name: "TRACE on a route that does not name it is refused before",
+    line: "TRACE /x",
+    fields: ["Max-Forwards: 0"],
+    passed: null,
+    status: 405,
   },
 ];
 

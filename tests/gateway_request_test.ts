@@ -164,7 +164,7 @@ const FRAMING_ROWS: readonly FramingRow[] = [
     framing: "chunked",
     body: "",
   },
-  ...["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND"].map((method): FramingRow => ({
+  ...["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND"].map((method): FramingRow => ({
     name: `a ${method} without a body gets no framing (RFC 9112 §6.3)`,
     wire: wireOf(`${method} / HTTP/1.1`, "Host: plain.test"),
     framing: "none",

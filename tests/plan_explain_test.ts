@@ -198,6 +198,13 @@ Deno.test("explainRequest() says which moment it speaks of, and when health is i
   );
 });
 
+Deno.test("explainRequest() says that TRACE is refused", async () => {
+  const { plan } = await Stage.set("");
+  const { route, lines } = explainRequest(plan, requestToExplain("TRACE", "http://a.test/", []), null);
+  assertEquals(route, "all");
+  assertEquals(lines.at(-1), "answered 405: TRACE passes only where a route's methods name it");
+});
+
 Deno.test("explainRequest() without health names no time", async () => {
   const { plan } = await Stage.set("");
   const { route, lines } = explainRequest(plan, requestToExplain("get", "http://a.test?x=1", []), null);

@@ -51,6 +51,7 @@ export const ERROR_TRAITS = {
   client_gone: traits("downstream", "maybe", 0, ""),
   // What sluice decided.
   route_not_found: traits("proxy", "none", 404, "proxy_internal_response"),
+  method_not_allowed: traits("proxy", "none", 405, "proxy_internal_response"),
   backend_unavailable: traits("proxy", "none", 503, "destination_unavailable", true),
   queue_full: traits("proxy", "none", 503, "connection_limit_reached", true),
   queue_timeout: traits("proxy", "none", 503, "connection_limit_reached", true),

@@ -57,7 +57,10 @@ const ROUTE_KEYS = {
     'Exact, `"*.example.com"`, or a list; absent: any.',
   ),
   path: optional(text("path_pattern"), '`"/a"`, `"/a/*"` (`/a` and below) or `"/users/:id"`. Default: `"/*"`.'),
-  methods: orEmpty(list(text("method"), { takesOne: true }), "Absent: any."),
+  methods: orEmpty(
+    list(text("method"), { takesOne: true }),
+    "Absent: any but TRACE, which shows its sender what is added for backends.",
+  ),
   headers: orEmpty(pairs("field_name", "field_value"), 'Exact value, or `"*"`: present.'),
   query: orEmpty(pairs("parameter_name", "parameter_value"), 'Exact value, or `"*"`: present.'),
   upstream: optional(text("filled"), "Name of the upstream that answers."),

@@ -249,6 +249,7 @@ function compileRoute(route: RouteConfig, parts: RouteParts): RoutePlan {
     metricsRow: parts.metricsRows.acquire("route", [route.name, upstream]),
     pattern: shownAt(parts.config.masks, `${parts.key}.path`, route.match.path),
     action: compileAction(route, parts),
+    allowsTrace: route.match.methods.includes("TRACE"),
     requestEdits: compileEdits(route.requestHeaders, true),
     responseEdits: compileEdits(route.responseHeaders),
   };

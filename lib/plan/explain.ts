@@ -36,6 +36,9 @@ export function explainRequest(plan: Plan, request: RouteInput, health: Explaine
   const lines = renderExplanation(explanation).map(redactor(plan.config.masks));
   if (explanation.matched === null) return { route: null, lines };
   const { name, value } = explanation.matched.route;
+  if (request.method === "TRACE" && !value.allowsTrace) {
+    return { route: name, lines: [...lines, "answered 405: TRACE passes only where a route's methods name it"] };
+  }
   return { route: name, lines: [...lines, ...describeAction(value, health)] };
 }
 

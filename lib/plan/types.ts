@@ -65,6 +65,8 @@ export interface RoutePlan {
   /** Its path as it is written: what metrics and traces may group by. */
   readonly pattern: string;
   readonly action: ActionPlan;
+  /** Whether its methods name TRACE, which shows its sender what we add for backends. */
+  readonly allowsTrace: boolean;
   readonly requestEdits: FieldEdits;
   readonly responseEdits: FieldEdits;
 }

@@ -10,6 +10,8 @@ import { forward } from "./forward.ts";
 import { redirectResponse } from "./local_response.ts";
 import { lastServerResponse, maxForwards } from "./max_forwards.ts";
 
+const TRACE = "TRACE";
+
 /**
  * Never rejects. On return either `exchange.local` is the response and the exchange is over, or the response head is in
  * `exchange.connection.head` and the engine reads the body to its end or cancels.
@@ -44,6 +46,7 @@ function dispatch(exchange: Exchange): Promise<Exchange> | null {
   const route = exchange.route = matched.route.value;
   if (exchange.request.connectionOptions.isMalformed) throw new ProxyError("request_invalid");
   if (exchange.plan.refusesUnderscores && exchange.request.hasUnderscores()) throw new ProxyError("field_name_refused");
+  if (!route.allowsTrace && isTrace(exchange.request.method)) throw new ProxyError("method_not_allowed");
   const action = route.action;
   switch (action.kind) {
     case "upstream": {
@@ -63,4 +66,9 @@ function dispatch(exchange: Exchange): Promise<Exchange> | null {
   exchange.local = { status, fields: route.responseEdits.apply(fields), body };
   exchange.finishLocal("");
   return null;
+}
+
+/** In any case: to a backend that takes methods loosely "trace" may be the same. */
+function isTrace(method: string): boolean {
+  return method.length === TRACE.length && (method === TRACE || method.toUpperCase() === TRACE);
 }

@@ -20,6 +20,8 @@ export interface LocalResponse {
 
 /** Seconds that a client is asked to wait when the condition is one that passes. */
 const RETRY_AFTER_SECONDS = "1";
+/** Of a route that does not name its methods: any but TRACE. Those that are registered as well known. */
+const ALLOWED_METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 const JSON_TYPE = "application/json";
 const TEXT_TYPE = "text/plain; charset=utf-8";
 
@@ -41,6 +43,7 @@ export function errorResponse(code: ErrorCode, request: ProxyRequest, requestId:
     ["x-request-id", requestId],
   ];
   if (traits.proxyStatus !== "") fields.push(["proxy-status", `sluice; error=${traits.proxyStatus}`]);
+  if (status === 405) fields.push(["allow", ALLOWED_METHODS]);
   if (traits.retryAfter) fields.push(["retry-after", RETRY_AFTER_SECONDS]);
   return { status, fields, body: encoder.encode(body) };
 }
