@@ -13,6 +13,7 @@ Deno.test("loadConfig() fills every default", async () => {
   assertEquals(config.server, {
     workers: 1,
     drainMs: 30_000,
+    reloadQuietMs: 250,
     trustedProxies: [],
     forwarded: "x-forwarded",
     underscores: "drop",
@@ -52,6 +53,7 @@ const SET: ReadonlyArray<readonly [what: string, actual: unknown, expected: unkn
   ["server", everything.config.server, {
     workers: 6,
     drainMs: 45_000,
+    reloadQuietMs: 1000,
     trustedProxies: ["10.0.0.0/8", "::1"],
     forwarded: "both",
     underscores: "refuse",

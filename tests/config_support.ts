@@ -18,6 +18,7 @@ export const EVERYTHING = `
 [server]
 workers = "auto"
 drain = "45s"
+reload_quiet = "1s"
 trusted_proxies = ["10.0.0.0/8", "::1"]
 forwarded = "both"
 underscores = "refuse"

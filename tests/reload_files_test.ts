@@ -2,6 +2,7 @@
 
 import { assert, assertEquals, assertMatch } from "./support/assert.ts";
 import { testCertificates } from "./support/certificates.ts";
+import { Load } from "./support/load.ts";
 import { SluiceProcess } from "./support/sluice_process.ts";
 import { VARIANTS } from "./support/variants.ts";
 import { listenerToml, PATIENCE_MS, step } from "./proxy_stage.ts";
@@ -125,6 +126,34 @@ for (const variant of VARIANTS) {
     assertEquals(countOf(sluice, "reload_refused"), 0);
     assertEquals(await sluice.stop(), 0);
   });
+}
+
+// Each half is a valid configuration; the first one has a route less.
+Deno.test("a file that is written in two halves takes effect as a whole", async () => {
+  // Three times the default: under load 50 ms may become some hundred.
+  const options = { deadlineMs: PATIENCE_MS, env: { SLUICE_SERVER_RELOAD_QUIET: "750ms" } };
+  const route = (path: string, body: string) => `[[routes]]\npath = "${path}"\nrespond = { body = "${body}" }\n`;
+  const half = (body: string) => listenerToml("web") + route("/one", body);
+  await using sluice = await SluiceProcess.start(half("v0") + route("/two", "v0"), options);
+  const load = new Load({ address: sluice.address("web"), target: () => "/two", clients: 2, pauseMs: 2 });
+  for (let round = 1; round <= 6; round++) {
+    const from = sluice.events.length;
+    sluice.writeConfig(half(`v${round}`), "in_place");
+    await pause(50);
+    Deno.writeTextFileSync(sluice.config.path, route("/two", `v${round}`), { append: true });
+    if (round % 2 === 0) await sluice.waitForEvent(({ event }) => event === "reloaded", from);
+    else await pause(50); // the next one comes before this one has rested
+  }
+  await load.more(20);
+  await load.stop();
+  assertEquals(load.failed, 0, String(load));
+  assertEquals(await bodyAt(sluice.address("web"), "/two"), "v6");
+  assertEquals(countOf(sluice, "reloaded"), 3);
+  assertEquals(await sluice.stop(), 0);
+});
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 /** Each look is a request, which takes its time: no pause between them is needed. */

@@ -9,6 +9,7 @@ export type DefaultValue = string | number | boolean | readonly string[];
 export const DEFAULTS = {
   "server.workers": 1, // threads; one core carries most sites, and one thread needs no shared state
   "server.drain": "30s", // below the 30 s to 90 s that service managers wait before they kill
+  "server.reload_quiet": "250ms", // writers that pause between two halves do so for less
   "server.trusted_proxies": [], // networks; believing nobody is the only safe guess
   "server.forwarded": "x-forwarded", // what backends read today
   "server.underscores": "drop", // as nginx: backends behind CGI take "_" for "-", so such a name may forge another

@@ -34,6 +34,11 @@ const FALLBACK_NAMES = STRATEGY_NAMES.filter((name): name is Exclude<StrategyNam
 const SERVER = table({
   workers: withDefault("server.workers", { ...whole(1, 256), word: "auto" }, "Threads that share the ports."),
   drain: withDefault("server.drain", duration("0s", "1d"), "How long what is in flight may take after SIGTERM."),
+  reload_quiet: withDefault(
+    "server.reload_quiet",
+    duration("0s", "1m"),
+    "How long the files must have been still before a change of them is taken.",
+  ),
   trusted_proxies: withDefault(
     "server.trusted_proxies",
     list(text("cidr")),

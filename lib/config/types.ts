@@ -38,6 +38,7 @@ export interface ServerConfig {
   /** 1 or more; "auto" is already the number of cores. */
   readonly workers: number;
   readonly drainMs: number;
+  readonly reloadQuietMs: number;
   /** CIDRs as written, each valid. */
   readonly trustedProxies: readonly string[];
   readonly forwarded: "x-forwarded" | "rfc7239" | "both" | "off";

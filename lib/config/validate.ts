@@ -94,6 +94,7 @@ function validateServer(read: ReadConfig["server"], { found }: Validation, cores
   return {
     workers: read.workers === 0 ? cores : read.workers,
     drainMs: read.drain,
+    reloadQuietMs: read.reload_quiet,
     trustedProxies: read.trusted_proxies,
     forwarded: read.forwarded,
     underscores: read.underscores,

@@ -1,35 +1,59 @@
 /**
- * Notices that the configuration or a file it names has changed.
+ * Notices that the configuration or a file it names has changed, and has been written to its end.
  *
- * What counts is content: whatever the file system reports (or fails to report) only makes the watcher read the files
- * again. It is woken by events in their folders, because editors write a new file and rename it over the old one, and by
- * a poll, because a swapped symlink further up the path (Kubernetes) raises no event that `Deno.watchFs` passes on.
- * A change is told once two reads in a row agree, so that a half-written file is not looked at.
+ * What counts is content: whatever the file system reports (or fails to report) only makes the watcher look. It is woken by
+ * events in the files' folders, because editors write a new file and rename it over the old one, and by a look at what the
+ * paths lead to, because a symlink swapped further up (Kubernetes) raises no event that `Deno.watchFs` passes on. Now and
+ * then it reads the files without being asked, for file systems that tell of neither.
+ *
+ * A file may be written in pieces, and each piece may be a valid configuration. So a change is told once the files have
+ * been still: nothing about them, neither content nor what the system says of it, has differed for `quietMs`. What is told
+ * is what they held then; one that is written again at that moment is another change. There is no bound on how long that
+ * may take, as any would have half of a file taken for the whole.
  */
 
 import { fileNameOf, folderOf } from "../config/paths.ts";
 import type { FileContents } from "./load.ts";
+import { isSameStamps, stampOfSync, type Stamps, stampsOf } from "./file_stamps.ts";
 
-const POLL_MS = 2000;
-const SETTLE_MS = 40;
-/** A file that never stops changing is looked at all the same. */
-const SETTLE_READS_MAX = 25;
+/** How often it is looked at what the paths lead to: one call a file, about 50 µs, in another thread. */
+const LOOK_MS = 100;
+/** As often, files are read without a sign of change. */
+const READ_EACH_LOOKS = 20;
+/** While files change. */
+const SETTLE_LOOK_MS = 40;
+/** Files that have been changing for so long are worth a word. */
+const RESTLESS_MS = 10_000;
+
+export interface FileWatcherOptions {
+  /** How long files must have been still. */
+  readonly quietMs: number;
+  /** @param contents What they held. */
+  readonly onChange: (contents: FileContents) => void;
+  /** They have not been still for a long time. */
+  readonly onRestless?: () => void;
+}
 
 export class FileWatcher {
-  readonly #onChange: () => void;
+  /** Of changes that begin from now on. */
+  quietMs: number;
+  readonly #options: FileWatcherOptions;
   /** What is known of each file; null: it can't be read. */
   #seen: Map<string, string | null> = new Map();
+  #stamps: Stamps = new Map();
   #events: Deno.FsWatcher | null = null;
-  /** When each was written, while what they say was refused; else null. */
-  #refused: Map<string, string> | null = null;
+  /** What each was like while what they say was refused; else null. */
+  #refused: Stamps | null = null;
   #folders = "";
-  #poll: ReturnType<typeof setInterval> | null = null;
+  #looking: ReturnType<typeof setTimeout> | null = null;
+  #looks = 0;
   #checking: Promise<void> | null = null;
   #isClosed = false;
   #wantsAnother = false;
 
-  constructor(onChange: () => void) {
-    this.#onChange = onChange;
+  constructor(options: FileWatcherOptions) {
+    this.#options = options;
+    this.quietMs = options.quietMs;
   }
 
   /** From now on these files. What differs from `contents`, which the caller has read, is a change that came since. */
@@ -38,7 +62,7 @@ export class FileWatcher {
     this.#seen = new Map(contents);
     this.#refused = null;
     this.#watchFolders();
-    this.#poll ??= setInterval(() => this.#check(), POLL_MS);
+    if (this.#looking === null) this.#lookLater();
     this.#check();
   }
 
@@ -48,12 +72,12 @@ export class FileWatcher {
    */
   watchRefused(contents: FileContents): void {
     this.watch(new Map([...this.#seen, ...contents]));
-    this.#refused = new Map(this.#seen.keys().map((path) => [path, writtenAt(path)]));
+    this.#refused = new Map(this.#seen.keys().map((path) => [path, stampOfSync(path)]));
   }
 
   async close(): Promise<void> {
     this.#isClosed = true;
-    if (this.#poll !== null) clearInterval(this.#poll);
+    if (this.#looking !== null) clearTimeout(this.#looking);
     this.#events?.close();
     this.#events = null;
     await this.#checking;
@@ -67,7 +91,7 @@ export class FileWatcher {
     try {
       this.#events = Deno.watchFs(folders, { recursive: false });
     } catch {
-      // No such folder, or the system is out of watches: the poll remains.
+      // No such folder, or the system is out of watches: the looks remain.
       this.#events = null;
       return;
     }
@@ -80,7 +104,7 @@ export class FileWatcher {
         if (event.kind !== "access" && this.#mayMatter(event)) this.#check();
       }
     } catch {
-      // The watcher broke; the poll remains.
+      // The watcher broke; the looks remain.
     }
   }
 
@@ -89,6 +113,19 @@ export class FileWatcher {
     if (event.kind !== "modify") return true;
     const names = new Set(this.#seen.keys().map(fileNameOf));
     return event.paths.some((path) => names.has(fileNameOf(path)));
+  }
+
+  #lookLater(): void {
+    this.#looking = setTimeout(() => this.#look(), LOOK_MS);
+  }
+
+  async #look(): Promise<void> {
+    const stamps = await stampsOf(this.#seen.keys());
+    if (this.#isClosed) return;
+    this.#looks++;
+    if (!isSameStamps(stamps, this.#stamps) || this.#looks % READ_EACH_LOOKS === 0) this.#check();
+    this.#stamps = stamps;
+    this.#lookLater();
   }
 
   #check(): void {
@@ -107,21 +144,39 @@ export class FileWatcher {
   }
 
   async #compare(): Promise<void> {
-    let contents = await this.#read();
-    if (this.#isOld(contents)) return;
-    for (let read = 0; read < SETTLE_READS_MAX && !this.#isClosed; read++) {
-      await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
-      const again = await this.#read();
-      const isSettled = isSame(contents, again);
-      contents = again;
-      if (isSettled) break;
-    }
-    if (this.#isClosed || this.#isOld(contents)) return;
+    if (this.#isOld(await this.#read())) return;
+    const contents = await this.#settled();
+    if (contents === null || this.#isOld(contents)) return;
     this.#refused = null;
     for (const [path, text] of contents) {
       if (this.#seen.has(path)) this.#seen.set(path, text);
     }
-    this.#onChange();
+    this.#options.onChange(contents);
+  }
+
+  /** @returns What the files hold once they have been still for so long; null: closed meanwhile. */
+  async #settled(): Promise<FileContents | null> {
+    const { quietMs } = this;
+    const beganMs = performance.now();
+    let isTold = false;
+    let stamps = await stampsOf(this.#seen.keys());
+    let contents = await this.#read();
+    let sinceMs = performance.now();
+    while (!this.#isClosed) {
+      const leftMs = sinceMs + quietMs - performance.now();
+      if (leftMs > 0) await new Promise((resolve) => setTimeout(resolve, Math.min(leftMs, SETTLE_LOOK_MS)));
+      const again = leftMs > 0 ? contents : await this.#read();
+      const now = await stampsOf(this.#seen.keys());
+      if (!isSameStamps(stamps, now) || !isSame(contents, again)) {
+        stamps = now;
+        contents = await this.#read();
+        sinceMs = performance.now();
+      } else if (leftMs <= 0) return again;
+      if (isTold || performance.now() - beganMs < RESTLESS_MS) continue;
+      isTold = true;
+      this.#options.onRestless?.();
+    }
+    return null;
   }
 
   async #read(): Promise<FileContents> {
@@ -130,7 +185,7 @@ export class FileWatcher {
 
   /** Files that joined or left while they were read don't count. */
   #isOld(contents: FileContents): boolean {
-    const isWrittenAgain = this.#refused?.entries().some(([path, at]) => at !== writtenAt(path)) ?? false;
+    const isWrittenAgain = this.#refused?.entries().some(([path, stamp]) => stamp !== stampOfSync(path)) ?? false;
     return !isWrittenAgain &&
       contents.entries().every(([path, text]) => !this.#seen.has(path) || this.#seen.get(path) === text);
   }
@@ -138,16 +193,6 @@ export class FileWatcher {
 
 function isSame(one: FileContents, other: FileContents): boolean {
   return one.size === other.size && one.entries().every(([path, text]) => other.get(path) === text);
-}
-
-/** Changes when the file is written or replaced; "" when there is none. */
-function writtenAt(path: string): string {
-  try {
-    const { ino, mtime } = Deno.statSync(path);
-    return `${ino} ${mtime?.getTime()}`;
-  } catch {
-    return "";
-  }
 }
 
 /** @param known What it held last: a process that is out of descriptors learns nothing new about its files. */

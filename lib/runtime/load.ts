@@ -2,18 +2,32 @@
 
 import { ForeignFileError, loadConfig, type LoadedConfig } from "../config/load.ts";
 import { resolvePath } from "../config/paths.ts";
+import { readStill } from "./file_stamps.ts";
 
 /** What was read, by path; null where that failed. */
 export type FileContents = ReadonlyMap<string, string | null>;
 
+/** What a watcher saw, once the files had been still. */
+export interface SettledFiles {
+  readonly contents: FileContents;
+  /** For files that it did not watch. */
+  readonly quietMs: number;
+}
+
 /**
  * @param contents Filled with every file that was looked at, also when loading fails.
+ * @param settled Taken instead of what the files hold now, which may be the first half of what comes next.
  * @throws {ConfigError}
  */
-export function loadFromDisk(path: string, contents: Map<string, string | null> = new Map()): Promise<LoadedConfig> {
+export function loadFromDisk(
+  path: string,
+  contents: Map<string, string | null> = new Map(),
+  settled: SettledFiles | null = null,
+): Promise<LoadedConfig> {
   return load(path, async (file) => {
     contents.set(file, null);
-    const text = await Deno.readTextFile(file);
+    const known = settled?.contents.get(file) ?? null;
+    const text = known ?? (settled === null ? await Deno.readTextFile(file) : await readStill(file, settled.quietMs));
     contents.set(file, text);
     return text;
   });

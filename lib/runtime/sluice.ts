@@ -21,7 +21,7 @@ import { assemble, type Parts } from "./assemble.ts";
 import { Control, type ReloadResult, type Running, type RunningNow } from "./control.ts";
 import type { EventRings } from "./event_rings.ts";
 import { FileWatcher } from "./file_watcher.ts";
-import { type FileContents, loadFromDisk, loadText } from "./load.ts";
+import { type FileContents, loadFromDisk, loadText, type SettledFiles } from "./load.ts";
 import type { EventLog, LogLevel } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
 import { missingPermissions, PermissionError } from "./permissions.ts";
@@ -61,6 +61,8 @@ export class Sluice {
   readonly #control: Control;
   readonly #timers: ReturnType<typeof setInterval>[] = [];
   #loaded: LoadedConfig;
+  /** What the watcher told last. */
+  #settled: SettledFiles | null = null;
   #reloading: Promise<ReloadResult> | null = null;
   #next: Promise<ReloadResult> | null = null;
   #nextFrom: "file" | "memory" = "memory";
@@ -108,7 +110,15 @@ export class Sluice {
     const { clock, log, events } = options;
     this.#control = new Control({ running: this.#asRunning(), clock, log, events, metrics: parts.metrics });
     this.#prober = new Prober(options.clock, parts.random);
-    this.#watcher = new FileWatcher(() => this.reload("file"));
+    this.#watcher = new FileWatcher({
+      quietMs: loaded.config.server.reloadQuietMs,
+      onChange: (contents) => {
+        this.#settled = { contents, quietMs: this.#watcher.quietMs };
+        this.reload("file");
+      },
+      onRestless: () =>
+        log.warn("files_restless", { message: "they keep changing; none of it is taken until they rest" }),
+    });
   }
 
   /** Of the admin listener; "": there is none. */
@@ -191,7 +201,7 @@ export class Sluice {
     let redact = redactor(this.#loaded.config.masks);
     try {
       this.#assertRuns();
-      const loaded = from === "file" ? await loadFromDisk(this.#options.path, contents) : this.#loaded;
+      const loaded = from === "file" ? await this.#load(trigger, contents) : this.#loaded;
       redact = redactor(loaded.config.masks);
       await assertPermitted(loaded);
       const effective = this.#withOverrides(loaded, from === "file" ? loaded.config.log.level : this.#log.level);
@@ -217,6 +227,11 @@ export class Sluice {
     }
   }
 
+  /** Who asks for a reload gets what the files hold now; what the watcher noticed is taken as it was when it was still. */
+  #load(trigger: string, contents: Map<string, string | null>): Promise<LoadedConfig> {
+    return loadFromDisk(this.#options.path, contents, trigger === "file" ? this.#settled : null);
+  }
+
   /** @throws {StoppingError} A shutdown that begins during a reload overtakes it. */
   #assertRuns(): void {
     if (this.#isStopping) throw new StoppingError();
@@ -236,6 +251,7 @@ export class Sluice {
     }
     this.#loaded = loaded;
     this.#log.redact = redactor(loaded.config.masks);
+    this.#watcher.quietMs = loaded.config.server.reloadQuietMs;
     const committed = change.commit();
     this.#control.overrides.settle(this.plan, this.#options.clock.nowMs());
     this.#prober.follow(this.plan);
