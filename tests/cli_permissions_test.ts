@@ -30,6 +30,13 @@ async function startExactly(config: ConfigFile, toml: string): Promise<SluicePro
   return await SluiceProcess.start(toml, { ...OPTIONS, denoFlags, args: ["--config", config.path] });
 }
 
+/** By its name, which takes a file to look up, where it has one. */
+function ownGroup(): string {
+  const gid = String(Deno.gid());
+  const lines = Deno.readTextFileSync("/etc/group").split("\n").map((line) => line.split(":"));
+  return lines.find(([, , number]) => number === gid)?.[0] ?? gid;
+}
+
 Deno.test("sluice runs with exactly the flags that sluice permissions prints", async () => {
   const { authority, localhost } = await testCertificates();
   const config = new ConfigFile("");
@@ -44,7 +51,8 @@ Deno.test("sluice runs with exactly the flags that sluice permissions prints", a
     const [web, tls] = [freePort(), freePort()];
     const head = `[[listeners]]\nname = "web"\naddress = "127.0.0.1:${web}"\n` +
       `[[listeners]]\nname = "tls"\naddress = "127.0.0.1:${tls}"\ntls = { cert = "site.pem", key = "site.key" }\n` +
-      `[[listeners]]\nname = "unix"\naddress = "unix:${config.folder}/edge.sock"\n`;
+      `[[listeners]]\nname = "unix"\naddress = "unix:${config.folder}/edge.sock"\n` +
+      `mode = "0660"\ngroup = "${ownGroup()}"\n`;
     // Worker threads load our code once more, which Deno asks leave for.
     const server = `[server]\nworkers = 2\n`;
     const tracing = `[tracing]\nendpoint = "http://localhost:${collector.port}/v1/traces"\nsample = 1.0\n`;
@@ -56,6 +64,7 @@ Deno.test("sluice runs with exactly the flags that sluice permissions prints", a
         assertEquals((await get(address, path, {}, OPTIONS)).status, 200, `${address}${path}`);
       }
     }
+    assertEquals(Deno.statSync(`${config.folder}/edge.sock`).mode! & 0o777, 0o660);
     const options = { ...OPTIONS, tls: { caCerts: [authority.cert], hostname: "localhost" } };
     assertEquals((await get(`127.0.0.1:${tls}`, "/plain/", {}, options)).status, 200);
     await collector.waitFor(() => collector.spans.length === 14, "two spans of each request", PATIENCE_MS);

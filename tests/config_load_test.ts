@@ -58,7 +58,13 @@ const SET: ReadonlyArray<readonly [what: string, actual: unknown, expected: unkn
     forwarded: "both",
     underscores: "refuse",
   }],
-  ["admin", everything.config.admin, { address: { kind: "tcp", hostname: "0.0.0.0", port: 9900 }, token: "hunter2" }],
+  ["admin", everything.config.admin, {
+    address: { kind: "tcp", hostname: "0.0.0.0", port: 9900 },
+    mode: null,
+    group: null,
+    gid: -1,
+    token: "hunter2",
+  }],
   ["listeners[0].tls", everything.config.listeners[0].tls, {
     certPath: "/etc/sluice/site.pem",
     keyPath: "/etc/sluice/keys/site.key",

@@ -4,8 +4,8 @@
  * Loaded only when it is configured: a proxy without an admin side pays nothing for it.
  */
 
-import type { ListenAddress } from "../base/address.ts";
 import type { AdminConfig } from "../config/types.ts";
+import { bindSocket } from "../engines/socket_rights.ts";
 import { Access } from "./access.ts";
 import { createAdminApp } from "./app.ts";
 import type { Operator } from "./operator.ts";
@@ -24,7 +24,7 @@ export async function openAdminListener(
   onBug: (error: unknown) => void,
 ): Promise<AdminListener> {
   const app = createAdminApp({ operator, access: await Access.create(config), onBug });
-  const server = serve(config.address, { handler: (request) => app.fetch(request), onBug });
+  const server = serve(config, { handler: (request) => app.fetch(request), onBug });
   return {
     address: config.address.kind === "unix" ? `unix:${config.address.path}` : textOf(server.addr as Deno.NetAddr),
     close: async () => {
@@ -39,14 +39,18 @@ interface ServeParts {
   readonly onBug: (error: unknown) => void;
 }
 
-function serve(address: ListenAddress, { handler, onBug }: ServeParts): Deno.HttpServer<Deno.Addr> {
+function serve(config: AdminConfig, { handler, onBug }: ServeParts): Deno.HttpServer<Deno.Addr> {
+  const { address } = config;
   const onError = (error: unknown) => {
     onBug(error);
     return new Response("internal error\n", { status: 500 });
   };
-  return address.kind === "unix"
-    ? Deno.serve({ path: address.path, onError, onListen: () => {} }, handler)
-    : Deno.serve({ hostname: address.hostname, port: address.port, onError, onListen: () => {} }, handler);
+  if (address.kind === "tcp") {
+    return Deno.serve({ hostname: address.hostname, port: address.port, onError, onListen: () => {} }, handler);
+  }
+  const { path } = address;
+  const bind = (): Deno.HttpServer<Deno.Addr> => Deno.serve({ path, onError, onListen: () => {} }, handler);
+  return bindSocket(config, bind, (bound) => void bound.shutdown());
 }
 
 function textOf({ hostname, port }: Deno.NetAddr): string {

@@ -53,6 +53,8 @@ export const FORMATS = {
   file: matching("a path", /^[^\x00]+$/),
   // deno-lint-ignore no-control-regex
   file_or_none: matching("a path", /^[^\x00]*$/),
+  file_mode: matching(`rights in octal, such as "0660"`, /^0?[0-7]{3}$/),
+  group: matching("the name or number of a group", /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}$/),
   listen_address: parsedBy("an address", parseListenAddress, "^(unix:.+|.+:\\d{1,5})$"),
   backend_url: parsedBy("an origin", parseBackendUrl, "^([Hh][Tt][Tt][Pp][Ss]?://[^/?#@]+|unix:.+)$"),
   cidr: parsedBy("a network", parseCidr),

@@ -8,9 +8,10 @@ import { effectiveLines, type EffectiveSetting, effectiveSettings } from "./effe
 import type { Findings } from "./findings.ts";
 import type { Environment } from "./interpolate.ts";
 import { ConfigError, type ConfigIssue, sortIssues } from "./issue.ts";
+import { joinIndex } from "./key_path.ts";
 import { parseToml } from "./parse.ts";
 import { resolvePath } from "./paths.ts";
-import type { Config, UpstreamConfig } from "./types.ts";
+import type { Config, SocketRightsConfig, UpstreamConfig } from "./types.ts";
 import { examine } from "./validate.ts";
 import type { FileUse } from "./validation.ts";
 
@@ -66,7 +67,7 @@ export async function loadConfig(path: string, options: LoadOptions): Promise<Lo
   if (found.issues.length > 0) throw new ConfigError(path, found.issues);
   const effective = effectiveSettings(settings);
   return {
-    config: { ...config, upstreams: config.upstreams.map((upstream) => withTlsContents(upstream, contents)) },
+    config: withContents(config, files, contents),
     warnings: sortIssues(found.warnings),
     files: [absolute, ...contents.keys()],
     envNames: parsed.envNames,
@@ -103,14 +104,19 @@ async function readUses(
         failures.set(use.path, error);
       }
     }
-    const name = `"${found.shown(use.key, use.path)}"`;
+    const name = use.holds === "groups" ? `"${use.path}"` : `"${found.shown(use.key, use.path)}"`;
     if (failures.has(use.path)) {
       const reason = reasonOf(failures.get(use.path), found.isMasked(use.key));
       found.issue(use.key, `cannot read ${name}: ${reason}`);
       continue;
     }
-    const fault = pemFault(contents.get(use.path) ?? "", use);
-    if (fault !== "") found.issue(use.key, `${name} ${fault}`);
+    const text = contents.get(use.path) ?? "";
+    if (use.holds !== "groups") {
+      const fault = pemFault(text, use);
+      if (fault !== "") found.issue(use.key, `${name} ${fault}`);
+    } else if (gidIn(text, use.group) === -1) {
+      found.issue(use.key, `no group named "${found.shown(use.key, use.group)}" in ${use.path}; a number needs none`);
+    }
   }
   return contents;
 }
@@ -123,6 +129,29 @@ function pemFault(text: string, { holds }: FileUse): string {
   if (block.test(text)) return "";
   if (/-----BEGIN ENCRYPTED PRIVATE KEY-----/.test(text)) return "holds an encrypted private key; decrypt it first";
   return `holds no ${holds} in PEM form`;
+}
+
+/** -1: it has no such group. */
+function gidIn(groups: string, group: string): number {
+  for (const line of groups.split("\n")) {
+    const [name, , number] = line.split(":");
+    if (name === group && /^\d+$/.test(number ?? "")) return Number(number);
+  }
+  return -1;
+}
+
+/** Puts what the files hold in the place of their paths. */
+function withContents(config: Config, uses: readonly FileUse[], contents: ReadonlyMap<string, string>): Config {
+  const withGid = <T extends SocketRightsConfig>(place: T, path: string): T => {
+    const use = uses.find(({ key, holds }) => holds === "groups" && key === `${path}.group`);
+    return use === undefined ? place : { ...place, gid: gidIn(contents.get(use.path) ?? "", use.group) };
+  };
+  return {
+    ...config,
+    admin: config.admin === null ? null : withGid(config.admin, "admin"),
+    listeners: config.listeners.map((listener, index) => withGid(listener, joinIndex("listeners", index))),
+    upstreams: config.upstreams.map((upstream) => withTlsContents(upstream, contents)),
+  };
 }
 
 function withTlsContents(upstream: UpstreamConfig, contents: ReadonlyMap<string, string>): UpstreamConfig {

@@ -56,8 +56,13 @@ const SERVER = table({
   ),
 });
 
+const SOCKET_MODE = 'Rights of a Unix socket, as `"0660"`. Default: the umask\'s; with a group `0660`.';
+const SOCKET_GROUP = "Its group, by name (as `/etc/group` has it) or number. Default: the process's.";
+
 const ADMIN = table({
   address: withDefault("admin.address", text("listen_address"), "Where metrics, health, API and dashboard are."),
+  mode: optional(text("file_mode"), SOCKET_MODE),
+  group: optional(text("group"), SOCKET_GROUP),
   token: withDefault("admin.token", text("field_value"), "Required unless the address is loopback or a Unix socket.", {
     isSecret: true,
   }),
@@ -90,6 +95,8 @@ const LIMITS = table({
 const LISTENER = table({
   name: optional(displayName(), "For logs and metrics. Default: the address."),
   address: required(text("listen_address"), "`host:port`, `[::]:8080` or `unix:/run/sluice.sock`."),
+  mode: optional(text("file_mode"), SOCKET_MODE),
+  group: optional(text("group"), SOCKET_GROUP),
   engine: withDefault(
     "listener.engine",
     choice("engine", ["serve", "wire"]),

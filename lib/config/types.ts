@@ -46,12 +46,22 @@ export interface ServerConfig {
   readonly underscores: "drop" | "keep" | "refuse";
 }
 
-export interface AdminConfig {
+/** Who may connect; of a Unix socket. */
+export interface SocketRightsConfig {
+  /** Octal; null: the umask decides, or `0660` with a group. */
+  readonly mode: string | null;
+  /** As written. */
+  readonly group: string | null;
+  /** Its number; -1 for none. */
+  readonly gid: number;
+}
+
+export interface AdminConfig extends SocketRightsConfig {
   readonly address: ListenAddress;
   readonly token: string;
 }
 
-export interface ListenerConfig {
+export interface ListenerConfig extends SocketRightsConfig {
   readonly name: string;
   readonly address: ListenAddress;
   /** The address as written, for people: with `${NAME}` where it came from the environment. */

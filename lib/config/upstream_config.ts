@@ -103,7 +103,7 @@ function toTls(read: ReadUpstream["tls"], path: string, { files, resolve }: Vali
   const use = (text: string, name: string, holds: "certificate" | "private key") => {
     if (text === "") return "";
     const file = resolve(text);
-    files.push({ path: file, key: `${path}.${name}`, holds });
+    files.push({ path: file, key: `${path}.${name}`, holds, group: "" });
     return file;
   };
   return {

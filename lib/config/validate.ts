@@ -15,7 +15,7 @@ import { Reader, type Setting } from "./read.ts";
 import { SCHEMA } from "./schema.ts";
 import type { AdminConfig, Config, LogConfig, ServerConfig, TracingConfig } from "./types.ts";
 import { UNSUPPORTED } from "./unsupported.ts";
-import { type FileUse, listenAddress, type ReadConfig, type Validation } from "./validation.ts";
+import { type FileUse, listenAddress, type ReadConfig, socketRights, type Validation } from "./validation.ts";
 import { validateListeners } from "./validate_listeners.ts";
 import { validateRoutes } from "./validate_routes.ts";
 import { validateUpstreams } from "./validate_upstreams.ts";
@@ -101,7 +101,8 @@ function validateServer(read: ReadConfig["server"], { found }: Validation, cores
   };
 }
 
-function validateAdmin(read: NonNullable<ReadConfig["admin"]>, { found, resolve }: Validation): AdminConfig {
+function validateAdmin(read: NonNullable<ReadConfig["admin"]>, validation: Validation): AdminConfig {
+  const { found, resolve } = validation;
   const address = listenAddress(read.address, resolve);
   const isOpen = read.token === "" && !isLoopback(address);
   if (isOpen && !found.hasFailed("admin.address") && !found.hasFailed("admin.token")) {
@@ -110,7 +111,7 @@ function validateAdmin(read: NonNullable<ReadConfig["admin"]>, { found, resolve 
       `is required, as "${found.shown("admin.address", read.address)}" can be reached from other machines`,
     );
   }
-  return { address, token: read.token };
+  return { address, ...socketRights(read, { address, path: "admin" }, validation), token: read.token };
 }
 
 function validateLog(read: ReadConfig["log"], { resolve }: Validation): LogConfig {

@@ -5,7 +5,7 @@ import { parseSize } from "../base/size.ts";
 import { SERVE_FIELDS_MAX, SERVE_HEAD_MAX } from "./defaults.ts";
 import { joinIndex } from "./key_path.ts";
 import type { ListenerConfig } from "./types.ts";
-import { listenAddress, type ReadConfig, type Validation } from "./validation.ts";
+import { listenAddress, type ReadConfig, socketRights, type Validation } from "./validation.ts";
 
 type ReadListener = ReadConfig["listeners"][number];
 
@@ -61,19 +61,22 @@ function warnOfServe(listeners: readonly ListenerConfig[], { found }: Validation
   );
 }
 
-function toConfig(read: ReadListener, path: string, { found, files, resolve }: Validation): ListenerConfig {
+function toConfig(read: ReadListener, path: string, validation: Validation): ListenerConfig {
+  const { found, files, resolve } = validation;
   const { limits } = read;
+  const address = listenAddress(read.address, resolve);
   const addressText = found.shown(`${path}.address`, read.address);
   const tls = read.tls === null ? null : { certPath: resolve(read.tls.cert), keyPath: resolve(read.tls.key) };
   if (tls !== null && read.tls?.cert !== "") {
-    files.push({ path: tls.certPath, key: `${path}.tls.cert`, holds: "certificate" });
+    files.push({ path: tls.certPath, key: `${path}.tls.cert`, holds: "certificate", group: "" });
   }
   if (tls !== null && read.tls?.key !== "") {
-    files.push({ path: tls.keyPath, key: `${path}.tls.key`, holds: "private key" });
+    files.push({ path: tls.keyPath, key: `${path}.tls.key`, holds: "private key", group: "" });
   }
   return {
     name: read.name ?? addressText,
-    address: listenAddress(read.address, resolve),
+    address,
+    ...socketRights(read, { address, path }, validation),
     addressText,
     engine: read.engine,
     tls,

@@ -23,6 +23,7 @@ import {
 } from "./listener.ts";
 import { type ServeListenerFacts, ServeRequest } from "./serve_request.ts";
 import { lastResponse, serveResponse } from "./serve_response.ts";
+import { bindSocket } from "./socket_rights.ts";
 import { Revival } from "./serve_revival.ts";
 import { fallbackAuthority } from "./serve_target.ts";
 import { acceptWebSocket } from "./serve_websocket.ts";
@@ -176,11 +177,10 @@ export class ServeListener implements EngineListener {
       : cert === ""
       ? { hostname: address.hostname, port: address.port, reusePort: this.#sharesPort }
       : { hostname: address.hostname, port: address.port, cert, key, reusePort: true };
-    const server = serveOn(
-      place,
-      (request, info) => this.#leaving.has(server) ? this.#handleLast(request, info) : this.#handle(request, info),
-      this.#onBug,
-    );
+    const handler = (request: Request, info: Deno.ServeHandlerInfo): Promise<Response> =>
+      this.#leaving.has(server) ? this.#handleLast(request, info) : this.#handle(request, info);
+    const bind = () => serveOn(place, handler, this.#onBug);
+    const server = bindSocket(this.#config, bind, (bound) => void bound.shutdown());
     server.finished.catch((error) => this.#onFailed(server, error));
     this.#isDown = false;
     return server;

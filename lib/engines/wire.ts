@@ -17,6 +17,7 @@ import {
   peerIpOf,
   removeSocketFile,
 } from "./listener.ts";
+import { bindSocket } from "./socket_rights.ts";
 import { WireConnection } from "./wire_connection.ts";
 import type { WireListenerFacts } from "./wire_listener_facts.ts";
 
@@ -118,7 +119,10 @@ export class WireListener implements EngineListener {
   }
 
   #listen(address: ListenerConfig["address"], certificate: Certificate | null): Deno.Listener {
-    if (address.kind === "unix") return Deno.listen({ transport: "unix", path: address.path }) as Deno.Listener;
+    if (address.kind === "unix") {
+      const { path } = address;
+      return bindSocket(this.#config, () => Deno.listen({ transport: "unix", path }) as Deno.Listener, closeQuietly);
+    }
     const { hostname, port } = address;
     if (certificate === null) return Deno.listen({ hostname, port, reusePort: this.#options.sharesPort });
     const { cert, key } = certificate;

@@ -84,14 +84,14 @@ export class FileWatcher {
   }
 
   #watchFolders(): void {
-    const folders = [...new Set(this.#seen.keys().map(folderOf))].sort();
+    const folders = [...new Set(this.#seen.keys().map(folderOf))].filter(mayRead).sort();
     if (folders.join("\n") === this.#folders) return;
     this.#folders = folders.join("\n");
     this.#events?.close();
     try {
       this.#events = Deno.watchFs(folders, { recursive: false });
     } catch {
-      // No such folder, or the system is out of watches: the looks remain.
+      // No such folder, none that may be read, or the system is out of watches: the looks remain.
       this.#events = null;
       return;
     }
@@ -189,6 +189,11 @@ export class FileWatcher {
     return !isWrittenAgain &&
       contents.entries().every(([path, text]) => !this.#seen.has(path) || this.#seen.get(path) === text);
   }
+}
+
+/** Of a file elsewhere we may read that file alone; its folder must not take the others' events away. */
+function mayRead(folder: string): boolean {
+  return Deno.permissions.querySync({ name: "read", path: folder }).state === "granted";
 }
 
 function isSame(one: FileContents, other: FileContents): boolean {

@@ -10,6 +10,7 @@ import { ProxyError } from "../base/errors.ts";
 import type { ListenerConfig } from "../config/types.ts";
 import type { Certificate, EngineListener } from "../engines/listener.ts";
 import { openListener } from "../engines/open.ts";
+import { changeRights } from "../engines/socket_rights.ts";
 import { listenerPlace } from "../plan/listener_place.ts";
 import type { ProxyCore } from "../proxy/core.ts";
 import { probeSocket } from "../transport/dial.ts";
@@ -79,7 +80,11 @@ export class ListenerSet {
     const configs = this.#options.isFirst ? all : all.filter(({ address }) => address.kind === "tcp");
     const certificates = await Promise.all(configs.map(readCertificate));
     const opened = new Map<string, EngineListener>();
-    const undo = () => Promise.all(opened.values().map((listener) => this.#close(listener)));
+    const restores: (() => void)[] = [];
+    const undo = () => {
+      for (const restore of restores) restore();
+      return Promise.all(opened.values().map((listener) => this.#close(listener)));
+    };
     const kept: (() => Promise<void>)[] = [];
     try {
       for (const [index, config] of configs.entries()) {
@@ -87,8 +92,10 @@ export class ListenerSet {
         const current = this.#open.get(listenerPlace(config));
         const isSameKind = current?.config.engine === config.engine &&
           (current.certificate === null) === (certificate === null);
-        if (current !== undefined && isSameKind) kept.push(() => this.#update(current, config, certificate));
-        else opened.set(listenerPlace(config), await this.#openListener(config, certificate, current));
+        if (current !== undefined && isSameKind) {
+          restores.push(changedRights(current, config));
+          kept.push(() => this.#update(current, config, certificate));
+        } else opened.set(listenerPlace(config), await this.#openListener(config, certificate, current));
       }
     } catch (error) {
       await undo();
@@ -174,6 +181,15 @@ export class ListenerSet {
     } catch (error) {
       throw new ListenError(`Cannot listen on ${config.addressText}: ${reasonOf(error)}`, { cause: error });
     }
+  }
+}
+
+/** Now, while it may still be refused. @returns Takes it back. @throws {ListenError} */
+function changedRights({ config: current }: EngineListener, next: ListenerConfig): () => void {
+  try {
+    return changeRights(current, next);
+  } catch (error) {
+    throw new ListenError(`Cannot change the rights of ${next.addressText}: ${reasonOf(error)}`, { cause: error });
   }
 }
 
