@@ -98,6 +98,8 @@ export interface UpstreamConfig {
   readonly pool: PoolConfig;
   readonly tls: UpstreamTlsConfig;
   readonly timeouts: TimeoutsConfig;
+  /** The longest `timeouts.connect` of the upstream and of its routes: connections are for all of them. */
+  readonly dialTimeoutMs: number;
   readonly health: HealthConfig | null;
   readonly circuit: CircuitConfig;
   readonly retry: RetryConfig;

@@ -45,6 +45,7 @@ export function toUpstream(name: string, read: ReadUpstream, path: string, valid
     pool: toPool(read.pool),
     tls: toTls(read.tls, `${path}.tls`, validation),
     timeouts: toTimeouts(read.timeouts),
+    dialTimeoutMs: read.timeouts.connect, // until the routes are known
     health: read.health === null ? null : toHealth(read.health),
     circuit: toCircuit(read.circuit),
     retry: toRetry(read.retry),

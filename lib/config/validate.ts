@@ -13,7 +13,15 @@ import type { ParsedToml } from "./parse.ts";
 import { folderOf, resolvePath } from "./paths.ts";
 import { Reader, type Setting } from "./read.ts";
 import { SCHEMA } from "./schema.ts";
-import type { AdminConfig, Config, LogConfig, ServerConfig, TracingConfig } from "./types.ts";
+import type {
+  AdminConfig,
+  Config,
+  LogConfig,
+  RouteConfig,
+  ServerConfig,
+  TracingConfig,
+  UpstreamConfig,
+} from "./types.ts";
 import { UNSUPPORTED } from "./unsupported.ts";
 import { type FileUse, listenAddress, type ReadConfig, socketRights, type Validation } from "./validation.ts";
 import { validateListeners } from "./validate_listeners.ts";
@@ -66,13 +74,14 @@ export function examine(parsed: ParsedToml, options: ValidateOptions): Examined 
   const files: FileUse[] = [];
   const validation: Validation = { found, files, resolve: (text) => resolvePath(folderOf(path), text) };
   const upstreams = validateUpstreams(read.upstreams, validation);
+  const routes = validateRoutes(read.routes, upstreams.map(({ name }) => name), validation);
   const config: Config = {
     path,
     server: validateServer(read.server, validation, options.cores ?? 1),
     admin: read.admin === null ? null : validateAdmin(read.admin, validation),
     listeners: validateListeners(read, validation),
-    upstreams,
-    routes: validateRoutes(read.routes, upstreams.map(({ name }) => name), validation),
+    upstreams: upstreams.map((upstream) => withDialTimeout(upstream, routes)),
+    routes,
     features: {
       pipelining: read.features.pipelining,
       prewarm: read.features.prewarm,
@@ -83,6 +92,13 @@ export function examine(parsed: ParsedToml, options: ValidateOptions): Examined 
     masks: parsed.masks,
   };
   return { config, found, files, settings: reader.settings };
+}
+
+function withDialTimeout(upstream: UpstreamConfig, routes: readonly RouteConfig[]): UpstreamConfig {
+  const overrides = routes
+    .filter(({ action }) => action.kind === "upstream" && action.upstream === upstream.name)
+    .map(({ timeouts }) => timeouts.connectMs ?? 0);
+  return { ...upstream, dialTimeoutMs: Math.max(upstream.timeouts.connectMs, ...overrides) };
 }
 
 function validateServer(read: ReadConfig["server"], { found }: Validation, cores: number): ServerConfig {

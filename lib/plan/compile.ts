@@ -271,7 +271,8 @@ function compileAction(route: RouteConfig, { config, upstreams, issues, key }: R
       const template = route.rewrite;
       const rewrite = template === null ? null : attempt("rewrite", () => compileRewrite(template, match.path));
       const timeouts = { ...upstream.timeouts, ...route.timeouts };
-      return { kind: "upstream", upstream: upstreams.get(upstream.name)!, rewrite, timeouts };
+      const connectMs = timeouts.connectMs < upstream.dialTimeoutMs ? timeouts.connectMs : 0;
+      return { kind: "upstream", upstream: upstreams.get(upstream.name)!, rewrite, timeouts, connectMs };
     }
     case "redirect": {
       const to = attempt("redirect.to", () => compileRedirect(action.to, match.path)) ?? compileRedirect("/", "/*");

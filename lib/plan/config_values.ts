@@ -30,7 +30,7 @@ export interface ValueChange {
 }
 
 /** Where a thing is told by its place or its parts, not by a value of its own. */
-const SKIPPED: ReadonlySet<string> = new Set(["line", "identity", "gid"]);
+const SKIPPED: ReadonlySet<string> = new Set(["line", "identity", "gid", "dialTimeoutMs"]);
 const SECRETS: ReadonlySet<string> = new Set(["token", "secret"]);
 /** Tables of header edits: their values may have come from variables that nobody should print. */
 const EDITS = /^(?:request_headers|response_headers)\.|^respond\.headers\./;

@@ -91,7 +91,7 @@ export class Resources {
       const options = {
         address: backend.address,
         tls: upstream.tls,
-        timeoutMs: upstream.timeouts.connectMs,
+        timeoutMs: upstream.dialTimeoutMs,
         onDialled: (connectMs: number, tlsMs: number) => metrics.dialled(connectMs, tlsMs),
       };
       const name = `${upstream.name}/${backend.name}`;
@@ -202,7 +202,7 @@ export function healthIdentity(upstream: UpstreamConfig, backend: BackendConfig)
 export function connectionIdentity(upstream: UpstreamConfig, backend: BackendConfig): string {
   const { address } = backend;
   const isTls = address.kind === "tcp" && address.tls;
-  return JSON.stringify([address, isTls ? upstream.tls : null, upstream.timeouts.connectMs]);
+  return JSON.stringify([address, isTls ? upstream.tls : null, upstream.dialTimeoutMs]);
 }
 
 function poolSettings({ pool }: UpstreamConfig, backend: BackendConfig): PoolSettings {

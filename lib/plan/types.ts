@@ -80,6 +80,8 @@ export interface UpstreamAction {
   readonly rewrite: Rewrite | null;
   /** The upstream's, with what the route overrides. */
   readonly timeouts: TimeoutsConfig;
+  /** How long it waits for a dial, where that is less than a dial may take; else 0. */
+  readonly connectMs: number;
 }
 
 export interface RedirectAction {

@@ -230,7 +230,9 @@ function borrow(exchange: Exchange, backend: BackendPlan, course: Course): Backe
   const { pipelines } = backend;
   const source = exchange.source = pipelines !== null && mayShare(exchange, upstream) ? pipelines : backend.pool;
   const got = source.acquire(exchange.nowMs, exchange, course.freshAt !== null);
-  if (!(got instanceof Ticket)) {
+  if (got instanceof Ticket) {
+    if (course.action.connectMs > 0) got.connectBy(exchange.nowMs + course.action.connectMs);
+  } else {
     exchange.connection = got;
     exchange.sentAtMs = exchange.nowMs;
   }

@@ -8,7 +8,8 @@
  *   traffic needs.
  * - Who finds no idle connection gets a `Ticket`. While there is room a dial is begun for it; otherwise it queues,
  *   bounded in number and time. A ticket is served by whatever comes first, a dialled connection or a released one.
- * - A failed dial fails the ticket that has waited longest for one. Others have dials of their own.
+ * - A failed dial fails the ticket that has waited longest for one, unless there are dials enough without it: whose it was
+ *   may have left. Others have dials of their own.
  * - Without a bound (`connectionsMax` 0) nobody queues: there is room as long as the process has descriptors to spare.
  * - With one, clients take turns: see waiting_line.ts and fair_shares.ts.
  * - A connection on which the protocol was switched is a *tunnel*. It is counted and bounded apart, because it is held for
@@ -366,7 +367,7 @@ export class Pool implements StreamSource {
     this.#dialling--;
     this.#context.descriptors.closed();
     this.#prewarmAfterMs = nowMs + PREWARM_PAUSE_MS;
-    const ticket = this.#line.oldest;
+    const ticket = this.#line.size > this.#dialling ? this.#line.oldest : null;
     if (ticket !== null) {
       this.forget(ticket);
       ticket.settle(error instanceof ProxyError ? error : new ProxyError("connect_failed", "", error));

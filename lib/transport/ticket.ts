@@ -20,6 +20,7 @@ export class Ticket implements Timed, Waiting {
   order = -1;
   deadlineMs: number;
   deadlineIndex = -1;
+  #connectByMs = Infinity;
   readonly #pool: TicketHolder;
   readonly #enter: EnterConnection | null;
   readonly #settled: PromiseWithResolvers<BackendStream> = Promise.withResolvers();
@@ -45,8 +46,16 @@ export class Ticket implements Timed, Waiting {
     if (this.#pool.forget(this)) this.#settled.reject(error);
   }
 
+  /**
+   * For one that waits for a dial of its own, which may go on for longer: others may have use for what it brings. In a
+   * queue the queue's bound counts.
+   */
+  connectBy(deadlineMs: number): void {
+    if (this.deadlineMs === Infinity) this.deadlineMs = this.#connectByMs = deadlineMs;
+  }
+
   onDeadline(): void {
-    this.cancel(new ProxyError("queue_timeout"));
+    this.cancel(new ProxyError(this.deadlineMs === this.#connectByMs ? "connect_timeout" : "queue_timeout"));
   }
 
   /** For who has taken the ticket out of the line already. */
