@@ -8,7 +8,7 @@ import { planDiff } from "../lib/plan/diff.ts";
 import { explainRequest, requestToExplain } from "../lib/plan/explain.ts";
 import { routeViews } from "../lib/runtime/views.ts";
 import { dryCompile } from "../lib/runtime/dry_compile.ts";
-import { NOTHING_RUNS } from "../lib/runtime/preview.ts";
+import { NOTHING_RUNS, previewReload } from "../lib/runtime/preview.ts";
 import { EVERYTHING, EVERYTHING_WORKS, load, MINIMAL, problems, routed } from "./config_support.ts";
 
 /** In every content below; no message says anything like it by itself. */
@@ -246,6 +246,18 @@ Deno.test("planDiff() tells that a variable has another value, and neither of th
     changes(literal.config).map(({ name, detail }) => `${name} ${detail}`)[0],
     'upstreams.api.timeouts.total "${TOTAL}" → 3s',
   );
+});
+
+Deno.test("what a plan warns of has variables by their names", async () => {
+  const text = MINIMAL.replace("[[routes]]", 'retry.methods = ["${METHOD}"]\n[[routes]]');
+  const loaded = await load(text, { env: { METHOD: "ZQ7METHOD" } });
+  const { warnings } = await previewReload(() => Promise.resolve(loaded), {
+    running: loaded.config,
+    facts: NOTHING_RUNS,
+    problemsOf: String as never,
+  });
+  assert(warnings.some((line) => line.includes("${METHOD} is not idempotent")), warnings.join("\n"));
+  assert(!MARK.test(warnings.join("\n")), warnings.join("\n"));
 });
 
 Deno.test("redactor() finds contents in what others say", () => {

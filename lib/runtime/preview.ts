@@ -26,18 +26,20 @@ export async function previewReload(
   load: () => Promise<LoadedConfig>,
   { running, facts, examine, problemsOf }: PreviewOptions,
 ): Promise<PlanView> {
-  let redact = redactor(running.masks);
+  const redactOld = redactor(running.masks);
+  let redact = redactOld;
   try {
     const loaded = await load();
-    redact = redactor(loaded.config.masks);
+    const redactNew = redactor(loaded.config.masks);
+    redact = (text) => redactNew(redactOld(text));
     await dryCompile(loaded.config);
     const { changes, warnings, refusals } = planDiff(running, loaded.config, facts);
     if (refusals.length === 0) await examine?.(loaded);
     return {
       ok: refusals.length === 0,
-      problems: refusals,
-      changes,
-      warnings: [...loaded.warnings.map((issue) => formatIssue(loaded.config.path, issue)), ...warnings],
+      problems: refusals.map(redact),
+      changes: changes.map((change) => ({ ...change, detail: redact(change.detail) })),
+      warnings: [...loaded.warnings.map((issue) => formatIssue(loaded.config.path, issue)), ...warnings].map(redact),
       restartNeeded: restartNeeded(running, loaded.config),
     };
   } catch (error) {
