@@ -44,6 +44,8 @@ export interface LoadedConfig {
   readonly warnings: readonly ConfigIssue[];
   /** Every file that was read, the configuration itself first; without repetitions. */
   readonly files: readonly string[];
+  /** What those files held, by path, but for the configuration itself. What is made of them is made of this. */
+  readonly contents: ReadonlyMap<string, string>;
   /** Variables that the text refers to, for `requiredPermissions()`. */
   readonly envNames: readonly string[];
   /** Each value with where it came from, secrets masked. */
@@ -70,6 +72,7 @@ export async function loadConfig(path: string, options: LoadOptions): Promise<Lo
     config: withContents(config, files, contents),
     warnings: sortIssues(found.warnings),
     files: [absolute, ...contents.keys()],
+    contents,
     envNames: parsed.envNames,
     settings: effective,
     effective: effectiveLines(effective),

@@ -75,10 +75,13 @@ export class ListenerSet {
       .map(({ config, connections }) => ({ listener: config.name, open: connections }));
   }
 
-  /** @throws {ListenError} Nothing has changed then. */
-  async prepare(all: readonly ListenerConfig[]): Promise<ListenerChange> {
+  /**
+   * @param contents Of the files that the configuration names: they may have been written again since.
+   * @throws {ListenError} Nothing has changed then.
+   */
+  async prepare(all: readonly ListenerConfig[], contents: ReadonlyMap<string, string>): Promise<ListenerChange> {
     const configs = this.#options.isFirst ? all : all.filter(({ address }) => address.kind === "tcp");
-    const certificates = await Promise.all(configs.map(readCertificate));
+    const certificates = configs.map((config) => certificateOf(config, contents));
     const opened = new Map<string, EngineListener>();
     const restores: (() => void)[] = [];
     const undo = () => {
@@ -203,17 +206,9 @@ function withPort(config: ListenerConfig, port: number | undefined): ListenerCon
   return { ...config, address: { ...config.address, port } };
 }
 
-async function readCertificate(config: ListenerConfig): Promise<Certificate | null> {
-  if (config.tls === null) return null;
-  try {
-    const [cert, key] = await Promise.all([
-      Deno.readTextFile(config.tls.certPath),
-      Deno.readTextFile(config.tls.keyPath),
-    ]);
-    return { cert, key };
-  } catch (error) {
-    throw new ListenError(`Cannot read the certificate of listener ${config.name}: ${(error as Error).message}`);
-  }
+function certificateOf({ tls }: ListenerConfig, contents: ReadonlyMap<string, string>): Certificate | null {
+  if (tls === null) return null;
+  return { cert: contents.get(tls.certPath) ?? "", key: contents.get(tls.keyPath) ?? "" };
 }
 
 /** A socket file that nobody listens on is left over from a process that died. Anything else is not ours to remove. */

@@ -128,7 +128,7 @@ export class LocalPlane implements Plane {
     return false;
   }
 
-  async prepare({ config }: LoadedConfig, plan: Plan): Promise<PlaneChange> {
+  async prepare({ config, contents }: LoadedConfig, plan: Plan): Promise<PlaneChange> {
     const tracing = await this.tracing.prepare(config.tracing); // nothing of it has to be undone
     const accessLog = this.#accessLog.prepare(config.log);
     const observe = () => {
@@ -141,7 +141,7 @@ export class LocalPlane implements Plane {
     if (isFirst) observe();
     let listeners: ListenerChange;
     try {
-      listeners = await this.#listeners.prepare(config.listeners);
+      listeners = await this.#listeners.prepare(config.listeners, contents);
     } catch (error) {
       if (!isFirst) accessLog.undo();
       throw error;
