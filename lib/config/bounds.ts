@@ -13,6 +13,10 @@ export const TRAILER_FIELDS_MAX = 64;
 export const WEBSOCKET_MESSAGE_BYTES_MAX = 16 * 1024 * 1024;
 /** What may wait for a slow side of a WebSocket; bytes. Holds one largest message. */
 export const WEBSOCKET_BUFFER_BYTES_MAX = 16 * 1024 * 1024;
+/** What may wait for slow sides of all WebSockets of a thread, bytes: 16 of the largest messages. */
+export const WEBSOCKET_HELD_BYTES_MAX = 256 * 1024 * 1024;
+/** What Deno may collect of unfinished messages: 16 of the largest, and what else may come and go in the same time. */
+export const WEBSOCKET_ASSEMBLED_BYTES_MAX = 256 * 1024 * 1024;
 /** What a WebSocket message that waits costs beside its bytes: promises and buffers, 400 measured here, 1100 in Deno. */
 export const WEBSOCKET_MESSAGE_COST_BYTES = 1024;
 /** Access log lines that may wait for a slow disk or pipe before new ones are dropped and counted; bytes. */

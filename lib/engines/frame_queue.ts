@@ -15,13 +15,22 @@ export class FrameQueue {
   /** What waits, with what it costs beside its bytes. */
   waitingBytes = 0;
   readonly #write: (bytes: Uint8Array) => Promise<void>;
+  readonly #onWritten: () => void;
   readonly #onFailed: (error: unknown) => void;
   #frames: Uint8Array[] = [];
   #writing: Promise<void> | null = null;
 
-  /** @param onFailed Told what `write` rejected with; what waits is gone then. */
-  constructor(write: (bytes: Uint8Array) => Promise<void>, onFailed: (error: unknown) => void) {
+  /**
+   * @param onWritten Told after each write, when `waitingBytes` is less.
+   * @param onFailed Told what `write` rejected with; what waits is gone then.
+   */
+  constructor(
+    write: (bytes: Uint8Array) => Promise<void>,
+    onWritten: () => void,
+    onFailed: (error: unknown) => void,
+  ) {
     this.#write = write;
+    this.#onWritten = onWritten;
     this.#onFailed = onFailed;
   }
 
@@ -48,10 +57,12 @@ export class FrameQueue {
           await this.#write(bytes);
           this.waitingBytes -= bytes.length + (end - at) * WEBSOCKET_MESSAGE_COST_BYTES;
           at = end;
+          this.#onWritten();
         }
       }
     } catch (error) {
       this.#frames = [];
+      this.waitingBytes = 0;
       this.#onFailed(error);
     } finally {
       this.#writing = null;
