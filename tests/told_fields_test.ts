@@ -6,6 +6,9 @@ import { handshake } from "./raw_websocket.ts";
 import { assertEquals } from "./support/assert.ts";
 import { answer, hang, type Script } from "./support/backend_scripts.ts";
 
+/** Never have a body, and a `Response` takes none for them. */
+const BODILESS = [204, 304];
+
 /** Agrees to a WebSocket, with fields of its own. */
 const agreeWithFields: Script = async (exchange) => {
   const accept = await acceptOf(exchange.request.field("sec-websocket-key") ?? "");
@@ -24,6 +27,7 @@ for (const engine of ENGINES) {
       { name: "chunks", script: answer("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n") },
       { name: "told", script: answer("HTTP/1.1 200 OK\r\nContent-Length: 77\r\n\r\n") },
       { name: "empty", script: answer("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n") },
+      ...BODILESS.map((status) => ({ name: `s${status}`, script: answer(`HTTP/1.1 ${status} X\r\n\r\n`) })),
     ];
     await using gateway = await Gateway.start({ engine, sites });
     using client = await gateway.connect();
@@ -32,6 +36,10 @@ for (const engine of ENGINES) {
       const { status, fields, text } = await client.readResponse({ method: "HEAD" });
       const declared = fields.find(([name]) => name.toLowerCase() === "content-length");
       assertEquals({ status, length: declared?.[1] ?? null, text }, { status: 200, length, text: "" }, site);
+    }
+    for (const status of BODILESS) {
+      await client.send(wireOf("HEAD / HTTP/1.1", `Host: s${status}.test`));
+      assertEquals((await client.readResponse({ method: "HEAD" })).status, status);
     }
     // The connection is still in step.
     await client.send(requestFor("told", "Connection: close"));

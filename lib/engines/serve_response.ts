@@ -27,7 +27,8 @@ export function serveResponse(exchange: Exchange): Response {
   if (length >= 0) headers.push(["content-length", String(length)]);
   if (exchange.framing.kind === BodyKind.none) {
     takeBody(exchange); // nothing to take; ends the exchange
-    return new Response(length < 0 && exchange.request.method === "HEAD" ? untold() : null, { status, headers });
+    const isUntold = length < 0 && exchange.request.method === "HEAD" && !NULL_BODY.has(status);
+    return new Response(isUntold ? untold() : null, { status, headers });
   }
   const { pieces, isWhole } = takeWhatIsHere(exchange);
   if (NULL_BODY.has(status)) {
