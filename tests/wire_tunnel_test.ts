@@ -13,11 +13,13 @@ const SITES: readonly Site[] = [
 ];
 
 const SWITCH = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n";
+const LENGTHY = ["Host: tunnel.test", "Connection: Upgrade", "Upgrade: chat"];
 const CHAT = ["Connection: Upgrade", "Upgrade: chat"];
 
 Deno.test("wire: tunnels", async (test) => {
   await using gateway = await Gateway.start({ engine: "wire", sites: SITES });
   await openingSteps(test, gateway);
+  await methodSteps(test, gateway);
   await byteSteps(test, gateway);
   await endSteps(test, gateway);
   await refusalSteps(test, gateway);
@@ -76,6 +78,75 @@ async function openingSteps(test: Deno.TestContext, gateway: Gateway): Promise<v
     await take(client, "early");
     await client.send(" and late");
     await take(client, " and late");
+  });
+}
+
+const BODY = `{"Detach":false,"Tty":false}`;
+
+/** Reads the request whole, says what it was, and echoes. */
+const bodyThenEcho: Script = async (exchange) => {
+  await exchange.readBody();
+  const { method, text } = exchange.request;
+  await exchange.write(`${SWITCH}Upgrade: tcp\r\n\r\n${method} ${text};`);
+  const { source } = exchange.connection;
+  for (let piece = await source.readSome(64); piece !== null; piece = await source.readSome(64)) {
+    await exchange.write(piece);
+  }
+  exchange.close();
+};
+
+async function methodSteps(test: Deno.TestContext, gateway: Gateway): Promise<void> {
+  const upgrade = (length: number, protocol = "tcp") =>
+    wireOf(
+      "POST /exec HTTP/1.1",
+      "Host: tunnel.test",
+      "Connection: Upgrade",
+      `Upgrade: ${protocol}`,
+      `Content-Length: ${length}`,
+    );
+
+  await test.step("POST without content upgrades (kubectl exec)", async () => {
+    gateway.backend("tunnel").use(tunnelEcho("SPDY/3.1"));
+    using client = await gateway.connect();
+    await client.send(upgrade(0, "SPDY/3.1") + "early");
+    assertEquals((await client.readResponseHead({ method: "POST" })).status, 101);
+    await take(client, "early");
+    assertEquals(gateway.seen("tunnel").fieldLines("content-length"), ["0"]);
+    assertEquals(gateway.seen("tunnel").fieldLines("upgrade"), ["spdy/3.1"]);
+  });
+
+  for (
+    const [name, pieces] of [
+      ["in one piece", [upgrade(BODY.length) + BODY + "early"]],
+      ["behind its head", [upgrade(BODY.length), BODY + "early"]],
+      ["byte by byte", [upgrade(BODY.length), ...BODY, ..."early"]],
+    ] as const
+  ) {
+    await test.step(`a small body goes before the switch, ${name} (docker exec)`, async () => {
+      gateway.backend("tunnel").use(bodyThenEcho);
+      using client = await gateway.connect();
+      for (const piece of pieces) await client.send(piece);
+      assertEquals((await client.readResponseHead({ method: "POST" })).status, 101);
+      await take(client, `POST ${BODY};early`);
+      await client.send(" and late");
+      await take(client, " and late");
+    });
+  }
+
+  await test.step("a switch before the body was there is a 502", async () => {
+    gateway.backend("tunnel").use(tunnelEcho("tcp"));
+    using client = await gateway.connect();
+    await client.send(upgrade(10) + "half");
+    assertEquals((await client.readResponse({ method: "POST" })).status, 502);
+  });
+
+  await test.step("a body that is declined with is followed by HTTP", async () => {
+    gateway.backend("tunnel").use(answer(response(409, "no")));
+    using client = await gateway.connect();
+    await client.send(upgrade(BODY.length) + BODY + requestFor("plain"));
+    assertEquals((await client.readResponse({ method: "POST" })).status, 409);
+    assertEquals(gateway.seen("tunnel").text, BODY);
+    assertEquals((await client.readResponse()).status, 200);
   });
 }
 
@@ -254,7 +325,8 @@ async function refusalSteps(test: Deno.TestContext, gateway: Gateway): Promise<v
 
   for (
     const [name, wire] of [
-      ["a request with a body", wireOf("POST / HTTP/1.1", "Host: tunnel.test", ...CHAT, "Content-Length: 2") + "hi"],
+      ["a body of unknown length", wireOf("POST / HTTP/1.1", ...LENGTHY, "Transfer-Encoding: chunked") + "0\r\n\r\n"],
+      ["a large body", wireOf("POST / HTTP/1.1", ...LENGTHY, "Content-Length: 70000") + "x".repeat(70_000)],
       ["HTTP/1.0", wireOf("GET / HTTP/1.0", "Host: tunnel.test", ...CHAT)],
     ]
   ) {
@@ -267,3 +339,11 @@ async function refusalSteps(test: Deno.TestContext, gateway: Gateway): Promise<v
     });
   }
 }
+
+Deno.test("serve: Deno refuses an upgrade with a length; without one it is an ordinary request", async () => {
+  await using gateway = await Gateway.start({ engine: "serve", sites: [{ name: "tunnel", script: answer() }] });
+  const lines = ["Host: tunnel.test", "Connection: Upgrade", "Upgrade: tcp"];
+  assertEquals((await gateway.send(wireOf("POST / HTTP/1.1", ...lines, "Content-Length: 0"))).status, 400);
+  assertEquals((await gateway.send(wireOf("POST / HTTP/1.1", ...lines))).status, 200);
+  assertEquals(gateway.backend("tunnel").requests.map((request) => request.field("upgrade")), [null]);
+});

@@ -16,6 +16,9 @@ import type { FieldFilter } from "../proxy/field_filter.ts";
 import { NO_BODY, type ProxyRequest, UNKNOWN_LENGTH } from "../proxy/request.ts";
 import { hostOf, type WireTarget, wireTarget } from "./wire_target.ts";
 
+/** `docker exec` sends a few hundred bytes of JSON. */
+const UPGRADE_BODY_BYTES_MAX = 64 * 1024;
+
 /** What a request needs of its connection. */
 export interface WireBodySource {
   /** What is here of the body, the caller's own; null for nothing. @throws {ProxyError} */
@@ -162,10 +165,11 @@ function conclude(head: Head): FieldFacts {
 
 /**
  * Any protocol that the backend agrees to, but for HTTP/2 in clear (RFC 9113 dropped it): through a tunnel of that kind
- * requests would pass unseen.
+ * requests would pass unseen. A body goes before the switch (RFC 9110 §7.8); one that is not small makes it an ordinary request.
  */
 function wantedUpgrade(head: Head, framing: Framing): string {
-  if (head.minorVersion === 0 || framing.kind !== BodyKind.none) return "";
+  if (head.minorVersion === 0 || framing.kind === BodyKind.chunked) return "";
+  if (framing.kind === BodyKind.length && framing.length > UPGRADE_BODY_BYTES_MAX) return "";
   const upgrade = head.get(FieldId.upgrade)?.toLowerCase() ?? "";
   return upgrade.startsWith("h2c") || upgrade.includes(",") ? "" : upgrade;
 }

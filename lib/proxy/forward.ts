@@ -300,12 +300,13 @@ function receive(exchange: Exchange, { action }: Course, connection: BackendStre
   exchange.isReported = true;
 }
 
-/** @throws {ProxyError} for a switch of protocols that nobody asked for. */
+/** @throws {ProxyError} for a switch of protocols that nobody asked for, or before the request was there (RFC 9110 §7.8). */
 function checkUpgrade(exchange: Exchange, connection: BackendStream): void {
   if (exchange.status !== 101) return;
   const asked = exchange.request.upgrade;
   if (asked === "") throw new ProxyError("response_invalid", "Switched protocols without being asked");
   if (connection.head.get(FieldId.upgrade)?.toLowerCase() !== asked) throw new ProxyError("upgrade_failed");
+  if (!exchange.isUploadDone) throw new ProxyError("upgrade_failed", "Switched protocols before it had the request");
 }
 
 /** The health machine hears of each attempt once; of one that says nothing about its backend when it is cleared away. */
