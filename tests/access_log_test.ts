@@ -18,7 +18,8 @@ Deno.test("a line of the access log tells how an exchange went", async (t) => {
   await using broken = ScriptedBackend.start(closeBeforeHead());
   await using silent = ScriptedBackend.start(hang());
   using refused = await refusedPort();
-  const toml = WEB + upstreamToml("good", [`{ name = "g", url = "${good.url}" }`]) +
+  const toml = WEB + listenerToml("wire", `engine = "wire"`) +
+    upstreamToml("good", [`{ name = "g", url = "${good.url}" }`]) +
     upstreamToml("broken", [broken.url]) + upstreamToml("silent", [silent.url]) +
     upstreamToml("flaky", [`{ name = "dead", url = "${refused.url}" }`, `{ name = "well", url = "${good.url}" }`]);
   await using sluice = await SluiceProcess.start(toml, OPTIONS);
@@ -95,6 +96,30 @@ Deno.test("a line of the access log tells how an exchange went", async (t) => {
     assertNotEquals(ids[0], ids[1]);
   });
 
+  await step(t, "UTF-8 as it is, bytes that are not by their number", async () => {
+    for (const [index, engine] of ["web", "wire"].entries()) {
+      using client = await connect(sluice.address(engine));
+      const path = `/good/utf8/${index}`;
+      await client.send(
+        Uint8Array.from(
+          [
+            ...new TextEncoder().encode(`GET ${path} HTTP/1.1\r\nHost: a\r\nUser-Agent: caf\u00e9 \u20ac \u{1f600} "`),
+            0xff,
+          ] //
+            .concat([...new TextEncoder().encode('"\r\nReferer: http://m\u00fcnchen/\r\n\r\n')]),
+        ),
+      );
+      assertEquals((await client.readResponse()).status, 200);
+      const line = await accessOf(sluice, path);
+      assertEquals([line.user_agent, line.referer], ['caf\u00e9 \u20ac \u{1f600} "\u00ff"', "http://m\u00fcnchen/"]);
+    }
+    assert(sluice.stdout.includes('"user_agent":"caf\u00e9 \u20ac \u{1f600} \\"\\u00ff\\""'));
+    using client = await connect(sluice.address("wire"));
+    await client.send(new TextEncoder().encode("GET /good/\u00fcber HTTP/1.1\r\nHost: a\r\n\r\n"));
+    assertEquals((await client.readResponse()).status, 200);
+    await accessOf(sluice, "/good/\u00fcber");
+  });
+
   await step(t, "nothing that a client sends makes another line", async () => {
     const nasty = 'x"},{"status":0\\ \t \xe4\x80';
     await get(web, "/good/%0d%0a{}", { "User-Agent": nasty }, OPTIONS);
@@ -151,4 +176,52 @@ Deno.test("the access log goes where the configuration says, also after a reload
     assertEquals(JSON.parse(third).target, "/third");
     assertEquals(lines("two.log").map((line) => JSON.parse(line).target), ["/fourth"]);
   });
+});
+
+Deno.test("files of the access log are not for everybody, and keep the mode that they have", async () => {
+  const toml = (log: string) => `${WEB}${answering("ok")}[log]\naccess = "${log}"\n`;
+  await using sluice = await SluiceProcess.start(toml("new.log"), OPTIONS);
+  const modeOf = (name: string) => Deno.statSync(`${sluice.config.folder}/${name}`).mode! & 0o777;
+  assertEquals(modeOf("new.log") & ~0o640, 0);
+  assertEquals(modeOf("new.log") & 0o600, 0o600);
+  const old = `${sluice.config.folder}/old.log`;
+  Deno.writeTextFileSync(old, "");
+  Deno.chmodSync(old, 0o604);
+  await reload(sluice, () => sluice.writeConfig(toml("old.log")));
+  assertEquals(modeOf("old.log"), 0o604);
+  assertEquals(await sluice.stop(), 0);
+});
+
+/** Each thread has the file open by itself. */
+Deno.test("lines of two workers stay whole, in a file and in a pipe, and none is lost at the end", async (t) => {
+  for (const kind of ["file", "pipe"]) {
+    await step(t, kind, async () => {
+      const folder = Deno.makeTempDirSync({ prefix: "sluice_access_" });
+      const path = `${folder}/access.log`;
+      let piped: Promise<string> | null = null;
+      if (kind === "pipe") {
+        assert((await new Deno.Command("mkfifo", { args: [path] }).output()).success);
+        piped = Deno.readTextFile(path); // until the last writer has closed it
+      }
+      const toml = `[server]\nworkers = 2\n${listenerToml("web", `engine = "wire"`)}${answering("ok")}` +
+        `[log]\naccess = "${path}"\n`;
+      await using sluice = await SluiceProcess.start(toml, OPTIONS);
+      const web = sluice.address("web");
+      const asked: string[] = [];
+      await Promise.all(Array.from({ length: 8 }, async (_, visitor) => {
+        using client = await connect(web);
+        for (let index = 0; index < 150; index++) {
+          const target = `/${visitor}/${index}`;
+          asked.push(target);
+          await client.send(`GET ${target} HTTP/1.1\r\nHost: a\r\nUser-Agent: ${"long ".repeat(60)}\r\n\r\n`);
+          assertEquals((await client.readResponse()).status, 200);
+        }
+      }));
+      assertEquals(await sluice.stop(), 0);
+      const text = piped === null ? Deno.readTextFileSync(path) : await piped;
+      const targets = text.trimEnd().split("\n").map((line) => String(JSON.parse(line).target));
+      assertEquals(targets.sort(), asked.sort());
+      Deno.removeSync(folder, { recursive: true });
+    });
+  }
 });

@@ -78,6 +78,39 @@ export class ByteWriter {
     this.#length = at + count;
   }
 
+  /**
+   * Writes characters of `text` from `from` on for as long as `plain` has a 1 for them.
+   *
+   * @param plain 256 entries, by character code. @returns The first that was not written; the length when all were.
+   */
+  plainText(text: string, from: number, plain: Uint8Array): number {
+    const end = text.length;
+    const bytes = this.#reserve(end - from);
+    const shift = this.#length - from;
+    let at = from;
+    for (; at < end; at++) {
+      const code = text.charCodeAt(at);
+      if (code > 0xff || plain[code] !== 1) break;
+      bytes[at + shift] = code;
+    }
+    this.#length = at + shift;
+    return at;
+  }
+
+  /** As `plainText()`, of bytes: from `start` on, and no further than `end`. */
+  plainBytes(source: Uint8Array, start: number, end: number, plain: Uint8Array): number {
+    const bytes = this.#reserve(end - start);
+    const shift = this.#length - start;
+    let at = start;
+    for (; at < end; at++) {
+      const byte = source[at];
+      if (plain[byte] !== 1) break;
+      bytes[at + shift] = byte;
+    }
+    this.#length = at + shift;
+    return at;
+  }
+
   /** Copies `source[start, end)` as it is. */
   bytes(source: Uint8Array, start: number, end: number): void {
     const count = end - start;

@@ -49,6 +49,7 @@ export class ServeRequest implements ProxyRequest {
   readonly upgrade: string;
   readonly bodyTimeoutMs: number;
   readonly takesTrailers: boolean = false;
+  readonly head: null = null;
   /** Why it can't be served; "" when it can. */
   readonly problem: ErrorCode | "";
   bodyLength: number;

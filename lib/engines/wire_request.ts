@@ -64,7 +64,7 @@ export class WireRequest implements ProxyRequest {
   readonly connectionOptions: ConnectionOptions;
   /** 1xx and chunked bodies are only for those who speak HTTP/1.1. */
   readonly takesTrailers: boolean;
-  readonly #head: Head;
+  readonly head: Head;
   readonly #source: WireBodySource;
 
   /**
@@ -72,7 +72,7 @@ export class WireRequest implements ProxyRequest {
    * @throws {ProxyError} for what makes the request one that can't be served: framing, Host, target, size.
    */
   constructor(head: Head, source: WireBodySource, peer: WirePeer) {
-    this.#head = head;
+    this.head = head;
     this.#source = source;
     this.method = head.method;
     this.isHttp10 = head.minorVersion === 0;
@@ -96,7 +96,7 @@ export class WireRequest implements ProxyRequest {
   }
 
   field(lowerName: string): string | null {
-    const head = this.#head;
+    const head = this.head;
     const id = fieldIdOfName(lowerName);
     if (id !== FieldId.unknown) return id === FieldId.cookie ? joined(head, id, "; ") : head.get(id);
     let text: string | null = null;
@@ -108,11 +108,11 @@ export class WireRequest implements ProxyRequest {
   }
 
   hasUnderscores(): boolean {
-    return this.#head.has(FieldId.underscored) || this.#head.has(FieldId.lookalike);
+    return this.head.has(FieldId.underscored) || this.head.has(FieldId.lookalike);
   }
 
   writeFields(out: ByteWriter, filter: FieldFilter): void {
-    copyFields(out, this.#head, filter);
+    copyFields(out, this.head, filter);
   }
 
   takeBody(): Uint8Array | null {
@@ -200,6 +200,7 @@ export class UnreadableRequest implements ProxyRequest {
   readonly takesTrailers: boolean = false;
   readonly isBodyTaken: boolean = true;
   readonly connectionOptions: ConnectionOptions = NO_CONNECTION_OPTIONS;
+  readonly head: null = null;
   readonly isSecure: boolean;
   readonly peerIp: string;
 

@@ -40,6 +40,8 @@ export class FieldBlock {
   framing: Framing | null | undefined = undefined;
   /** What the owner of the head concludes; it alone knows the type. */
   conclusions: unknown = null;
+  /** What the access log makes of them; see access_line.ts. */
+  logged: Uint8Array | null = null;
   /** The lines that were left when those with some ids were left out, and the table of these ids; see copy_fields.ts. */
   kept: Uint8Array | null = null;
   keptWithout: Uint8Array | null = null;

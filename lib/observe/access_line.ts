@@ -1,150 +1,255 @@
 /**
- * One line per exchange, as JSON or in nginx's `combined` format.
+ * One line per exchange, as JSON or in nginx's `combined` format, written as bytes where it goes from: no string and no
+ * object a line.
  *
  * Whatever a client sends can end up here, so every text goes through an escape check: a line never holds a control
- * character, an unescaped quote or half a character, and cannot be read as two. Lengths are bounded by the listener's
- * head limit, which holds for every text below.
+ * character, an unescaped quote or half a character, and cannot be read as two (access_text.ts). Lengths are bounded by
+ * the listener's head limit, which holds for every text below.
+ *
+ * bench/micro/access_line_bench.ts
  */
 
+import { asciiBytes, type ByteWriter } from "../base/byte_writer.ts";
+import { type FieldText, writeHexEscaped, writeJsonText } from "./access_text.ts";
+import { PartMemo } from "./part_memo.ts";
+
+/** What a line is made of. The writer keeps nothing of it, so that one object can serve for all lines. */
 export interface AccessEntry {
   /** When the request head was complete; ms since the epoch. */
-  readonly timeMs: number;
+  timeMs: number;
   /** The client's address; "" for a Unix socket. */
-  readonly client: string;
-  readonly method: string;
+  client: string;
+  method: string;
   /** Authority as it came; "" when there is none. */
-  readonly host: string;
+  host: string;
   /** Path and query as they came. */
-  readonly target: string;
+  target: string;
   /** "HTTP/1.1". */
-  readonly protocol: string;
+  protocol: string;
   /** "http" or "https". */
-  readonly scheme: string;
+  scheme: string;
   /** 0 when nothing was sent. */
-  readonly status: number;
+  status: number;
   /** Body bytes from and to the client. */
-  readonly bytesIn: number;
-  readonly bytesOut: number;
-  readonly durationMs: number;
+  bytesIn: number;
+  bytesOut: number;
+  durationMs: number;
   /** Names; "" when it did not come to that. */
-  readonly route: string;
-  readonly upstream: string;
-  readonly backend: string;
-  readonly attempts: number;
+  route: string;
+  upstream: string;
+  backend: string;
+  attempts: number;
   /** Error code, "" for none. */
-  readonly error: string;
-  readonly requestId: string;
-  /** As they came; "" when absent. */
-  readonly userAgent: string;
-  readonly referer: string;
+  error: string;
+  /** As they came; empty when absent. Not looked at where `memory` has what was made of them. */
+  readonly userAgent: FieldText;
+  readonly referer: FieldText;
+  /** Belongs to the bytes of the request's fields, and lasts as they do; null where they come only once. */
+  memory: FieldPartMemory | null;
 }
 
-/** What `JSON.stringify` leaves alone, but a terminal or a viewer may take for a control or a line end. */
-const BEYOND_JSON = /[\x7f-\x9f\u2028\u2029]/g;
-/** What nginx escapes in `combined`; a superset of what JSON does. */
-const UNPRINTABLE = /[^\x20-\x7e]|["\\]/;
-const UNPRINTABLE_ALL = /[^\x20-\x7e]|["\\]/gu;
+export interface FieldPartMemory {
+  /** What a JSON line says of the fields, up to its end; null: nothing was logged so far. */
+  logged: Uint8Array | null;
+}
+
+/** Who knows the id of a request; it is one that is sane (request_id.ts). */
+export interface RequestIdSource {
+  writeRequestId(out: ByteWriter): void;
+}
+
+/** Writes one line with its end. */
+export type LineFormat = (out: ByteWriter, entry: AccessEntry, id: RequestIdSource) => void;
+
 const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-const ENCODER = new TextEncoder();
+
+const JSON_PARTS = {
+  client: asciiBytes('Z","client":"'),
+  method: asciiBytes('","method":"'),
+  scheme: asciiBytes('","scheme":"'),
+  host: asciiBytes('","host":"'),
+  target: asciiBytes('","target":"'),
+  protocol: asciiBytes('","protocol":"'),
+  status: asciiBytes('","status":'),
+  bytesIn: asciiBytes(',"bytes_in":'),
+  bytesOut: asciiBytes(',"bytes_out":'),
+  duration: asciiBytes(',"duration_ms":'),
+  route: asciiBytes(',"route":"'),
+  upstream: asciiBytes('","upstream":"'),
+  backend: asciiBytes('","backend":"'),
+  attempts: asciiBytes('","attempts":'),
+  error: asciiBytes(',"error":"'),
+  requestId: asciiBytes('","request_id":"'),
+  userAgent: asciiBytes('","user_agent":"'),
+  referer: asciiBytes('","referer":"'),
+  end: asciiBytes('"}\n'),
+};
+
+const COMBINED_PARTS = {
+  time: asciiBytes(" - - ["),
+  request: asciiBytes('] "'),
+  status: asciiBytes('" '),
+  quote: asciiBytes(' "'),
+  between: asciiBytes('" "'),
+  end: asciiBytes('"\n'),
+};
 
 /** The second formatted last: requests come many a second, and nearly in order. */
-const isoMemo = { second: -1, text: "" };
-const combinedMemo = { second: -1, text: "" };
+const isoMemo = { second: -1, text: asciiBytes("") };
+const combinedMemo = { second: -1, text: asciiBytes("") };
 
-/**
- * By concatenation, because it pays: 86 µs for 64 lines against 119 µs for `JSON.stringify` with the same guarantees,
- * half a microsecond a line (bench/micro/access_line_bench.ts).
- *
- * @returns One JSON object, without a line end. Its keys are an interface: add, do not rename.
- */
-export function jsonLine(entry: AccessEntry): string {
-  return '{"time":"' + isoTime(entry.timeMs) +
-    '","client":"' + jsonText(entry.client) +
-    '","method":"' + jsonText(entry.method) +
-    '","scheme":"' + jsonText(entry.scheme) +
-    '","host":"' + jsonText(entry.host) +
-    '","target":"' + jsonText(entry.target) +
-    '","protocol":"' + jsonText(entry.protocol) +
-    '","status":' + jsonNumber(entry.status) +
-    ',"bytes_in":' + jsonNumber(entry.bytesIn) +
-    ',"bytes_out":' + jsonNumber(entry.bytesOut) +
-    ',"duration_ms":' + jsonNumber(Math.round(entry.durationMs * 1000) / 1000) +
-    ',"route":"' + jsonText(entry.route) +
-    '","upstream":"' + jsonText(entry.upstream) +
-    '","backend":"' + jsonText(entry.backend) +
-    '","attempts":' + jsonNumber(entry.attempts) +
-    ',"error":"' + jsonText(entry.error) +
-    '","request_id":"' + jsonText(entry.requestId) +
-    '","user_agent":"' + jsonText(entry.userAgent) +
-    '","referer":"' + jsonText(entry.referer) + '"}';
+/** Parts of lines that are the same for most, found again by what they were made of. */
+const requestParts = new PartMemo();
+const statusParts = new PartMemo();
+const attemptParts = new PartMemo();
+
+/** One JSON object. Its keys are an interface: add, do not rename. */
+export function writeJsonLine(out: ByteWriter, entry: AccessEntry, id: RequestIdSource): void {
+  writeIsoTime(out, entry.timeMs);
+  out.append(JSON_PARTS.client);
+  writeJsonText(out, entry.client);
+  writeRequestPart(out, entry);
+  writeJsonText(out, entry.target);
+  writeStatusPart(out, entry);
+  writeCount(out, entry.bytesOut);
+  out.append(JSON_PARTS.duration);
+  writeMilliseconds(out, entry.durationMs);
+  writeAttemptPart(out, entry);
+  id.writeRequestId(out);
+  writeFieldPart(out, entry);
+}
+
+function writeRequestPart(out: ByteWriter, { method, scheme, host }: AccessEntry): void {
+  const part = requestParts.at(host, method);
+  if (part.isOf(method, scheme, host, "", 0)) return out.append(part.bytes);
+  const start = out.length;
+  out.append(JSON_PARTS.method);
+  writeJsonText(out, method);
+  out.append(JSON_PARTS.scheme);
+  writeJsonText(out, scheme);
+  out.append(JSON_PARTS.host);
+  writeJsonText(out, host);
+  out.append(JSON_PARTS.target);
+  part.learn(out, start, [method, scheme, host, "", 0]);
+}
+
+function writeStatusPart(out: ByteWriter, { protocol, status, bytesIn }: AccessEntry): void {
+  const part = statusParts.slot(status);
+  if (bytesIn === 0 && part.isOf(protocol, "", "", "", status)) return out.append(part.bytes);
+  const start = out.length;
+  out.append(JSON_PARTS.protocol);
+  writeJsonText(out, protocol);
+  out.append(JSON_PARTS.status);
+  writeCount(out, status);
+  out.append(JSON_PARTS.bytesIn);
+  writeCount(out, bytesIn);
+  out.append(JSON_PARTS.bytesOut);
+  if (bytesIn === 0) part.learn(out, start, [protocol, "", "", "", status]);
+}
+
+function writeAttemptPart(out: ByteWriter, { route, upstream, backend, attempts, error }: AccessEntry): void {
+  const part = attemptParts.at(backend, route);
+  if (part.isOf(route, upstream, backend, error, attempts)) return out.append(part.bytes);
+  const start = out.length;
+  out.append(JSON_PARTS.route);
+  writeJsonText(out, route);
+  out.append(JSON_PARTS.upstream);
+  writeJsonText(out, upstream);
+  out.append(JSON_PARTS.backend);
+  writeJsonText(out, backend);
+  out.append(JSON_PARTS.attempts);
+  writeCount(out, attempts);
+  out.append(JSON_PARTS.error);
+  writeJsonText(out, error);
+  out.append(JSON_PARTS.requestId);
+  part.learn(out, start, [route, upstream, backend, error, attempts]);
+}
+
+function writeFieldPart(out: ByteWriter, { userAgent, referer, memory }: AccessEntry): void {
+  if (memory !== null && memory.logged !== null) return out.append(memory.logged);
+  const start = out.length;
+  out.append(JSON_PARTS.userAgent);
+  userAgent.writeJson(out);
+  out.append(JSON_PARTS.referer);
+  referer.writeJson(out);
+  out.append(JSON_PARTS.end);
+  if (memory !== null) memory.logged = out.view().slice(start);
 }
 
 /**
- * nginx's predefined format, without a line end:
+ * nginx's predefined format:
  * `$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent"`,
  * escaped as nginx does, times in UTC. There is no remote user.
  */
-export function combinedLine(entry: AccessEntry): string {
-  return orDash(entry.client) + " - - [" + combinedTime(entry.timeMs) + '] "' + hexEscaped(entry.method) + " " +
-    hexEscaped(entry.target) + " " + hexEscaped(entry.protocol) + '" ' + entry.status + " " +
-    entry.bytesOut + ' "' + orDash(entry.referer) + '" "' + orDash(entry.userAgent) + '"';
+export function writeCombinedLine(out: ByteWriter, entry: AccessEntry): void {
+  if (entry.client === "") out.ascii("-");
+  else writeHexEscaped(out, entry.client);
+  out.append(COMBINED_PARTS.time);
+  writeCombinedTime(out, entry.timeMs);
+  out.append(COMBINED_PARTS.request);
+  writeHexEscaped(out, entry.method);
+  out.ascii(" ");
+  writeHexEscaped(out, entry.target);
+  out.ascii(" ");
+  writeHexEscaped(out, entry.protocol);
+  out.append(COMBINED_PARTS.status);
+  writeCount(out, entry.status);
+  out.ascii(" ");
+  writeCount(out, entry.bytesOut);
+  out.append(COMBINED_PARTS.quote);
+  writeOrDash(out, entry.referer);
+  out.append(COMBINED_PARTS.between);
+  writeOrDash(out, entry.userAgent);
+  out.append(COMBINED_PARTS.end);
 }
 
-/** The inside of a JSON string. */
-function jsonText(text: string): string {
-  if (!UNPRINTABLE.test(text)) return text;
-  return JSON.stringify(text).slice(1, -1).replace(BEYOND_JSON, unicodeEscape);
-}
-
-function unicodeEscape(character: string): string {
-  return "\\u" + character.charCodeAt(0).toString(16).padStart(4, "0");
+function writeOrDash(out: ByteWriter, text: FieldText): void {
+  if (text.isEmpty) out.ascii("-");
+  else text.writeHexEscaped(out);
 }
 
 /** JSON knows no NaN and no infinity. */
-function jsonNumber(value: number): string {
-  return Number.isFinite(value) ? String(value) : "null";
+function writeCount(out: ByteWriter, value: number): void {
+  if (value >= 0 && value <= Number.MAX_SAFE_INTEGER) out.decimal(value);
+  else out.ascii(Number.isFinite(value) ? String(value) : "null");
 }
 
-function orDash(text: string): string {
-  return text === "" ? "-" : hexEscaped(text);
+/** To a microsecond, without zeros at the end. */
+function writeMilliseconds(out: ByteWriter, ms: number): void {
+  const microseconds = Math.round(ms * 1000);
+  if (!(microseconds >= 0 && microseconds <= 0x7fff_ffff)) {
+    return out.ascii(Number.isFinite(ms) ? String(microseconds / 1000) : "null");
+  }
+  const whole = (microseconds / 1000) | 0;
+  out.decimal(whole);
+  const rest = microseconds - whole * 1000;
+  if (rest === 0) return;
+  out.ascii(rest < 10 ? ".00" : rest < 100 ? ".0" : ".");
+  out.decimal(rest % 100 === 0 ? rest / 100 : rest % 10 === 0 ? rest / 10 : rest);
 }
 
-/** `\xXX` for each byte that nginx escapes. Field text is Latin-1, one byte a character; the rest goes as UTF-8. */
-function hexEscaped(text: string): string {
-  if (!UNPRINTABLE.test(text)) return text;
-  return text.replace(UNPRINTABLE_ALL, (character) => {
-    const code = character.charCodeAt(0);
-    if (code <= 0xff) return hexByte(code);
-    let escaped = "";
-    for (const byte of ENCODER.encode(character)) escaped += hexByte(byte);
-    return escaped;
-  });
-}
-
-function hexByte(byte: number): string {
-  return "\\x" + byte.toString(16).toUpperCase().padStart(2, "0");
-}
-
-/** RFC 3339 with milliseconds, UTC. */
-function isoTime(timeMs: number): string {
+/** The line's begin, and RFC 3339 with milliseconds in UTC, up to the "Z". */
+function writeIsoTime(out: ByteWriter, timeMs: number): void {
   const second = Math.floor(timeMs / 1000);
   if (second !== isoMemo.second) {
-    isoMemo.text = new Date(second * 1000).toISOString().slice(0, 20);
+    isoMemo.text = asciiBytes(`{"time":"${new Date(second * 1000).toISOString().slice(0, 20)}`);
     isoMemo.second = second;
   }
+  out.append(isoMemo.text);
   const ms = Math.floor(timeMs) - second * 1000;
-  return isoMemo.text + (ms < 10 ? "00" : ms < 100 ? "0" : "") + ms + "Z";
+  if (ms < 100) out.ascii(ms < 10 ? "00" : "0");
+  out.decimal(ms);
 }
 
 /** `10/Oct/2000:13:55:36 +0000`. */
-function combinedTime(timeMs: number): string {
+function writeCombinedTime(out: ByteWriter, timeMs: number): void {
   const second = Math.floor(timeMs / 1000);
   if (second !== combinedMemo.second) {
     const date = new Date(second * 1000);
     const day = String(date.getUTCDate()).padStart(2, "0");
     const clock = date.toISOString().slice(11, 19);
-    combinedMemo.text = `${day}/${MONTHS[date.getUTCMonth()]}/${date.getUTCFullYear()}:${clock} +0000`;
+    combinedMemo.text = asciiBytes(`${day}/${MONTHS[date.getUTCMonth()]}/${date.getUTCFullYear()}:${clock} +0000`);
     combinedMemo.second = second;
   }
-  return combinedMemo.text;
+  out.append(combinedMemo.text);
 }

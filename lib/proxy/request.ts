@@ -42,6 +42,9 @@ export interface ProxyRequest {
   /** Whether the name of a field has a "_", or looks like one of ours but for another separator. */
   hasUnderscores(): boolean;
 
+  /** Where its fields are, for who can do without strings; null where they are not bytes. */
+  readonly head: Head | null;
+
   /** By lower-case name, lines joined; null when absent. */
   field(lowerName: string): string | null;
 

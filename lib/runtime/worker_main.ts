@@ -212,9 +212,10 @@ class WorkerThread {
 class MessageSink implements LineSink {
   #written: PromiseWithResolvers<void> | null = null;
 
-  write(bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+  write(bytes: Uint8Array): Promise<void> {
     const written = this.#written = Promise.withResolvers<void>();
-    scope.postMessage({ kind: "lines", bytes }, [bytes.buffer]);
+    const own = bytes.slice();
+    scope.postMessage({ kind: "lines", bytes: own }, [own.buffer]);
     return written.promise;
   }
 
