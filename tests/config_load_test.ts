@@ -36,7 +36,7 @@ Deno.test("loadConfig() fills every default", async () => {
   assertEquals(upstream.timeouts.tunnelMs, 3_600_000);
   assertEquals(upstream.health, null);
   assertEquals(upstream.circuit.statuses, [{ from: 502, to: 504 }]);
-  assertEquals(upstream.retry.on, { connect: true, reset: true, timeout: false, statuses: [] });
+  assertEquals(upstream.retry.on, { connect: true, reset: true, timeout: true, statuses: [] });
   const [route] = config.routes;
   assertEquals(route.name, "/*");
   assertEquals(route.line, 5);

@@ -43,7 +43,7 @@ backends = [
 ]
 host = "preserve"
 [upstreams.api.retry]
-on = ["connect", "reset"]
+on = ["connect", "reset", "timeout"]
 backoff = { initial = "25ms", multiplier = 2.0, max = "250ms", jitter = 1.0 }
 [[routes]]
 name = "api"

@@ -1,7 +1,7 @@
 /** What a failed attempt costs a client, counted at the backends: who executed what, and how often. */
 
 import { assertEquals } from "./support/assert.ts";
-import { closeBeforeHead, echo, echoOf, resetBeforeHead, type Script } from "./support/backend_scripts.ts";
+import { closeBeforeHead, echo, echoOf, hang, resetBeforeHead, type Script } from "./support/backend_scripts.ts";
 import { get, type RawResponse } from "./support/raw_client.ts";
 import { refusedPort, ScriptedBackend } from "./support/scripted_backend.ts";
 import { SluiceProcess } from "./support/sluice_process.ts";
@@ -10,6 +10,7 @@ import { accessOf, connect, listenerToml, PATIENCE_MS, step, upstreamToml } from
 const REQUESTS = 12;
 /** Between the attempts of one upstream. */
 const PAUSE_MS = 1000;
+const HASTY = `timeouts.response = "300ms"`;
 
 interface Stage {
   readonly sluice: SluiceProcess;
@@ -133,6 +134,42 @@ async function endedBetween({ sluice, first }: Stage): Promise<void> {
   assertEquals(first.connections.length - seen, 2);
 }
 
+/** A backend that hangs costs a client time, and not its answer. */
+async function silent(stage: Stage): Promise<void> {
+  const { sluice, first, second } = stage;
+  first.use(hang());
+  second.use(echo());
+  for (let index = 0; index < 4; index++) {
+    const target = `/hasty/${index}`;
+    const reply = await get(sluice.address("web"), target, {}, { deadlineMs: PATIENCE_MS });
+    assertEquals(echoOf(reply).target, target);
+  }
+  assertEquals(first.requests.filter(({ target }) => target.startsWith("/hasty/")).length > 0, true);
+}
+
+async function silentPost(stage: Stage): Promise<void> {
+  stage.first.use(hang());
+  stage.second.use(hang());
+  const reply = await post(stage, "/hasty/post", "exactly once");
+  assertEquals({ status: reply.status, executed: executions(stage, "/hasty/post") }, { status: 504, executed: 1 });
+}
+
+/** It would wait as long once more. */
+async function silentAlone(stage: Stage): Promise<void> {
+  stage.first.use(hang());
+  const { status } = await get(stage.sluice.address("web"), "/hermit/x", {}, { deadlineMs: PATIENCE_MS });
+  assertEquals({ status, executed: executions(stage, "/hermit/x") }, { status: 504, executed: 1 });
+  assertEquals((await accessOf(stage.sluice, "/hermit/x")).error, "response_timeout");
+}
+
+/** Both were asked, and nobody a third time, though there are attempts left. */
+async function allSilent(stage: Stage): Promise<void> {
+  stage.first.use(hang());
+  stage.second.use(hang());
+  const { status } = await get(stage.sluice.address("web"), "/hasty/all", {}, { deadlineMs: PATIENCE_MS });
+  assertEquals({ status, executed: executions(stage, "/hasty/all") }, { status: 504, executed: 2 });
+}
+
 Deno.test("Retries cost clients nothing and execute nothing twice that must not be", async (t) => {
   using refused = await refusedPort();
   await using first = ScriptedBackend.start(echo(), { name: "first" });
@@ -148,6 +185,10 @@ Deno.test("Retries cost clients nothing and execute nothing twice that must not 
       }) + upstreamToml("alone", [first.url], circuit("alone")) +
       upstreamToml("both", [first.url, second.url], circuit("both")) +
       listenerToml("wire", `engine = "wire"`) +
+      upstreamToml("hasty", [first.url, second.url], {
+        keys: HASTY,
+        sections: `${circuit("hasty").sections}[upstreams.hasty.retry]\nattempts = 4\nbudget = 1.0\n`,
+      }) + upstreamToml("hermit", [first.url], { keys: HASTY, ...circuit("hermit") }) +
       upstreamToml("patient", [first.url], {
         sections: `${circuit("patient").sections}[upstreams.patient.retry.backoff]\ninitial = "${PAUSE_MS}ms"\n` +
           `max = "${PAUSE_MS}ms"\njitter = 0.0\n`,
@@ -162,5 +203,9 @@ Deno.test("Retries cost clients nothing and execute nothing twice that must not 
   await step(t, "a POST that reached a backend is never sent twice", () => postOnce(stage));
   await step(t, "a POST with Idempotency-Key is", () => idempotencyKey(stage));
   await step(t, "a connection that carried a body again is kept", () => endedBetween(stage));
+  await step(t, "a GET to a backend that hangs is answered by another", () => silent(stage));
+  await step(t, "a POST to a backend that hangs is not sent twice", () => silentPost(stage));
+  await step(t, "a backend that hangs is not asked again", () => silentAlone(stage));
+  await step(t, "with all backends hanging each is asked once", () => allSilent(stage));
   assertEquals(await sluice.stop(), 0);
 });

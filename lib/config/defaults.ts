@@ -85,7 +85,7 @@ export const DEFAULTS = {
   "circuit.max_ejected": 100, // percent
 
   "retry.attempts": 2, // in all; one more backend is asked
-  "retry.on": ["connect", "reset"], // nothing was answered
+  "retry.on": ["connect", "reset", "timeout"], // nothing was answered; a hung backend must not cost others their answers
   "retry.methods": ["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"], // idempotent, RFC 9110 §9.2.2
   "retry.budget": 0.2, // of requests; bounds what an outage multiplies
   "retry.body_buffer": "64KiB", // bytes a request; forms and API calls fit

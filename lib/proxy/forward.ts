@@ -93,7 +93,7 @@ export async function forward(exchange: Exchange, destination: Destination): Pro
 function nextBackend(exchange: Exchange, course: Course): BackendPlan {
   const { upstream } = course.action;
   exchange.throwIfCancelled();
-  const backend = readmitted(exchange, upstream, course.freshAt) ?? pick(exchange, upstream);
+  const backend = readmitted(exchange, upstream, course.freshAt) ?? pick(exchange, upstream, course.again);
   if (backend === null) throw course.lastFailure ?? new ProxyError("backend_unavailable");
   return backend;
 }
@@ -185,10 +185,11 @@ function begin(exchange: Exchange, { matched, action, forwards }: Destination): 
 }
 
 /** @returns Null when no backend is eligible. Else the admission is on the exchange. */
-function pick(exchange: Exchange, upstream: UpstreamPlan): BackendPlan | null {
+function pick(exchange: Exchange, upstream: UpstreamPlan, again: Course["again"]): BackendPlan | null {
   const isAgain = exchange.attempts > 0;
   if (isAgain) exchange.nowMs = exchange.core.clock.nowMs(); // the first pick comes in the turn of the request
-  let mayForget = isAgain;
+  // Who has been silent for so long is not asked again: the client would wait as long once more, for nothing.
+  let mayForget = isAgain && again !== "response_timeout";
   for (;;) {
     const position = upstream.selector.pick(exchange);
     if (position < 0) {
