@@ -28,6 +28,7 @@ export function backendView(name: string, more: Partial<BackendView> = {}): Back
     configuredWeight: 1,
     isBackup: false,
     state: "healthy",
+    tlsProblem: "",
     standing: "proven",
     isEligible: true,
     reason: "join (join)",

@@ -5,6 +5,7 @@ import type { HealthState } from "../lib/backend/health_reason.ts";
 import type { Config } from "../lib/config/types.ts";
 import type { Plan } from "../lib/plan/types.ts";
 import { Control, type ReloadResult, type Running } from "../lib/runtime/control.ts";
+import { TlsProblems } from "../lib/runtime/tls_problems.ts";
 import { EventRings } from "../lib/runtime/event_rings.ts";
 import { EventLog } from "../lib/runtime/log.ts";
 import { Metrics } from "../lib/runtime/metrics.ts";
@@ -150,7 +151,7 @@ function controlOf(reload: () => Promise<ReloadResult>): Control {
   const clock = { nowMs: () => 0, epochMs: () => 1000 };
   const log = new EventLog("error", clock.epochMs);
   const parts = { running, clock, log, events: new EventRings(clock.epochMs), metrics: new Metrics(1, clock.nowMs) };
-  return new Control(parts);
+  return new Control({ ...parts, tlsProblems: new TlsProblems(clock.nowMs, () => {}) });
 }
 
 Deno.test("Control.setWeight() that is refused leaves what was commanded meanwhile", async () => {

@@ -106,11 +106,12 @@ const BACKEND = shapes.object("Backend", "", {
   isEligible: flag,
   reason: described("For people: `connect_refused × 5 (traffic)`.", text),
   since: time,
-  until: described("When the wait of `open` ends, unless probes go on failing.", nullable(time)),
+  until: described("When the wait of `open` ends; null while it lasts until probes pass.", nullable(time)),
   probeFailures: described(
     "Probes that have failed in a row by now. From `health.fall` of them on the backend is out until probes pass.",
     count,
   ),
+  tlsProblem: described('Why its TLS is refused, for people; "": it is not, as far as is known.', text),
   override: nullable(OVERRIDE),
   inFlight: count,
   latencyMs: described("Mean time to the response head over the last 10 s; 0: there was none.", number),

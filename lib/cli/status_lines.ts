@@ -97,9 +97,11 @@ function rowOf(upstream: UpstreamView, backend: BackendView, { nowMs }: StatusOp
 }
 
 function stateCell(backend: BackendView, nowMs: number): Cell {
-  const { state, standing, reason, isEligible, weight } = backend;
+  const { state, standing, isEligible, weight, tlsProblem } = backend;
+  const reason = tlsProblem === "" ? backend.reason : `${backend.reason}: ${tlsProblem}`;
   switch (state) {
     case "healthy":
+      if (tlsProblem !== "") return { text: `healthy, but TLS was refused: ${tlsProblem}`, style: "yellow" };
       return weight === 0 ? { text: "weight 0", style: "yellow" } : { text: "healthy", style: "green" };
     case "slow_start":
       return { text: "ramping up", style: "yellow" };

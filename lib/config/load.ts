@@ -3,6 +3,7 @@
  * else is pure.
  */
 
+import { caFault } from "./ca_fault.ts";
 import { CONFIG_LENGTH_MAX, PEM_LENGTH_MAX } from "./defaults.ts";
 import { effectiveLines, type EffectiveSetting, effectiveSettings } from "./effective.ts";
 import type { Findings } from "./findings.ts";
@@ -67,6 +68,10 @@ export async function loadConfig(path: string, options: LoadOptions): Promise<Lo
   const { config, found, files, settings } = examined;
   const contents = await readUses(files, found, options);
   if (found.issues.length > 0) throw new ConfigError(path, found.issues);
+  for (const { key, path: file } of files) {
+    const fault = key.endsWith(".tls.ca") ? caFault(contents.get(file) ?? "") : "";
+    if (fault !== "") found.warn(key, `"${file}" ${fault}`);
+  }
   const effective = effectiveSettings(settings);
   return {
     config: withContents(config, files, contents),

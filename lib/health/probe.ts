@@ -20,6 +20,8 @@ export interface ProbeTarget {
   readonly path: string;
   readonly timeoutMs: number;
   readonly expect: readonly StatusRange[];
+  /** As of `DialOptions`. */
+  readonly onTls?: (problem: string) => void;
 }
 
 /** Heads of health endpoints are small; whatever is larger is no answer to a probe. */

@@ -17,26 +17,36 @@ const JITTER = 0.1;
 /** The first probes of a start are spread over so much at most: a dead backend is found early, yet not all at once. */
 const FIRST_SPREAD_MS = 500;
 
+export interface ProberParts {
+  readonly clock: Clock;
+  readonly random: () => number;
+  /** Told how handshakes with a backend go: why one was refused; "" for one that went well. */
+  readonly onTls: (backend: string, problem: string) => void;
+}
+
 export class Prober {
   readonly #clock: Clock;
   readonly #random: () => number;
+  readonly #onTls: ProberParts["onTls"];
   readonly #loops: Map<HealthMachine, ProbeLoop> = new Map();
 
-  constructor(clock: Clock, random: () => number) {
+  constructor({ clock, random, onTls }: ProberParts) {
     this.#clock = clock;
     this.#random = random;
+    this.#onTls = onTls;
   }
 
   /** Begins with backends that are new, ends with those that are gone. */
   follow(plan: Plan): void {
     const wanted = new Set<HealthMachine>();
-    for (const { config, judged } of plan.upstreams.values()) {
+    for (const { config, judged, backends } of plan.upstreams.values()) {
       const { health } = config;
       if (health === null || judged === null) continue;
       for (const [position, machine] of judged.machines.entries()) {
         wanted.add(machine);
         if (this.#loops.has(machine)) continue;
         const backend = config.backends[position];
+        const { pool } = backends[position];
         const target: ProbeTarget = {
           address: backend.address,
           tls: config.tls,
@@ -45,6 +55,7 @@ export class Prober {
           path: health.path,
           timeoutMs: health.timeoutMs,
           expect: health.expect,
+          onTls: (problem) => this.#onTls(pool.name, problem),
         };
         const loop = new ProbeLoop(machine, target, { clock: this.#clock, random: this.#random });
         this.#loops.set(machine, loop);

@@ -50,6 +50,8 @@ export interface ResourceParts {
   readonly onPipeliningFallback?: (backend: string, facts: FallbackFacts) => void;
   /** Default: as if there were always enough. */
   readonly descriptors?: Descriptors;
+  /** Told how handshakes with a backend go: why one was refused; "" for one that went well. */
+  readonly onTls?: (backend: string, problem: string) => void;
   /** Default: rows of a table of this thread's own. */
   readonly slots?: SlotSource;
   /** Default: numbers that nobody reads. */
@@ -93,10 +95,11 @@ export class Resources {
         tls: upstream.tls,
         timeoutMs: upstream.dialTimeoutMs,
         onDialled: (connectMs: number, tlsMs: number) => metrics.dialled(connectMs, tlsMs),
+        onTls: (problem: string) => this.#parts.onTls?.(pool.name, problem),
       };
       const name = `${upstream.name}/${backend.name}`;
       const nowMs = () => clock.nowMs();
-      const pool = new Pool(name, settings, {
+      const pool: Pool = new Pool(name, settings, {
         deadlines,
         descriptors: this.#parts.descriptors ?? NO_BUDGET,
         nowMs,

@@ -24,12 +24,14 @@ import { Metrics } from "./metrics.ts";
 import { processDescriptors } from "./process_descriptors.ts";
 import type { Plane } from "./plane.ts";
 import type { SluiceOptions } from "./sluice.ts";
+import { TlsProblems } from "./tls_problems.ts";
 
 export interface Parts {
   readonly plane: Plane;
   readonly resources: Resources;
   readonly metrics: Metrics;
   readonly random: () => number;
+  readonly tlsProblems: TlsProblems;
   /** Where workers' reports are judged; null without workers. */
   readonly court: HealthCourt | null;
   /** Compiles beside the running plan. @throws {ConfigError} */
@@ -47,12 +49,14 @@ async function assembleAlone(options: SluiceOptions, loaded: LoadedConfig): Prom
   const deadlines = new Deadlines(() => clock.nowMs());
   const metrics = new Metrics(1, () => clock.nowMs());
   const [block] = metrics.blocks;
+  const tlsProblems = createTlsProblems(options);
   const resources: Resources = new Resources({
     clock,
     deadlines,
     descriptors: processDescriptors(loaded.config.path, log, () => resources.shedIdle()),
     onHealthChange: (upstream, backend, change) => onHealthChange({ options, metrics }, { upstream, backend, change }),
     onPipeliningFallback: (backend, facts) => logPipeliningFallback(log, backend, facts),
+    onTls: (backend, problem) => tlsProblems.tell(backend, problem),
     metrics: { rows: metrics.rows, block },
   });
   const compileFrom = ({ config }: LoadedConfig, generation: number, running: ReadonlySet<string>) => {
@@ -65,6 +69,7 @@ async function assembleAlone(options: SluiceOptions, loaded: LoadedConfig): Prom
     resources,
     metrics,
     random,
+    tlsProblems,
     court: null,
     compile: (next, { generation, upstreams }) => compileFrom(next, generation + 1, new Set(upstreams.keys())),
   };
@@ -76,6 +81,7 @@ async function assembleFleet(options: SluiceOptions, loaded: LoadedConfig): Prom
   const state = createSharedState(loaded.config.server.workers);
   const court = new HealthCourt(state);
   const metrics = new Metrics(state.workers, () => clock.nowMs());
+  const tlsProblems = createTlsProblems(options);
   const resources = new Resources({
     clock,
     deadlines: new Deadlines(() => clock.nowMs()),
@@ -98,15 +104,32 @@ async function assembleFleet(options: SluiceOptions, loaded: LoadedConfig): Prom
     return plan;
   };
   const plans = new PlanHolder(await compileFrom(loaded, 1, new Set()), (plan) => dispose(plan, resources));
-  const plane = new Fleet({ options, state, court, metrics, plans, memoryOf: (plan) => memories.get(plan)! });
+  const plane = new Fleet({
+    options,
+    state,
+    court,
+    metrics,
+    plans,
+    tlsProblems,
+    memoryOf: (plan) => memories.get(plan)!,
+  });
   return {
     plane,
     resources,
     metrics,
     random,
+    tlsProblems,
     court,
     compile: (next, { generation, upstreams }) => compileFrom(next, generation + 1, new Set(upstreams.keys())),
   };
+}
+
+function createTlsProblems({ clock, log, events }: SluiceOptions): TlsProblems {
+  return new TlsProblems(() => clock.nowMs(), (backend, problem) => {
+    if (problem === "") return log.info("backend_tls_restored", { backend });
+    log.warn("backend_tls_refused", { backend, reason: problem });
+    events.push("health", "tls_refused", `${backend}: ${problem}`);
+  });
 }
 
 function onHealthChange(

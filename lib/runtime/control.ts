@@ -32,6 +32,7 @@ import { type Override, Overrides, sharersOf } from "./overrides.ts";
 import type { Metrics } from "./metrics.ts";
 import type { ConnectionsFact } from "../observe/metrics_facts.ts";
 import type { BoundListener } from "./plane.ts";
+import type { TlsProblems } from "./tls_problems.ts";
 import {
   listenerViews,
   memberSnapshots,
@@ -84,6 +85,7 @@ export interface ControlParts {
   readonly log: EventLog;
   readonly events: EventRings;
   readonly metrics: Metrics;
+  readonly tlsProblems: TlsProblems;
 }
 
 export class Control implements Operator {
@@ -93,16 +95,18 @@ export class Control implements Operator {
   readonly #log: EventLog;
   readonly #events: EventRings;
   readonly #metrics: Metrics;
+  readonly #tlsProblems: TlsProblems;
   readonly #startedMs: number;
   readonly #history: SampleView[] = [];
   #lastReload: ReloadView;
 
-  constructor({ running, clock, log, events, metrics }: ControlParts) {
+  constructor({ running, clock, log, events, metrics, tlsProblems }: ControlParts) {
     this.#running = running;
     this.#clock = clock;
     this.#log = log;
     this.#events = events;
     this.#metrics = metrics;
+    this.#tlsProblems = tlsProblems;
     this.#startedMs = clock.epochMs();
     this.#lastReload = { at: this.#now(), ok: true, trigger: "start", problems: [] };
   }
@@ -271,6 +275,7 @@ export class Control implements Operator {
       configured: loaded.config,
       overrides: this.overrides,
       traffic: this.#metrics.view(),
+      tlsProblemOf: (backend) => this.#tlsProblems.of(backend),
       epochOf: (ms) => ms - nowMs + epochMs,
       monotonicOf: (ms) => ms - epochMs + nowMs,
     };

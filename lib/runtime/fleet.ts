@@ -29,6 +29,7 @@ import { assertPortsFree, boundWithout } from "./shared_ports.ts";
 import type { SluiceOptions } from "./sluice.ts";
 import { WorkerDied, WorkerHandle } from "./worker_handle.ts";
 import type { PlanMessage } from "./worker_messages.ts";
+import type { TlsProblems } from "./tls_problems.ts";
 import { within } from "./within.ts";
 
 const TICK_MS = 250;
@@ -51,6 +52,7 @@ export interface FleetParts {
   readonly court: HealthCourt;
   readonly metrics: Metrics;
   readonly plans: PlanHolder;
+  readonly tlsProblems: TlsProblems;
   /** Where the groups of a plan write. */
   readonly memoryOf: (plan: Plan) => SharedArrayBuffer;
 }
@@ -245,6 +247,7 @@ export class Fleet implements Plane {
         onLines: (worker, bytes) => this.#write(worker, bytes),
         onMessage: (worker, { report }) => court.judge(worker.berth, report, options.clock.nowMs()),
         onErrors: (counts) => counts.forEach((count) => this.#errors.add(count)),
+        onTls: (backend, problem) => this.#parts.tlsProblems.tell(backend, problem),
         onDeath: (worker, reason) => this.#onDeath(place, worker, reason),
       },
     );

@@ -108,8 +108,19 @@ export class Sluice {
     this.resources = parts.resources;
     this.metrics = parts.metrics;
     const { clock, log, events } = options;
-    this.#control = new Control({ running: this.#asRunning(), clock, log, events, metrics: parts.metrics });
-    this.#prober = new Prober(options.clock, parts.random);
+    this.#control = new Control({
+      running: this.#asRunning(),
+      clock,
+      log,
+      events,
+      metrics: parts.metrics,
+      tlsProblems: parts.tlsProblems,
+    });
+    this.#prober = new Prober({
+      clock,
+      random: parts.random,
+      onTls: (backend, problem) => parts.tlsProblems.tell(backend, problem),
+    });
     this.#watcher = new FileWatcher({
       quietMs: loaded.config.server.reloadQuietMs,
       onChange: (contents) => {

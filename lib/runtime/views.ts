@@ -29,6 +29,8 @@ export interface ViewParts {
   readonly configured: Config;
   readonly overrides: Overrides;
   readonly traffic: MetricsView;
+  /** Why TLS to a backend (its pool's name) is refused; "": it is not, as far as is known. */
+  readonly tlsProblemOf: (backend: string) => string;
   /** Of a monotonic time, ms since 1970. */
   readonly epochOf: (ms: number) => number;
   /** The other way round. */
@@ -77,9 +79,9 @@ function upstreamView(upstream: UpstreamPlan, parts: ViewParts): UpstreamView {
 
 function backendView(
   upstream: UpstreamPlan,
-  { name, position }: BackendPlan,
+  { name, position, pool }: BackendPlan,
   member: HealthMemberSnapshot,
-  { configured, overrides, traffic, epochOf }: ViewParts,
+  { configured, overrides, traffic, tlsProblemOf, epochOf }: ViewParts,
 ): BackendView {
   const { url, weight, backup } = upstream.config.backends[position];
   const iso = (ms: number) => new Date(epochOf(ms)).toISOString();
@@ -96,6 +98,7 @@ function backendView(
     since: iso(member.sinceMs),
     until: member.untilMs >= 0 ? iso(member.untilMs) : null,
     probeFailures: member.probeFailures,
+    tlsProblem: tlsProblemOf(pool.name),
     override: overrides.viewOf(upstream.name, name),
     share: 0,
     ...traffic.backend(upstream.name, name),

@@ -28,6 +28,7 @@ export interface WorkerEvents {
   onLines(worker: WorkerHandle, bytes: Uint8Array): void;
   onMessage(worker: WorkerHandle, message: Extract<FromWorker, { kind: "report" }>): void;
   onErrors(counts: readonly ErrorCount[]): void;
+  onTls(backend: string, problem: string): void;
   /** Called once. */
   onDeath(worker: WorkerHandle, reason: string): void;
 }
@@ -154,6 +155,8 @@ export class WorkerHandle {
         return this.#events.onMessage(this, message);
       case "errors":
         return this.#events.onErrors(message.counts);
+      case "tls":
+        return this.#events.onTls(message.backend, message.problem);
       case "broken":
         return this.#die(message.reason);
       case "drained":

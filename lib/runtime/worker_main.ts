@@ -27,6 +27,7 @@ import type { PlaneChange } from "./plane.ts";
 import { problemsOf } from "./problems.ts";
 import { processDescriptors } from "./process_descriptors.ts";
 import { catchStrays } from "./strays.ts";
+import { TlsProblems } from "./tls_problems.ts";
 import type { FromWorker, PlanMessage, ToWorker, WorkerSetup } from "./worker_messages.ts";
 
 /** How often the control thread sees that this one is alive, and what it has under way. */
@@ -76,6 +77,10 @@ class WorkerThread {
     );
     this.#block = blockOver(setup.block);
     clearGauges(this.#block);
+    const tlsProblems = new TlsProblems(
+      () => this.#clock.nowMs(),
+      (backend, problem) => scope.postMessage({ kind: "tls", backend, problem }),
+    );
     this.#resources = new Resources({
       clock: this.#clock,
       deadlines: this.#deadlines,
@@ -84,6 +89,7 @@ class WorkerThread {
       metrics: { rows: this.#metricsRows, block: this.#block },
       onHealthChange: () => {}, // judged elsewhere
       onPipeliningFallback: (backend, facts) => logPipeliningFallback(this.#log, backend, facts),
+      onTls: (backend, problem) => tlsProblems.tell(backend, problem),
     });
     catchStrays(this.#log);
     setInterval(() => this.#beat(), HEARTBEAT_MS);

@@ -63,6 +63,8 @@ export type FromWorker =
   | { readonly kind: "report"; readonly report: HealthReport }
   /** About once a second, when there were any. */
   | { readonly kind: "errors"; readonly counts: readonly ErrorCount[] }
+  /** TLS to a backend is refused; "": no more. */
+  | { readonly kind: "tls"; readonly backend: string; readonly problem: string }
   /** What cannot fail has failed: it does not know any more what it serves. */
   | { readonly kind: "broken"; readonly reason: string }
   | { readonly kind: "drained"; readonly cut: number };

@@ -3,6 +3,7 @@
  */
 
 import { type ErrorCode, ProxyError } from "../base/errors.ts";
+import { isCertificateFault, tlsReason } from "./tls_reason.ts";
 
 export type DialAddress =
   | { readonly kind: "tcp"; readonly tls: boolean; readonly hostname: string; readonly port: number }
@@ -23,6 +24,8 @@ export interface DialOptions {
   readonly timeoutMs: number;
   /** Told of each connection that was opened. @param tlsMs -1 without TLS. */
   readonly onDialled?: (connectMs: number, tlsMs: number) => void;
+  /** Told how each handshake went. @param problem Why it was refused, for people; "" when all was well. */
+  readonly onTls?: (problem: string) => void;
 }
 
 /**
@@ -50,9 +53,15 @@ export async function dial(options: DialOptions): Promise<Deno.Conn> {
     const conn = await connect(options, abort.signal, timing);
     if (timing.connectedMs === 0) options.onDialled?.(performance.now() - startedMs, -1);
     else options.onDialled?.(timing.connectedMs - startedMs, performance.now() - timing.connectedMs);
+    if (options.address.tls) options.onTls?.("");
     return conn;
   } catch (error) {
-    throw timedOut ? new ProxyError("connect_timeout") : connectError(error);
+    if (timedOut) throw new ProxyError("connect_timeout");
+    const failure = connectError(error);
+    if (failure.code !== "tls_certificate_invalid" && failure.code !== "tls_failed") throw failure;
+    const reason = tlsReason(failure.cause, { serverName: nameOf(options), hasCa: options.tls.ca !== "" });
+    options.onTls?.(reason);
+    throw new ProxyError(failure.code, reason, failure.cause);
   } finally {
     clearTimeout(timer);
   }
@@ -66,12 +75,17 @@ interface Timing {
 async function connect({ address, tls }: DialOptions, signal: AbortSignal, timing: Timing): Promise<Deno.Conn> {
   if (address.kind === "unix") return await Deno.connect({ transport: "unix", path: address.path });
   if (!address.tls) return await connectTcp(address.hostname, address.port, signal);
-  const serverName = tls.serverName === "" ? address.hostname : tls.serverName;
+  const serverName = nameOf({ address, tls });
   const conn = tls.cert === ""
     ? await connectTls(address, tls, serverName, signal)
     : await connectMutualTls(address, tls, serverName, signal);
   timing.connectedMs = performance.now();
   return await shakeHands(conn, signal);
+}
+
+/** That the certificate has to have. */
+function nameOf({ address, tls }: Pick<DialOptions, "address" | "tls">): string {
+  return tls.serverName !== "" ? tls.serverName : address.kind === "tcp" ? address.hostname : "";
 }
 
 async function connectTcp(hostname: string, port: number, signal: AbortSignal): Promise<Deno.TcpConn> {
@@ -140,9 +154,9 @@ async function shakeHands(conn: Deno.TlsConn, signal: AbortSignal): Promise<Deno
 }
 
 function tlsErrorCode(error: unknown): ErrorCode {
-  const isCertificate = error instanceof Deno.errors.InvalidData &&
-    error.message.startsWith("invalid peer certificate");
-  return isCertificate ? "tls_certificate_invalid" : "tls_failed";
+  return error instanceof Deno.errors.InvalidData && isCertificateFault(error)
+    ? "tls_certificate_invalid"
+    : "tls_failed";
 }
 
 function connectError(error: unknown): ProxyError {

@@ -75,6 +75,22 @@ export class CertificateAuthority {
   }
 }
 
+/** A certificate that its own key signed; what `openssl req -x509` makes when it is an authority. */
+export async function selfSigned(
+  { isAuthority, names = ["localhost", "127.0.0.1"] }: { isAuthority: boolean; names?: readonly string[] },
+): Promise<Certificate> {
+  const keys = await generateKeys();
+  const extensions = [
+    extension("2.5.29.14", false, der.octetString(await identifierOf(keys.publicKey))),
+    extension("2.5.29.19", true, isAuthority ? der.sequence(der.boolean(true)) : der.sequence()),
+  ];
+  if (names.length > 0) extensions.push(extension("2.5.29.17", false, der.sequence(...names.map(subjectName))));
+  const subject = names[0] ?? "self";
+  const body = await certificateBody({ issuer: subject, subject, keys, extensions, ...validity({}) });
+  const key = pem("PRIVATE KEY", new Uint8Array(await crypto.subtle.exportKey("pkcs8", keys.privateKey)));
+  return { cert: await signed(body, keys.privateKey), key };
+}
+
 export interface TestCertificates {
   readonly authority: CertificateAuthority;
   /** For localhost and 127.0.0.1. */

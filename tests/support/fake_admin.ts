@@ -75,6 +75,7 @@ export function backendView(name: string, changes: Partial<BackendView> = {}): B
     requestsTotal: 100,
     failuresTotal: 0,
     probeFailures: 0,
+    tlsProblem: "",
     ...changes,
   };
 }

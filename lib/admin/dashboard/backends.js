@@ -133,6 +133,7 @@ function updateBackend(row, backend) {
   setText(parts.since, `for ${span((Date.now() - Date.parse(since)) / 1000)}${trial}`);
   parts.since.title = since;
   const words = [backend.reason === "join (join)" ? "" : backend.reason];
+  if (backend.tlsProblem !== "") words.push(`TLS is refused: ${backend.tlsProblem}`);
   if (STANDINGS[standing] !== undefined) words.push(STANDINGS[standing]);
   if (backend.weight === 0) words.push("weight 0: no new exchanges");
   setText(parts.reason, words.filter(Boolean).join("; "));
