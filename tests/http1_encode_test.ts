@@ -203,3 +203,18 @@ Deno.test("fieldIdOfBytes() knows every name in any case, and none that differs 
     0,
   ]);
 });
+
+Deno.test("ByteWriter writes numbers of every size as Number.toString() does", () => {
+  const out = new ByteWriter(8);
+  const values = [0, 9, 10, 35, 36, 99, 100, 0x7fff_fffe, 0x7fff_ffff, 0x8000_0000, 0xffff_ffff, 2 ** 53 - 1];
+  for (let power = 1; power < 2 ** 50; power *= 7) values.push(power - 1, power, power + 1);
+  for (const value of values) {
+    for (const radix of [10, 16, 36] as const) {
+      out.reset();
+      if (radix === 10) out.decimal(value);
+      else if (radix === 16) out.hex(value);
+      else out.base36(value);
+      assertEquals(new TextDecoder().decode(out.view()), value.toString(radix));
+    }
+  }
+});

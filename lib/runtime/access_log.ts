@@ -23,6 +23,8 @@ const FILE_MODE = 0o640;
 /** Bytes that a pipe takes as one piece whoever else writes into it (PIPE_BUF of Linux). */
 const PIPE_BYTES_MAX = 4096;
 const LF = 0x0a;
+/** For so long the difference between the two clocks is taken as it was; ms. */
+const EPOCH_FRESH_MS = 100;
 
 /** The file could not be opened; the message says which and why, for people. */
 export class AccessLogError extends Error {
@@ -42,6 +44,9 @@ export class AccessLog {
   /** The line under way: one object for all of them. */
   readonly #entry: AccessEntry = emptyEntry();
   #queue: LineQueue | null = null;
+  /** What makes a monotonic time one since 1970, and when that was found out. */
+  #epochOffsetMs = 0.5;
+  #epochReadAtMs = -Infinity;
   /** Lines that were not kept, since the start. */
   dropped = 0;
   /** As configured; what `#queue` writes to. */
@@ -106,11 +111,18 @@ export class AccessLog {
     });
   }
 
+  #readEpoch(nowMs: number): void {
+    this.#epochOffsetMs = this.#clock.epochMs() - nowMs;
+    this.#epochReadAtMs = nowMs;
+  }
+
   #fill(exchange: Exchange): void {
     const { request } = exchange;
     const entry = this.#entry;
     const durationMs = exchange.endedAtMs - exchange.startedMs;
-    entry.timeMs = this.#clock.epochMs() - durationMs;
+    // Both clocks run alike for a moment: one of them is read for each exchange anyway.
+    if (Math.abs(exchange.endedAtMs - this.#epochReadAtMs) > EPOCH_FRESH_MS) this.#readEpoch(exchange.endedAtMs);
+    entry.timeMs = exchange.startedMs + this.#epochOffsetMs;
     entry.client = exchange.clientIp;
     entry.method = request.method;
     entry.host = request.authority;
