@@ -68,6 +68,7 @@ function push(queue: LineQueue, line: string): boolean {
 }
 
 const LINE = "x".repeat(99);
+const BOUND = 512 * 1024;
 
 Deno.test("LineQueue writes lines a moment after they came, together, and those that come meanwhile next", async () => {
   const { sink, queue } = stageOf(1 << 20);
@@ -100,10 +101,10 @@ Deno.test("LineQueue writes without waiting when much has come", async () => {
 });
 
 Deno.test("LineQueue drops lines and counts them when nobody takes them, keeps its bound, and goes on afterwards", async () => {
-  const { sink, queue, dropped } = stageOf(64 * 1024);
+  const { sink, queue, dropped } = stageOf(BOUND);
   let kept = 0;
   while (push(queue, LINE)) kept++;
-  assert(kept * 100 > 64 * 1024 && kept * 100 < 64 * 1024 + 200, `${kept} lines`);
+  assert(kept * 100 > BOUND && kept * 100 < BOUND + 200, `${kept} lines`);
   for (let count = 0; count < 9; count++) assertEquals(push(queue, "lost"), false);
   await sink.given();
   sink.take();

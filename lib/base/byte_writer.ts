@@ -48,7 +48,7 @@ export class ByteWriter {
 
   reset(): void {
     this.#length = 0;
-    if (this.#bytes.length > CAPACITY_KEPT_MAX && this.#capacity <= CAPACITY_KEPT_MAX) {
+    if (this.#bytes.length > Math.max(CAPACITY_KEPT_MAX, this.#capacity)) {
       this.#use(new Uint8Array(this.#capacity));
     }
   }
