@@ -16,10 +16,10 @@ import { fileNameOf, folderOf } from "../config/paths.ts";
 import type { FileContents } from "./load.ts";
 import { isSameStamps, stampOfSync, type Stamps, stampsOf } from "./file_stamps.ts";
 
-/** How often it is looked at what the paths lead to: one call a file, about 50 µs, in another thread. */
-const LOOK_MS = 100;
+/** How often it is looked at what the paths lead to: one call a file, in another thread. With the wait for stillness less than 500 ms. */
+const LOOK_MS = 150;
 /** As often, files are read without a sign of change. */
-const READ_EACH_LOOKS = 20;
+const READ_EACH_LOOKS = 14;
 /** While files change. */
 const SETTLE_LOOK_MS = 40;
 /** Files that have been changing for so long are worth a word. */
