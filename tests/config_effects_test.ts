@@ -195,7 +195,7 @@ Deno.test("every key of the schema has a row here, and every row a key", () => {
       innerTable(key.spec) === null && !isUnder(schemaPath.replaceAll("[]", ""), without)
     )
     .map(({ schemaPath }) => schemaPath);
-  assertEquals(ROWS.map(([key]) => key).toSorted(), keys.toSorted());
+  assertEquals(ROWS.map(([key]) => key).toSorted(), keys.toSorted(), "a new key needs a row in this file");
 });
 
 /** What does not work yet is refused, which tests/config_unsupported_test.ts shows. */

@@ -1,10 +1,10 @@
 /**
  * Who may connect to a Unix socket: its mode and group.
  *
- * A socket is made with what the umask leaves, and listens at once. Where Deno lets us set the umask (`--allow-sys` without
- * a list, as a compiled binary has it), it is made with 0600 and gets its group and then its mode: at no moment may anybody
- * connect who may not at the end. Elsewhere group and mode follow directly, and for some microseconds the umask counts; the
- * usual 022 lets nobody but the owner connect.
+ * A socket is made with what the umask leaves, and listens at once. Where Deno lets us set the umask (`--allow-sys`, which
+ * takes no name for it; nothing else here needs it, so that we don't ask for it), it is made with 0600 and gets its group
+ * and then its mode: at no moment may anybody connect who may not at the end. Elsewhere group and mode follow directly, and
+ * for some microseconds the umask counts; the usual 022 lets nobody but the owner connect.
  */
 
 import type { ListenAddress } from "../config/types.ts";
