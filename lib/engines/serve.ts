@@ -107,7 +107,7 @@ export class ServeListener implements EngineListener {
     const before = this.#certificate;
     this.#certificate = certificate;
     try {
-      this.#server = this.#listen({ kind: "tcp", hostname, port });
+      this.#server = this.#listen({ kind: "tcp", hostname, port }, this.#isDown);
     } catch (error) {
       this.#certificate = before;
       throw error;
@@ -156,7 +156,7 @@ export class ServeListener implements EngineListener {
     removeSocketFile(this.#config);
     const isTcp = addr.transport === "tcp";
     const place = isTcp ? { kind: "tcp" as const, hostname: addr.hostname, port: addr.port } : this.#config.address;
-    this.#server = this.#listen(place);
+    this.#server = this.#listen(place, true);
   }
 
   /** Ends idle connections of all but the newest `kept` listeners that have failed. */
@@ -170,7 +170,8 @@ export class ServeListener implements EngineListener {
     this.#facts = { isSecure, fallback: fallbackAuthority(this.#server.addr, isSecure), limits: this.#config.limits };
   }
 
-  #listen(address: ListenerConfig["address"]): Deno.HttpServer<Deno.Addr> {
+  /** @param isRevival Whether it takes the place of one that failed: its first request ends the spell. */
+  #listen(address: ListenerConfig["address"], isRevival = false): Deno.HttpServer<Deno.Addr> {
     const { cert, key } = this.#certificate ?? { cert: "", key: "" };
     const place = address.kind === "unix"
       ? { path: address.path }
@@ -179,7 +180,11 @@ export class ServeListener implements EngineListener {
       : { hostname: address.hostname, port: address.port, cert, key, reusePort: true };
     const handler = (request: Request, info: Deno.ServeHandlerInfo): Promise<Response> =>
       this.#leaving.has(server) ? this.#handleLast(request, info) : this.#handle(request, info);
-    const bind = () => serveOn(place, handler, this.#onBug);
+    const revived = (request: Request, info: Deno.ServeHandlerInfo): Promise<Response> => {
+      if (server === this.#server) this.#revival.served();
+      return handler(request, info);
+    };
+    const bind = () => serveOn(place, isRevival ? revived : handler, this.#onBug);
     const server = bindSocket(this.#config, bind, (bound) => void bound.shutdown());
     server.finished.catch((error) => this.#onFailed(server, error));
     this.#isDown = false;

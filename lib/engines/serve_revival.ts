@@ -6,7 +6,8 @@
  * on. So a new one is opened in its place, at first at once, then ever more slowly: to listen takes a descriptor too, and
  * while there is none clients are refused, which they hear at once.
  *
- * A *spell* lasts from the first failure until a listener has stayed open for a while. If it drags on, what holds the
+ * A *spell* lasts from the first failure until a listener has stayed open for a while and has brought a request: to listen
+ * succeeds while there is no descriptor for a client, and nobody hears of clients that wait. If it drags on, what holds the
  * descriptors will not go away by itself: `Deno.serve` has no timeout for idle connections. Then the idle ones have to
  * give (`shed`), as in other proxies, so that new clients are served.
  */
@@ -36,6 +37,10 @@ export class Revival {
   #failures = 0;
   #waitMs = FIRST_WAIT_MS;
   #message = "";
+  /** The present listener has stayed open. */
+  #isCalm = false;
+  /** The present listener has brought a request. */
+  #hasServed = false;
   #timer: ReturnType<typeof setTimeout> | null = null;
 
   constructor(parts: RevivalParts) {
@@ -45,6 +50,7 @@ export class Revival {
   /** The listener has failed: opens another one soon. */
   begin(error: unknown): void {
     const nowMs = this.#parts.nowMs();
+    this.#isCalm = this.#hasServed = false;
     if (this.#sinceMs < 0) this.#sinceMs = nowMs;
     this.#failures++;
     const message = error instanceof Error ? error.message : String(error);
@@ -53,6 +59,13 @@ export class Revival {
     if (nowMs - this.#sinceMs >= SHED_AFTER_MS) this.#parts.shed();
     this.#after(this.#waitMs, () => this.#reopen());
     this.#waitMs = Math.min(this.#waitMs * 2, WAIT_MS_MAX);
+  }
+
+  /** A request came by the listener that was opened last. */
+  served(): void {
+    if (this.#sinceMs < 0 || this.#hasServed) return;
+    this.#hasServed = true;
+    if (this.#isCalm) this.#end();
   }
 
   close(): void {
@@ -65,7 +78,10 @@ export class Revival {
     } catch (error) {
       return this.begin(error);
     }
-    this.#after(CALM_MS, () => this.#end());
+    this.#after(CALM_MS, () => {
+      this.#isCalm = true;
+      if (this.#hasServed) this.#end();
+    });
   }
 
   #end(): void {
