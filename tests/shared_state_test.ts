@@ -81,6 +81,18 @@ for (const [kind, make] of Object.entries(COUNTS)) {
     const limits = { connectionsMax: 0, connectionsPerIpMax: 3 };
     assertEquals([other.enter("a", limits), other.enter("b", limits)], [false, true]);
   });
+
+  Deno.test(`ConnectionCount (${kind}) counts a /64 of IPv6 as one client, and IPv4 in IPv6 as IPv4`, () => {
+    // Whoever has a /64, as every customer has, got round the limit with an address for each connection.
+    const [one, other] = make();
+    const limits = { connectionsMax: 0, connectionsPerIpMax: 2 };
+    const enter = (ip: string) => one.enter(ip, limits);
+    assertEquals(["2001:db8:0:1::1", "2001:db8:0:1:ffff::2", "2001:db8:0:1::3"].map(enter), [true, true, false]);
+    assertEquals(["2001:db8:0:2::1", "2001:db8:0:2::1"].map(enter), [true, true]);
+    assertEquals(["192.0.2.1", "::ffff:192.0.2.1", "192.0.2.1", "192.0.2.2"].map(enter), [true, true, false, true]);
+    other.leave("2001:db8:0:1:ffff::2");
+    assertEquals(["2001:db8:0:1::4", "2001:db8:0:1::5"].map(enter), [true, false]);
+  });
 }
 
 Deno.test("SharedConnections leaves nothing counted, whatever was refused", () => {

@@ -1,5 +1,6 @@
 /**
- * How many connections a listener has, over all workers, and how many of them come from one address.
+ * How many connections a listener has, over all workers, and how many of them come from one client: an IPv4 address, or
+ * the /64 of an IPv6 one, of which a single machine may use every address.
  *
  * Addresses are counted in a *count-min sketch*: two hashes choose a counter each, and the smaller one bounds the count
  * from above. So a limit per address always holds; it is met too early only by an address that shares both counters with
@@ -9,6 +10,7 @@
  * The hashes are seeded at the start, so that nobody can choose addresses that collide.
  */
 
+import { clientKey } from "../base/ip.ts";
 import { hashText } from "../base/hash.ts";
 import { ADDRESS_BUCKETS, COUNT_AT, type SharedState } from "./shared_state.ts";
 
@@ -36,19 +38,21 @@ export class PrivateConnections implements ConnectionCount {
   #total = 0;
 
   enter(ip: string, { connectionsMax, connectionsPerIpMax }: ConnectionLimits): boolean {
-    const ofIp = this.#perIp.get(ip) ?? 0;
+    const client = clientKey(ip);
+    const ofIp = this.#perIp.get(client) ?? 0;
     if (connectionsMax > 0 && this.#total >= connectionsMax) return false;
     if (connectionsPerIpMax > 0 && ip !== "" && ofIp >= connectionsPerIpMax) return false;
     this.#total++;
-    this.#perIp.set(ip, ofIp + 1);
+    this.#perIp.set(client, ofIp + 1);
     return true;
   }
 
   leave(ip: string): void {
     this.#total--;
-    const left = this.#perIp.get(ip)! - 1;
-    if (left === 0) this.#perIp.delete(ip);
-    else this.#perIp.set(ip, left);
+    const client = clientKey(ip);
+    const left = this.#perIp.get(client)! - 1;
+    if (left === 0) this.#perIp.delete(client);
+    else this.#perIp.set(client, left);
   }
 }
 
@@ -69,7 +73,7 @@ export class SharedConnections implements ConnectionCount {
 
   enter(ip: string, { connectionsMax, connectionsPerIpMax }: ConnectionLimits): boolean {
     const total = this.#add(this.#row, 1);
-    const ofIp = ip === "" ? 0 : Math.min(this.#add(this.#bucket(ip, 0), 1), this.#add(this.#bucket(ip, 1), 1));
+    const ofIp = ip === "" ? 0 : this.#addOf(ip, 1);
     const isOver = (connectionsMax > 0 && total > connectionsMax) ||
       (connectionsPerIpMax > 0 && ofIp > connectionsPerIpMax);
     if (isOver) this.leave(ip);
@@ -78,9 +82,13 @@ export class SharedConnections implements ConnectionCount {
 
   leave(ip: string): void {
     this.#add(this.#row, -1);
-    if (ip === "") return;
-    this.#add(this.#bucket(ip, 0), -1);
-    this.#add(this.#bucket(ip, 1), -1);
+    if (ip !== "") this.#addOf(ip, -1);
+  }
+
+  /** @returns As many connections as its client may have, at most. */
+  #addOf(ip: string, change: number): number {
+    const client = clientKey(ip);
+    return Math.min(this.#add(this.#bucket(client, 0), change), this.#add(this.#bucket(client, 1), change));
   }
 
   /** @returns What it is then. */
@@ -89,8 +97,8 @@ export class SharedConnections implements ConnectionCount {
     return Atomics.add(this.#totals, index, change) + change;
   }
 
-  #bucket(ip: string, hash: number): number {
+  #bucket(client: string, hash: number): number {
     const at = COUNT_AT.addresses + hash * ADDRESS_BUCKETS;
-    return at + (hashText(ip, this.#seed + hash * 0x85eb_ca6b) & (ADDRESS_BUCKETS - 1));
+    return at + (hashText(client, this.#seed + hash * 0x85eb_ca6b) & (ADDRESS_BUCKETS - 1));
   }
 }

@@ -87,7 +87,7 @@ const LIMITS = table({
   connections_per_ip: withDefault(
     "limits.connections_per_ip",
     whole(0, 1_000_000),
-    "Open connections of one address; 0: no limit.",
+    "Open connections of one address, of one /64 in IPv6; 0: no limit.",
     WIRE,
   ),
 });
