@@ -109,6 +109,7 @@ const ROWS: readonly Row[] = [
   ["upstreams.*.sticky.cookie", "c", "plan/affinity.ts", "cookie"],
   ["upstreams.*.sticky.secret", "s", "fields/cookies.ts", "secret"],
   ["upstreams.*.sticky.ttl", "1s", "fields/cookies.ts", "ttlMs"],
+  ["upstreams.*.sticky.same_site", "none", "plan/compile.ts", "sameSite"],
   ["upstreams.*.sticky.fallback", "round_robin", "../strategies/factory.ts", "fallback"],
   ["upstreams.*.pool.max_connections", 70, "transport/pool.ts", "connectionsMax", "plan"],
   ["upstreams.*.pool.max_tunnels", 7, "transport/pool.ts", "tunnelsMax", "plan"],

@@ -97,6 +97,7 @@ const SET: ReadonlyArray<readonly [what: string, actual: unknown, expected: unkn
     cookie: "who",
     secret: "s3cret",
     ttlMs: 30 * 86_400_000,
+    sameSite: "none",
     fallback: "power_of_two",
   }],
   ["pool", everything.config.upstreams[0].pool, {

@@ -65,6 +65,7 @@ panic_threshold = 30
 cookie = "who"
 secret = "\${STICKY_SECRET:-s3cret}"
 ttl = "30d"
+same_site = "none"
 fallback = "power_of_two"
 [upstreams.api.pool]
 max_connections = 32

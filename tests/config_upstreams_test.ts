@@ -266,6 +266,7 @@ const SCALARS: readonly string[] = [
   "hash.fallback",
   "sticky.cookie",
   "sticky.ttl",
+  "sticky.same_site",
   "pool.max_connections",
   "pool.idle_timeout",
   "pool.queue",

@@ -45,18 +45,32 @@ Deno.test("readCookie() agrees with @std/http/cookie on well-formed headers", ()
 });
 
 Deno.test("stickySetCookie() marks a session cookie", () => {
-  const cookie = stickySetCookie({ name: "sluice_api", value: "abc", ttlMs: 0, secure: false });
+  const cookie = stickySetCookie({ name: "sluice_api", value: "abc", ttlMs: 0, secure: false, sameSite: "Lax" });
   assertEquals(cookie.split("; ").sort(), ["HttpOnly", "Path=/", "SameSite=Lax", "sluice_api=abc"]);
 });
 
 Deno.test("stickySetCookie() adds Secure and Max-Age", () => {
-  const cookie = stickySetCookie({ name: "s", value: "abc", ttlMs: 1500, secure: true });
+  const cookie = stickySetCookie({ name: "s", value: "abc", ttlMs: 1500, secure: true, sameSite: "Lax" });
   assertEquals(cookie.split("; ").sort(), ["HttpOnly", "Max-Age=2", "Path=/", "SameSite=Lax", "Secure", "s=abc"]);
 });
 
+Deno.test("stickySetCookie() takes the rule for other sites, and makes None secure", () => {
+  const attributes = (sameSite: "Lax" | "Strict" | "None", secure: boolean) =>
+    stickySetCookie({ name: "s", value: "abc", ttlMs: 0, secure, sameSite }).split("; ").slice(1).sort();
+  assertEquals(attributes("Strict", false), ["HttpOnly", "Path=/", "SameSite=Strict"]);
+  assertEquals(attributes("None", false), ["HttpOnly", "Path=/", "SameSite=None", "Secure"]);
+  assertEquals(attributes("None", true), ["HttpOnly", "Path=/", "SameSite=None", "Secure"]);
+});
+
 Deno.test("stickySetCookie() refuses a name that would break the line", () => {
-  assertThrows(() => stickySetCookie({ name: "a b", value: "x", ttlMs: 0, secure: false }), SyntaxError);
-  assertThrows(() => stickySetCookie({ name: "a", value: "x;y", ttlMs: 0, secure: false }), SyntaxError);
+  assertThrows(
+    () => stickySetCookie({ name: "a b", value: "x", ttlMs: 0, secure: false, sameSite: "Lax" }),
+    SyntaxError,
+  );
+  assertThrows(
+    () => stickySetCookie({ name: "a", value: "x;y", ttlMs: 0, secure: false, sameSite: "Lax" }),
+    SyntaxError,
+  );
 });
 
 Deno.test("stickyValues() gives each backend one stable value", async () => {

@@ -42,6 +42,7 @@ export const DEFAULTS = {
   "sticky.cookie": "", // "sluice_" and the upstream's name, so that two upstreams on one host do not clash
   "sticky.secret": "", // made at start
   "sticky.ttl": "0s", // session cookie
+  "sticky.same_site": "lax", // comes with links from other sites, not with their forms and frames
   "sticky.fallback": "least_connections", // new clients go where it is quiet
 
   "pool.max_connections": 0, // as many as the process has descriptors for: streams and slow pages are not limited by a guess

@@ -138,6 +138,11 @@ const STICKY = table({
     { isSecret: true },
   ),
   ttl: withDefault("sticky.ttl", duration("0s", "400d"), "`0s`: session cookie."),
+  same_site: withDefault(
+    "sticky.same_site",
+    choice("rule", ["lax", "strict", "none"]),
+    "Whether requests that other sites cause carry it; `none` makes it `Secure`, as browsers ask for.",
+  ),
   fallback: withDefault(
     "sticky.fallback",
     choice("strategy", FALLBACK_NAMES),

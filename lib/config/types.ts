@@ -130,6 +130,7 @@ export interface StickyConfig {
   /** "": made at start. */
   readonly secret: string;
   readonly ttlMs: number;
+  readonly sameSite: "lax" | "strict" | "none";
   readonly fallback: StrategyName;
 }
 

@@ -40,6 +40,7 @@ export function toUpstream(name: string, read: ReadUpstream, path: string, valid
       cookie: read.sticky.cookie === "" ? `sluice_${name}` : read.sticky.cookie,
       secret: read.sticky.secret,
       ttlMs: read.sticky.ttl,
+      sameSite: read.sticky.same_site,
       fallback: read.sticky.fallback,
     },
     pool: toPool(read.pool),

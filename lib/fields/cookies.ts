@@ -16,10 +16,12 @@ interface StandardCookie {
   path?: string;
   secure?: boolean;
   httpOnly?: boolean;
-  sameSite?: "Lax";
+  sameSite?: SameSite;
 }
 
 const setCookie: (headers: Headers, cookie: StandardCookie) => void = untypedSetCookie;
+
+export type SameSite = "Lax" | "Strict" | "None";
 
 export interface StickyCookie {
   readonly name: string;
@@ -28,6 +30,8 @@ export interface StickyCookie {
   readonly ttlMs: number;
   /** Whether the client came over TLS. */
   readonly secure: boolean;
+  /** With "None" it is `Secure` in any case: browsers take no other. */
+  readonly sameSite: SameSite;
 }
 
 /** Bytes of the keyed hash that go into a cookie: 128 bits cannot be guessed, and 22 characters are cheap to send. */
@@ -84,8 +88,9 @@ export function withoutCookie(cookieHeader: string, name: string): string | null
  */
 export function stickySetCookie(cookie: StickyCookie): string {
   const headers = new Headers();
-  const { name, value, ttlMs, secure } = cookie;
-  const standard: StandardCookie = { name, value, secure, httpOnly: true, sameSite: "Lax", path: "/" };
+  const { name, value, ttlMs, sameSite } = cookie;
+  const secure = cookie.secure || sameSite === "None";
+  const standard: StandardCookie = { name, value, secure, httpOnly: true, sameSite, path: "/" };
   if (ttlMs > 0) standard.maxAge = Math.ceil(ttlMs / 1000);
   setCookie(headers, standard);
   return headers.get("set-cookie") ?? "";

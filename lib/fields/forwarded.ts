@@ -15,6 +15,7 @@ import { validAuthority } from "./authority.ts";
 import {
   clientAddress,
   forwardedChain,
+  forwardedScheme,
   parseForwarded,
   type TrustedNetworks,
   xForwardedForChain,
@@ -80,6 +81,19 @@ export class ForwardedFields {
     const xForwardedFor = this.mode === "rfc7239" ? null : existing.xForwardedFor;
     const forwarded = this.mode === "x-forwarded" ? null : existing.forwarded;
     return clientAddress(peerIp, xForwardedFor, forwarded, trusted);
+  }
+
+  /**
+   * What a trusted proxy says the client itself came by, believing only the fields that this mode is about.
+   *
+   * @returns "" when it says nothing of it.
+   */
+  clientScheme(existing: ExistingForwarded, trusted: TrustedNetworks): "http" | "https" | "" {
+    let said = this.mode === "rfc7239" ? "" : lastOf(existing.xForwardedProto).toLowerCase();
+    if (said === "" && this.mode !== "x-forwarded" && existing.forwarded !== null) {
+      said = forwardedScheme(existing.forwarded, trusted);
+    }
+    return said === "http" || said === "https" ? said : "";
   }
 
   /**

@@ -14,10 +14,11 @@ export interface TrustedNetworks {
   has(ip: string): boolean;
 }
 
-/** One element of a `Forwarded` field: its `for` parameter unquoted, "" when it has none. */
+/** One element of a `Forwarded` field: its parameters unquoted, "" when it has none. */
 export interface ForwardedElement {
   readonly start: number;
   readonly forValue: string;
+  readonly proto: string;
 }
 
 /**
@@ -73,6 +74,15 @@ export function forwardedChain(value: string): string[] {
   return chain.reverse();
 }
 
+/** What the client that `clientAddress()` finds is said to have come by, in lower case; "" for nothing. */
+export function forwardedScheme(value: string, trusted: TrustedNetworks): string {
+  const elements = parseForwarded(value);
+  if (elements === null || elements.length === 0) return "";
+  let index = elements.length - 1;
+  while (index > 0 && trusted.has(addressIn(elements[index].forValue))) index--;
+  return elements[index].proto.toLowerCase();
+}
+
 /**
  * Reads an address with or without a port: `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1`, `[2001:db8::1]:80`.
  *
@@ -99,14 +109,19 @@ export function parseForwarded(value: string): ForwardedElement[] | null {
   let at = skipOws(value, 0);
   let start = at;
   let forValue: string | null = null;
+  let proto: string | null = null;
   let isEmpty = true;
   while (true) {
     PAIR.lastIndex = at;
     const pair = PAIR.exec(value);
     if (pair !== null) {
-      if (pair[1].toLowerCase() === "for") {
+      const name = pair[1].toLowerCase();
+      if (name === "for") {
         if (forValue !== null) return null; // each parameter once per element
-        forValue = pair[2] ?? pair[3].replace(/\\(.)/g, "$1");
+        forValue = unquoted(pair);
+      } else if (name === "proto") {
+        if (proto !== null) return null;
+        proto = unquoted(pair);
       }
       isEmpty = false;
       at += pair[0].length;
@@ -116,12 +131,18 @@ export function parseForwarded(value: string): ForwardedElement[] | null {
     if (separator === null) return null;
     at += separator[0].length;
     if (separator[1] === ";") continue;
-    if (!isEmpty) elements.push({ start, forValue: forValue ?? "" });
+    if (!isEmpty) elements.push({ start, forValue: forValue ?? "", proto: proto ?? "" });
     if (separator[1] === "") return elements;
     start = at;
     forValue = null;
+    proto = null;
     isEmpty = true;
   }
+}
+
+/** @param pair What `PAIR` found. */
+function unquoted(pair: RegExpExecArray): string {
+  return pair[2] ?? pair[3].replace(/\\(.)/g, "$1");
 }
 
 function skipOws(text: string, from: number): number {

@@ -3,7 +3,7 @@
  */
 
 import { hashText } from "../base/hash.ts";
-import { readCookie, stickySetCookie, withoutCookie } from "../fields/cookies.ts";
+import { readCookie, type SameSite, stickySetCookie, withoutCookie } from "../fields/cookies.ts";
 import type { HashKey, HashKeyInput } from "../fields/hash_key.ts";
 
 /** Fixed: the same key goes to the same backend in every worker and after every restart. */
@@ -18,8 +18,10 @@ export interface Affinity {
   position(request: HashKeyInput): number;
   /** `Cookie` without ours; null when nothing is left. */
   cookieForBackend(cookie: string): string | null;
-  /** `Set-Cookie` for an answer from `position` to a client that came with `affinity`; "" for none. */
-  setCookie(position: number, affinity: number, isSecure: boolean): string;
+  /** Whether an answer from `position` to a client that came with `affinity` sets a cookie. */
+  bindsAnew(position: number, affinity: number): boolean;
+  /** `Set-Cookie` for an answer from `position`; "" for none. @param isSecure Whether the client came over TLS. */
+  setCookie(position: number, isSecure: boolean): string;
 }
 
 export class NoAffinity implements Affinity {
@@ -37,7 +39,11 @@ export class NoAffinity implements Affinity {
     return cookie;
   }
 
-  setCookie(_position: number, _affinity: number, _isSecure: boolean): string {
+  bindsAnew(_position: number, _affinity: number): boolean {
+    return false;
+  }
+
+  setCookie(_position: number, _isSecure: boolean): string {
     return "";
   }
 }
@@ -59,6 +65,7 @@ export class HashAffinity extends NoAffinity {
 export interface StickyOptions {
   readonly cookie: string;
   readonly ttlMs: number;
+  readonly sameSite: SameSite;
   /** Cookie value per position. */
   readonly values: readonly string[];
 }
@@ -71,11 +78,13 @@ export class StickyAffinity implements Affinity {
   readonly #secure: readonly string[];
 
   /** Cookie lines are made here, once per backend, not per response. */
-  constructor({ cookie, ttlMs, values }: StickyOptions) {
+  constructor({ cookie, ttlMs, sameSite, values }: StickyOptions) {
     this.#cookie = cookie;
     this.#positions = new Map(values.map((value, position) => [value, position]));
-    this.#plain = values.map((value) => stickySetCookie({ name: cookie, value, ttlMs, secure: false }));
-    this.#secure = values.map((value) => stickySetCookie({ name: cookie, value, ttlMs, secure: true }));
+    const lineFor = (value: string, secure: boolean) =>
+      stickySetCookie({ name: cookie, value, ttlMs, secure, sameSite });
+    this.#plain = values.map((value) => lineFor(value, false));
+    this.#secure = values.map((value) => lineFor(value, true));
   }
 
   keyHash(): number {
@@ -93,7 +102,11 @@ export class StickyAffinity implements Affinity {
     return withoutCookie(cookie, this.#cookie);
   }
 
-  setCookie(position: number, affinity: number, isSecure: boolean): string {
-    return position === affinity ? "" : (isSecure ? this.#secure : this.#plain)[position];
+  bindsAnew(position: number, affinity: number): boolean {
+    return position !== affinity;
+  }
+
+  setCookie(position: number, isSecure: boolean): string {
+    return (isSecure ? this.#secure : this.#plain)[position];
   }
 }

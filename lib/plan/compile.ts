@@ -52,6 +52,8 @@ import type {
  */
 const PIPELINED_METHODS = ["GET", "OPTIONS", "TRACE"];
 
+const SAME_SITE = { lax: "Lax", strict: "Strict", none: "None" } as const;
+
 export interface CompileContext {
   readonly resources: Resources;
   readonly generation: number;
@@ -192,12 +194,12 @@ function hostFor(upstream: UpstreamConfig, backend: BackendConfig): string {
 async function compileAffinity(upstream: UpstreamConfig, context: CompileContext): Promise<Affinity> {
   if (upstream.strategy === "hash") return new HashAffinity(compileHashKey(upstream.hash.source, upstream.hash.name));
   if (upstream.strategy !== "sticky") return new NoAffinity();
-  const { cookie, ttlMs, secret } = upstream.sticky;
+  const { cookie, ttlMs, sameSite, secret } = upstream.sticky;
   const values = await stickyValues(
     secret === "" ? context.stickySecret : secret,
     upstream.backends.map((backend) => `${upstream.name}\n${backend.identity}`),
   );
-  return new StickyAffinity({ cookie, ttlMs, values });
+  return new StickyAffinity({ cookie, ttlMs, sameSite: SAME_SITE[sameSite], values });
 }
 
 function compileRoutes(

@@ -11,6 +11,7 @@ import type { FieldEdits } from "../fields/edits.ts";
 import { BodyKind } from "../http1/framing.ts";
 import type { Head } from "../http1/head.ts";
 import type { BackendStream } from "../transport/backend_stream.ts";
+import { existingForwarded } from "./client_identity.ts";
 import { connectionOptions } from "./connection_options.ts";
 import type { Exchange } from "./exchange.ts";
 import { FieldFilter, RESPONSE_DROPS } from "./field_filter.ts";
@@ -48,12 +49,18 @@ export function responseFilter(head: Head, edits: FieldEdits): FieldFilter {
 /** What is added to a backend's response: the route's fields, and the cookie that binds the client to its backend. */
 export function ownFields(exchange: Exchange, emit: (name: string, value: string) => void): void {
   exchange.route!.responseEdits.forEachAdded(emit);
-  const cookie = exchange.upstream!.affinity.setCookie(
-    exchange.backend!.position,
-    exchange.affinity,
-    exchange.request.isSecure,
-  );
-  if (cookie !== "") emit("set-cookie", cookie);
+  const { affinity } = exchange.upstream!;
+  const { position } = exchange.backend!;
+  if (affinity.bindsAnew(position, exchange.affinity)) {
+    emit("set-cookie", affinity.setCookie(position, isClientSecure(exchange)));
+  }
+}
+
+/** Whether the client itself came over TLS: what a trusted proxy says of it, else what its connection is. */
+function isClientSecure({ request, plan, peerIsTrusted }: Exchange): boolean {
+  if (!peerIsTrusted) return request.isSecure;
+  const scheme = plan.forwarded.clientScheme(existingForwarded(request), plan.trusted);
+  return scheme === "" ? request.isSecure : scheme === "https";
 }
 
 /**
