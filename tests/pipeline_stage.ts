@@ -1,5 +1,6 @@
 /** A backend's lanes over sockets without a network, its clock under the control of a test. */
 
+import { END } from "../lib/base/body_piece.ts";
 import { ProxyError } from "../lib/base/errors.ts";
 import type { Head } from "../lib/http1/head.ts";
 import type { BackendStream, Claimant } from "../lib/transport/backend_stream.ts";
@@ -114,7 +115,7 @@ export class TestExchange {
       while (!stream.takeHead(request)) stream.took(await stream.reading());
       const { status } = stream.head;
       let body = "";
-      for (let piece = await stream.readBody(); piece !== null; piece = await stream.readBody()) body += toText(piece);
+      for (let piece = await stream.readBody(); piece !== END; piece = await stream.readBody()) body += toText(piece);
       return `${status} ${body}`.trimEnd();
     } catch (error) {
       stream?.close();

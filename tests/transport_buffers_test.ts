@@ -1,5 +1,6 @@
 /** Buffers lent to connections for large bodies: given back when nobody looks at them any more, and never before. */
 
+import { END } from "../lib/base/body_piece.ts";
 import type { ByteWriter } from "../lib/base/byte_writer.ts";
 import { ProxyError } from "../lib/base/errors.ts";
 import { lendWriter } from "../lib/base/lent_writers.ts";
@@ -24,7 +25,7 @@ Deno.test("Connection reads a large body through a lent buffer, and gives it bac
   conn.push(body);
   let longest = 0;
   let total = 0;
-  for (let piece = await connection.readBody(); piece !== null; piece = await connection.readBody()) {
+  for (let piece = await connection.readBody(); piece !== END; piece = await connection.readBody()) {
     longest = Math.max(longest, piece.length);
     total += piece.length;
   }
@@ -41,7 +42,7 @@ Deno.test("Connection never gives back a buffer that a broken response may still
   await connection.readHead(GET);
   conn.push("x".repeat(2 * LARGE - 1));
   let last = new Uint8Array(0);
-  while (last.length !== LARGE) last = (await connection.readBody())!;
+  while (last.length !== LARGE) last = (await connection.readBody()) as typeof last;
   connection.abort(new ProxyError("client_gone"));
   assertEquals(bodyBuffers.largeLent, before);
   const lent = bodyBuffers.lend("large");
@@ -60,7 +61,7 @@ Deno.test("BodyBuffers lends a bounded number of large ones, and who comes later
   conn.push(`${OK}Content-Length: ${body.length}\r\n\r\n${body}`);
   await connection.readHead(GET);
   let total = 0;
-  for (let piece = await connection.readBody(); piece !== null; piece = await connection.readBody()) {
+  for (let piece = await connection.readBody(); piece !== END; piece = await connection.readBody()) {
     total += piece.length;
   }
   assertEquals([total, bodyBuffers.lend("large").length], [body.length, MEDIUM]);
@@ -81,7 +82,7 @@ for (const length of [16_384, 100_000, 200_000, 900_000]) {
         conn.push(head + (framing === "length" ? body : toText(chunked(toBytes(body)))));
         await connection.readHead(GET);
         const pieces: Uint8Array[] = [];
-        for (let piece = await connection.readBody(); piece !== null; piece = await connection.readBody()) {
+        for (let piece = await connection.readBody(); piece !== END; piece = await connection.readBody()) {
           pieces.push(isGivenAway ? connection.own(piece) : piece.slice());
         }
         assertEquals(pieces.map(toText).join("") === body, true);
@@ -114,7 +115,7 @@ Deno.test("Connection gives a lent buffer back when it goes from one exchange to
     conn.push(`${OK}Content-Length: ${body.length}\r\n\r\n${body}`);
     await connection.readHead(GET);
     let text = "";
-    for (let piece = await connection.readBody(); piece !== null; piece = await connection.readBody()) {
+    for (let piece = await connection.readBody(); piece !== END; piece = await connection.readBody()) {
       text += toText(piece);
     }
     assertEquals([text === body, bodyBuffers.largeLent - before], [true, body === "short" ? 0 : 1]);

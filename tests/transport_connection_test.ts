@@ -1,5 +1,6 @@
 /** One connection to a backend, fed whole, byte by byte, and with bytes that stay behind. */
 
+import { END, WAIT } from "../lib/base/body_piece.ts";
 import { assert, assertEquals, assertRejects } from "./support/assert.ts";
 import { ProxyError } from "../lib/base/errors.ts";
 import { Connection } from "../lib/transport/connection.ts";
@@ -185,7 +186,7 @@ Deno.test("Connection.abort() in the middle of a body is no clean end, also wher
   connection.beginExchange();
   conn.push(`${OK}\r\nhe`);
   await connection.readHead(GET);
-  assertEquals(toText((await connection.readBody())!), "he");
+  assertEquals(toText(await connection.readBody() as Uint8Array), "he");
   const reading = connection.readBody();
   connection.abort(new ProxyError("response_idle_timeout"));
   assertEquals((await assertRejects(() => reading, ProxyError)).code, "response_idle_timeout");
@@ -241,7 +242,7 @@ Deno.test("Connection.own() makes a piece outlive the next read, small or large"
   conn.push(toText(response(200, body)));
   await connection.readHead(GET);
   const pieces: Uint8Array[] = [];
-  for (let piece = await connection.readBody(); piece !== null; piece = await connection.readBody()) {
+  for (let piece = await connection.readBody(); piece !== END; piece = await connection.readBody()) {
     pieces.push(connection.own(piece));
   }
   assert(pieces.map(toText).join("") === body);
@@ -253,11 +254,11 @@ Deno.test("Connection.takeBody() gives what is here and never waits", async () =
   connection.beginExchange();
   conn.push(`${OK}Transfer-Encoding: chunked\r\n\r\n`);
   await connection.readHead(GET);
-  assertEquals(connection.takeBody(), undefined);
+  assertEquals(connection.takeBody(), WAIT);
   conn.push(toText(chunked(toBytes("hello"))));
-  assertEquals(toText((await connection.readBody())!), "he");
-  assertEquals(toText(connection.takeBody()!), "llo");
-  assertEquals(connection.takeBody(), null);
+  assertEquals(toText(await connection.readBody() as Uint8Array), "he");
+  assertEquals(toText(connection.takeBody() as Uint8Array), "llo");
+  assertEquals(connection.takeBody(), END);
 });
 
 Deno.test("Connection.readRaw() gives bytes behind a 101 as they come, then null", async () => {
@@ -282,7 +283,7 @@ async function readResponse(connection: Connection, method = "GET"): Promise<{ s
   await connection.readHead({ ...GET, method });
   const { status } = connection.head;
   let body = "";
-  for (let piece = await connection.readBody(); piece !== null; piece = await connection.readBody()) {
+  for (let piece = await connection.readBody(); piece !== END; piece = await connection.readBody()) {
     body += toText(piece);
   }
   return { status, body };

@@ -3,6 +3,7 @@
  * would go through the HTTP_PROXY of the environment, token and all, and knows no Unix sockets.
  */
 
+import { END } from "../base/body_piece.ts";
 import type { OutcomeView } from "../admin/views.ts";
 import { ProxyError } from "../base/errors.ts";
 import { requestLine } from "../http1/encode.ts";
@@ -156,7 +157,7 @@ async function exchange(
   let text = "";
   for (;;) {
     const piece = await connection.readBody();
-    if (piece === null) return { status, text: text + decoder.decode() };
+    if (piece === END) return { status, text: text + decoder.decode() };
     text += decoder.decode(piece, { stream: true });
     if (text.length > BODY_BYTES_MAX) throw new AdminError("The answer is larger than any that sluice gives");
   }

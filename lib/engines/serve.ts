@@ -204,10 +204,11 @@ export class ServeListener implements EngineListener {
     if (problem === "" && incoming.isBodyUncertain) problem = await incoming.settleBody();
     const exchange = problem === "" ? await handle(this.#core, incoming) : refuse(this.#core, incoming, problem);
     if (problem !== "" && !incoming.hasClearFraming) return lastResponse(exchange);
-    if (exchange.local === null) exchange.throwIfCancelled(); // meanwhile, by a client that is gone
-    else await incoming.letSmallBodyCome();
+    exchange.throwIfTakenBack(); // meanwhile, by a client that is gone
+    if (exchange.isOwnAnswer) await incoming.letSmallBodyCome();
     try {
-      if (exchange.local === null && exchange.status === 101) return await acceptWebSocket(exchange, request);
+      const { tunnel } = exchange.response;
+      if (tunnel !== null) return await acceptWebSocket(exchange, tunnel, request);
       return serveResponse(exchange);
     } catch (error) {
       exchange.finish("internal_error");

@@ -5,12 +5,11 @@
  * is large: measured with a 66-byte body, 12 µs of CPU per request against 52.
  */
 
+import { type Bytes, END, type ReadPiece, type TakenPiece, WAIT } from "../base/body_piece.ts";
 import { ProxyError } from "../base/errors.ts";
-import { BodyKind } from "../http1/framing.ts";
 import type { Exchange } from "../proxy/exchange.ts";
 import type { ProxyRequest } from "../proxy/request.ts";
 import { ENOUGH_SENT_BYTES, takenWithinMs } from "../transport/send_buffer.ts";
-import { contentLengthOf, eachResponseField, readBody, takeBody } from "../proxy/response.ts";
 
 /** Statuses for which a `Response` takes no body. */
 const NULL_BODY: ReadonlySet<number> = new Set([101, 204, 205, 304]);
@@ -19,21 +18,20 @@ const NULL_BODY: ReadonlySet<number> = new Set([101, 204, 205, 304]);
 const UNTIL_SENT_MS = 10;
 
 export function serveResponse(exchange: Exchange): Response {
-  if (exchange.local !== null) return localResponse(exchange);
-  const status = exchange.status;
+  const { response, request } = exchange;
   const headers: [string, string][] = [];
-  eachResponseField(exchange, (name, value) => headers.push([name, value]));
-  const length = contentLengthOf(exchange);
-  if (length >= 0) headers.push(["content-length", String(length)]);
-  if (exchange.framing.kind === BodyKind.none) {
-    takeBody(exchange); // nothing to take; ends the exchange
-    const isUntold = length < 0 && exchange.request.method === "HEAD" && !NULL_BODY.has(status);
+  response.eachField((name, value) => headers.push([name, value]));
+  if (response.length >= 0) headers.push(["content-length", String(response.length)]);
+  const status = sendable(response.status, request);
+  if (!response.hasBody) {
+    exchange.finish("");
+    const isUntold = response.length < 0 && request.method === "HEAD" && !NULL_BODY.has(response.status);
     return new Response(isUntold ? untold() : null, { status, headers });
   }
   const { pieces, isWhole } = takeWhatIsHere(exchange);
-  if (NULL_BODY.has(status)) {
+  if (NULL_BODY.has(response.status)) {
     exchange.finish(""); // a 205 has no content (RFC 9110 §15.3.6): what more its backend announced is not waited for
-    return new Response(null, { status: sendable(status, exchange.request), headers });
+    return new Response(null, { status, headers });
   }
   return new Response(isWhole ? joined(pieces) : bodyStream(exchange, pieces), { status, headers });
 }
@@ -45,14 +43,16 @@ export function serveResponse(exchange: Exchange): Response {
  * a 101 to a request with a body. What may be HTTP/2, where a message ends with its stream, gets none.
  */
 export function lastResponse(exchange: Exchange): Response {
-  const { status, fields, body } = exchange.local!;
-  const { request } = exchange;
+  const { response, request } = exchange;
   if (request.method === "HEAD") {
-    const isSafe = announcesNothing(request) || request.protocol !== "HTTP/1.1";
-    return isSafe ? localResponse(exchange) : new Response(null, { status: 101 });
+    if (announcesNothing(request) || request.protocol !== "HTTP/1.1") return serveResponse(exchange);
+    exchange.finish("");
+    return new Response(null, { status: 101 });
   }
-  const headers = fields.map(([name, value]): [string, string] => [name, value]);
+  const headers: [string, string][] = [];
+  response.eachField((name, value) => headers.push([name, value]));
   headers.push(["connection", "close"]);
+  const body = joined(takeWhatIsHere(exchange).pieces);
   let isSent = false;
   const broken = new ReadableStream<Uint8Array<ArrayBuffer>>({
     async pull(controller) {
@@ -64,20 +64,12 @@ export function lastResponse(exchange: Exchange): Response {
       isSent = true;
     },
   }, { highWaterMark: 0 });
-  return new Response(broken, { status, headers });
+  return new Response(broken, { status: response.status, headers });
 }
 
 /** Lengths of 0, however often: everybody finds the end of such a message behind its head. */
 function announcesNothing(request: ProxyRequest): boolean {
   return request.field("transfer-encoding") === null && /^[0, ]*$/.test(request.field("content-length") ?? "");
-}
-
-function localResponse(exchange: Exchange): Response {
-  const { status, fields, body } = exchange.local!;
-  const headers = fields.map(([name, value]): [string, string] => [name, value]);
-  headers.push(["content-length", String(body.length)]);
-  const isEmpty = exchange.request.method === "HEAD" || NULL_BODY.has(status);
-  return new Response(isEmpty ? null : body, { status: sendable(status, exchange.request), headers });
 }
 
 /**
@@ -97,18 +89,22 @@ function untold(): ReadableStream<Uint8Array> {
 }
 
 /** Pieces are copied: they lie in the connection's buffer, which serves the next exchange as soon as this one ends. */
-function takeWhatIsHere(exchange: Exchange): { pieces: Uint8Array<ArrayBuffer>[]; isWhole: boolean } {
-  const pieces: Uint8Array<ArrayBuffer>[] = [];
+function takeWhatIsHere(exchange: Exchange): { pieces: Bytes[]; isWhole: boolean } {
+  const pieces: Bytes[] = [];
   for (;;) {
-    let piece: Uint8Array<ArrayBuffer> | null | undefined;
+    let piece: TakenPiece;
     try {
-      piece = takeBody(exchange);
+      piece = exchange.response.takeBody();
     } catch (error) {
       exchange.finish(error instanceof ProxyError ? error.code : "internal_error");
       return { pieces, isWhole: false };
     }
-    if (piece === null) return { pieces, isWhole: true };
-    if (piece === undefined) return { pieces, isWhole: false };
+    if (piece === WAIT) return { pieces, isWhole: false };
+    if (piece === END) {
+      exchange.finish("");
+      return { pieces, isWhole: true };
+    }
+    exchange.bytesOut += piece.length;
     pieces.push(piece.slice());
   }
 }
@@ -126,6 +122,22 @@ function joined(pieces: Uint8Array<ArrayBuffer>[]): Uint8Array<ArrayBuffer> {
   return whole;
 }
 
+/** The stream's own: it keeps pieces for as long as the client takes. Ends the exchange with the body, whole or not. */
+async function nextPiece(exchange: Exchange): Promise<ReadPiece> {
+  try {
+    const piece = await exchange.response.readBody();
+    if (piece === END) {
+      exchange.finish("");
+      return END;
+    }
+    exchange.bytesOut += piece.length;
+    return exchange.response.own(piece);
+  } catch (error) {
+    exchange.finish(error instanceof ProxyError ? error.code : "internal_error");
+    throw error;
+  }
+}
+
 /**
  * An error in it makes Deno end the connection without a clean end, which is what a broken response must look like.
  *
@@ -138,12 +150,12 @@ function bodyStream(exchange: Exchange, pieces: Uint8Array<ArrayBuffer>[]): Read
       for (const piece of pieces) controller.enqueue(piece);
     },
     async pull(controller) {
-      exchange.expectTaken(0);
-      const piece = await readBody(exchange);
-      if (piece === null) return controller.close();
+      exchange.due.expectTaken(0);
+      const piece = await nextPiece(exchange);
+      if (piece === END) return controller.close();
       controller.enqueue(piece);
       // A client that takes nothing would hold the backend's connection for ever.
-      exchange.expectTaken(takenWithinMs(exchange.request.bodyTimeoutMs, sentBytes(exchange)));
+      exchange.due.expectTaken(takenWithinMs(exchange.request.bodyTimeoutMs, sentBytes(exchange)));
     },
     cancel() {
       exchange.cancel(new ProxyError("client_gone"));

@@ -8,19 +8,17 @@
  */
 
 import { type ErrorCode, ProxyError } from "../base/errors.ts";
-import { FieldId } from "../base/field_names.ts";
 import {
   WEBSOCKET_BUFFER_BYTES_MAX,
   WEBSOCKET_MESSAGE_BYTES_MAX,
   WEBSOCKET_MESSAGE_COST_BYTES,
 } from "../config/bounds.ts";
 import type { Exchange } from "../proxy/exchange.ts";
-import { eachResponseField } from "../proxy/response.ts";
 import { FrameQueue } from "./frame_queue.ts";
 import { WebSocketControl } from "./websocket_control.ts";
 import { type WatchedSocket, WebSocketMemory } from "./websocket_memory.ts";
 import { serveResponse } from "./serve_response.ts";
-import type { BackendStream } from "../transport/backend_stream.ts";
+import type { Tunnel } from "../proxy/response.ts";
 import { encodeClose, encodeFrame } from "../websocket/frame_encoder.ts";
 import { FrameDecoder, FrameError, type FrameEvent, Opcode, validCloseCode } from "../websocket/frames.ts";
 import { acceptOf, parseProtocols, validateHandshake } from "../websocket/handshake.ts";
@@ -66,18 +64,18 @@ const HANDSHAKE_PREFIX = "sec-websocket-";
 const encoder = new TextEncoder();
 
 /** Answers the client's upgrade after the backend has agreed to it, and carries messages until either side closes. */
-export async function acceptWebSocket(exchange: Exchange, request: Request): Promise<Response> {
-  const head = exchange.connection!.head;
+export async function acceptWebSocket(exchange: Exchange, tunnel: Tunnel, request: Request): Promise<Response> {
+  const { response: answer } = exchange;
   const offered = exchange.request.field("sec-websocket-protocol");
   let protocol: string;
   try {
     protocol = validateHandshake({
-      status: head.status,
-      connection: head.get(FieldId.connection),
-      upgrade: head.get(FieldId.upgrade),
-      accept: head.get(FieldId.sec_websocket_accept),
-      protocol: head.get(FieldId.sec_websocket_protocol),
-      extensions: head.get(FieldId.sec_websocket_extensions),
+      status: answer.status,
+      connection: answer.field("connection"),
+      upgrade: answer.field("upgrade"),
+      accept: answer.field("sec-websocket-accept"),
+      protocol: answer.field("sec-websocket-protocol"),
+      extensions: answer.field("sec-websocket-extensions"),
     }, {
       accept: await acceptOf(exchange.request.field("sec-websocket-key") ?? ""),
       protocols: offered === null ? [] : parseProtocols(offered) ?? [],
@@ -88,7 +86,7 @@ export async function acceptWebSocket(exchange: Exchange, request: Request): Pro
     return serveResponse(exchange);
   }
   const fields: [string, string][] = [];
-  eachResponseField(exchange, (name, value) => fields.push([name, value]));
+  answer.eachField((name, value) => fields.push([name, value]));
   const { socket, response } = Deno.upgradeWebSocket(request, {
     idleTimeout: 0,
     ...(protocol === "" ? {} : { protocol }),
@@ -96,7 +94,7 @@ export async function acceptWebSocket(exchange: Exchange, request: Request): Pro
   for (const [name, value] of fields) {
     if (!name.startsWith(HANDSHAKE_PREFIX)) response.headers.append(name, value);
   }
-  new Bridge(exchange, socket);
+  new Bridge(exchange, tunnel, socket);
   return response;
 }
 
@@ -116,7 +114,7 @@ class Bridge implements WatchedSocket {
   heldBytes = 0;
   heardAt = MEMORY.looks;
   readonly #exchange: Exchange;
-  readonly #connection: BackendStream;
+  readonly #backend: Tunnel;
   readonly #socket: WebSocket;
   readonly #control: WebSocketControl;
   readonly #decoder = new FrameDecoder({ messageBytesMax: WEBSOCKET_MESSAGE_BYTES_MAX });
@@ -132,13 +130,13 @@ class Bridge implements WatchedSocket {
   #gotClose = false;
   #isEnding = false;
 
-  constructor(exchange: Exchange, socket: WebSocket) {
+  constructor(exchange: Exchange, backend: Tunnel, socket: WebSocket) {
     this.#exchange = exchange;
-    this.#connection = exchange.connection!;
+    this.#backend = backend;
     this.#socket = socket;
     this.#control = new WebSocketControl(socket);
     this.#toWrite = new FrameQueue(
-      (bytes) => this.#connection.write(bytes),
+      (bytes) => this.#backend.write(bytes),
       () => this.#onWritten(),
       (error) => this.#end(error instanceof ProxyError ? error.code : "internal_error", Close.internal),
     );
@@ -151,14 +149,14 @@ class Bridge implements WatchedSocket {
     socket.onmessage = (event) => this.#onMessage(event.data);
     socket.onclose = (event) => this.#onClientClose(event);
     socket.onerror = () => this.#end("client_gone", Close.abnormal);
-    exchange.expectDownload(OPEN_TIMEOUT_MS, "client_gone");
+    exchange.due.expectDownload(OPEN_TIMEOUT_MS, "client_gone");
   }
 
   /** Backend to client. */
   async #run(): Promise<void> {
     try {
       for (;;) {
-        const bytes = await this.#connection.readRaw();
+        const bytes = await this.#backend.readRaw();
         if (bytes === null) break;
         this.#touch();
         for (const event of this.#decoder.push(bytes)) {
@@ -288,7 +286,7 @@ class Bridge implements WatchedSocket {
       return this.#end("client_gone", Close.abnormal);
     }
     this.#sendClose(event.code, event.reason);
-    this.#exchange.expectDownload(CLOSE_TIMEOUT_MS, "tunnel_timeout");
+    this.#exchange.due.expectDownload(CLOSE_TIMEOUT_MS, "tunnel_timeout");
   }
 
   #closeClient(code: number, reason: string): void {
@@ -319,7 +317,7 @@ class Bridge implements WatchedSocket {
     // 1006 may not be sent: it says that the other side went away without a word.
     this.#closeClient(closeCode === Close.abnormal ? Close.internal : closeCode, "");
     // A backend that does not read must not hold the exchange until the tunnel's own timeout.
-    if (!this.#isEnding) this.#exchange.expectDownload(CLOSE_TIMEOUT_MS, code === "" ? "tunnel_timeout" : code);
+    if (!this.#isEnding) this.#exchange.due.expectDownload(CLOSE_TIMEOUT_MS, code === "" ? "tunnel_timeout" : code);
     this.#isEnding = true;
     this.#toWrite.settled().then(() => this.#exchange.finish(code));
   }
@@ -327,6 +325,6 @@ class Bridge implements WatchedSocket {
   /** Whatever comes after a close puts off nothing. */
   #touch(): void {
     if (this.#sentClose || this.#isEnding) return;
-    this.#exchange.expectDownload(this.#exchange.idleMs, "tunnel_timeout");
+    this.#exchange.due.expectDownload(this.#exchange.idleMs, "tunnel_timeout");
   }
 }

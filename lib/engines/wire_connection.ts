@@ -18,6 +18,7 @@ import { type Head, HeadPhase } from "../http1/head.ts";
 import type { ProxyCore } from "../proxy/core.ts";
 import type { Exchange } from "../proxy/exchange.ts";
 import { handle, refuse } from "../proxy/handler.ts";
+import type { Tunnel } from "../proxy/response.ts";
 import { closeQuietly } from "../transport/dial.ts";
 import type { Timed } from "../transport/deadlines.ts";
 import { takenWithinMs } from "../transport/send_buffer.ts";
@@ -72,6 +73,8 @@ export class WireConnection implements WireBodySource, WireSink, Timed {
   #bodyBytes = 0;
   /** To the client, whatever of it has arrived. */
   #sentBytes = 0;
+  /** An attempt has begun to read it. */
+  #isBodyWanted = false;
   /** What the client owes us, or we it; decides what a passed deadline means. */
   #phase: "idle" | "head" | "exchange" | "tunnel" | "closing" = "idle";
   /** Of a head that came too slowly: its answer, and the end. */
@@ -159,6 +162,7 @@ export class WireConnection implements WireBodySource, WireSink, Timed {
   }
 
   async readBody(): Promise<Uint8Array | null> {
+    this.#isBodyWanted = true;
     const { decoder, head } = this.#inUse;
     const piece = await this.#input.readPiece(decoder, head);
     if (decoder.done) this.#watch?.resume(head); // asked before the body had ended
@@ -167,6 +171,7 @@ export class WireConnection implements WireBodySource, WireSink, Timed {
   }
 
   takeBody(): Uint8Array | null {
+    this.#isBodyWanted = true;
     const piece = this.#input.takePiece(this.#inUse.decoder);
     return piece === null ? null : this.#counted(piece);
   }
@@ -231,17 +236,18 @@ export class WireConnection implements WireBodySource, WireSink, Timed {
       const exchange = await handle(this.#core, request);
       this.#exchange = exchange.isFinished ? null : exchange;
       if (this.#informational !== null) await this.#informational;
-      if (exchange.local === null) {
-        exchange.throwIfCancelled(); // meanwhile; there is no response any more
-        if (exchange.status === 101) return await this.#tunnel(exchange);
-      } else if (exchange.errorCode === "client_gone") return;
-      const isBodyRead = this.#isBodyRead(exchange);
+      exchange.throwIfTakenBack(); // meanwhile; there is no response any more
+      const { tunnel } = exchange.response;
+      if (tunnel !== null) return await this.#tunnel(exchange, tunnel);
+      if (exchange.isOwnAnswer && exchange.errorCode === "client_gone") return; // nobody is there to read it
+      const isBodyRead = this.#isBodyRead();
       const keepAlive = isBodyRead && request.framing.keepAlive && !this.#isDraining && this.#mayFollow;
       let persists: boolean;
       try {
         const response = beginResponse(this.out, exchange, { request, keepAlive });
         persists = response.persists;
         if (response.rest === null) {
+          exchange.finish("");
           const bytes = this.out.view();
           this.#expect(takenWithinMs(this.#facts.limits.bodyTimeoutMs, this.#sentBytes));
           let written: number;
@@ -265,7 +271,7 @@ export class WireConnection implements WireBodySource, WireSink, Timed {
       if (!persists || this.#input.isCut) {
         return isBodyRead && this.#sendsNoMore(request) ? undefined : await this.#linger();
       }
-      if (exchange.local !== null && this.#turn.endsWithAnswer(!this.#input.isEmpty)) await giveWay();
+      if (exchange.isOwnAnswer && this.#turn.endsWithAnswer(!this.#input.isEmpty)) await giveWay();
     }
   }
 
@@ -313,14 +319,15 @@ export class WireConnection implements WireBodySource, WireSink, Timed {
     this.#phase = "exchange";
     const request = new WireRequest(head, this, this.#peer);
     this.#bodyBytes = 0;
+    this.#isBodyWanted = false;
     decoder.begin(request.framing.kind, request.framing.length, BODY_BOUNDS);
     return request;
   }
 
-  /** Reads over the body where no attempt has begun to read it: a short one costs the client no connection then. */
-  #isBodyRead(exchange: Exchange): boolean {
+  /** Reads over a body that nobody has asked for: a short one costs the client no connection then. */
+  #isBodyRead(): boolean {
     const { decoder } = this.#inUse;
-    if (exchange.local !== null && exchange.body === null) this.#input.skipBody(decoder);
+    if (!this.#isBodyWanted) this.#input.skipBody(decoder);
     return decoder.done;
   }
 
@@ -352,17 +359,18 @@ export class WireConnection implements WireBodySource, WireSink, Timed {
     this.#phase = "closing";
     const exchange = refuse(this.#core, new UnreadableRequest(this.#peer), error.code);
     beginResponse(this.out, exchange, { request: null, keepAlive: false });
+    exchange.finish("");
     await this.flush();
     await this.#linger();
   }
 
-  async #tunnel(exchange: Exchange): Promise<void> {
+  async #tunnel(exchange: Exchange, backend: Tunnel): Promise<void> {
     this.#phase = "tunnel";
     this.#watch?.close();
     writeSwitchingProtocols(this.out, exchange);
     await this.flush();
     const input = this.#input;
-    await runTunnel(exchange, {
+    await runTunnel(exchange, backend, {
       early: input.takeAll(),
       read: (into) => input.readRaw(into),
       write: (bytes) => this.write(bytes),

@@ -2,26 +2,23 @@
  * Writes an exchange's response to a client connection: one write for the head with a small body behind it, then piece by
  * piece as the backend sends.
  *
- * A piece lies in the backend connection's buffer. It is written or copied before the next one is asked for: the call that
- * finds the end gives that connection to the next exchange.
+ * A piece may lie in the backend connection's buffer. It is written or copied before the next one is asked for, and before
+ * the exchange ends, which gives that connection to the next one.
  *
  * What was whole before a response broke off is written all the same: a client that got nothing at all would think that it
  * may ask again.
  */
 
+import { END, type TakenPiece, WAIT } from "../base/body_piece.ts";
 import { asciiBytes, type ByteWriter } from "../base/byte_writer.ts";
-import { FieldId } from "../base/field_names.ts";
 import type { FieldEdits } from "../fields/edits.ts";
-import { chunkHead, CRLF, statusLine } from "../http1/encode.ts";
-import { BodyKind } from "../http1/framing.ts";
+import { chunkHead, CRLF, LAST_CHUNK, statusLine } from "../http1/encode.ts";
 import type { Head } from "../http1/head.ts";
-import { writeChunkedEnd } from "../proxy/chunked_end.ts";
+import { responseFilter } from "../proxy/backend_response.ts";
 import { copyFields } from "../proxy/copy_fields.ts";
 import type { Exchange } from "../proxy/exchange.ts";
-import type { FieldFilter } from "../proxy/field_filter.ts";
-import { contentLengthOf, nextBody, ownFields, responseFilter, takeBody } from "../proxy/response.ts";
+import type { ProxyResponse } from "../proxy/response.ts";
 import { httpDate } from "./http_date.ts";
-import type { BackendStream } from "../transport/backend_stream.ts";
 import type { WireRequest } from "./wire_request.ts";
 
 /** A piece up to here is copied behind what waits to be written; a larger one gets a write of its own. */
@@ -52,11 +49,8 @@ export interface BegunResponse {
 export interface BodyRest {
   readonly isChunked: boolean;
   readonly takesTrailers: boolean;
-  readonly connection: BackendStream;
-  /** Of the response's fields, for those behind the body. */
-  readonly filter: FieldFilter;
-  /** To go out next; undefined when the backend has to send it first. */
-  readonly piece: Uint8Array | undefined;
+  /** To go out next. */
+  readonly piece: TakenPiece;
 }
 
 const LAST: BegunResponse = { persists: false, rest: null };
@@ -75,17 +69,14 @@ export function beginResponse(
   exchange: Exchange,
   { request, keepAlive }: { request: WireRequest | null; keepAlive: boolean },
 ): BegunResponse {
-  const isHttp10 = request?.isHttp10 ?? false;
-  if (exchange.local !== null) {
-    writeLocal(out, exchange, { isHttp10, keepAlive });
-    return keepAlive ? PERSISTENT : LAST;
-  }
-  const frame = frameOf(exchange, isHttp10);
+  const { response } = exchange;
+  const isHttp10 = request !== null && request.isHttp10;
+  const frame = frameOf(response, isHttp10);
   const persists = keepAlive && frame !== Frame.until_close;
   const whole = persists ? PERSISTENT : LAST;
-  statusLine(out, exchange.status);
-  const filter = writeFields(out, exchange);
-  const length = contentLengthOf(exchange);
+  statusLine(out, response.status);
+  writeFields(out, exchange);
+  const { length } = response;
   if (length >= 0) {
     out.append(CONTENT_LENGTH);
     out.decimal(length);
@@ -95,15 +86,11 @@ export function beginResponse(
   if (isChunked) out.append(CHUNKED);
   writeConnection(out, isHttp10, persists);
   out.append(CRLF);
-  if (frame === Frame.none) {
-    takeBody(exchange);
-    return whole;
-  }
-  const { takesTrailers } = request!;
-  const connection = exchange.connection!;
-  const piece = joinPieces(out, exchange, { isChunked, piece: takeBody(exchange) });
-  if (piece !== null) return { persists, rest: { isChunked, takesTrailers, connection, filter, piece } };
-  if (isChunked) writeChunkedEnd(out, takesTrailers ? connection.trailers : null, filter);
+  if (frame === Frame.none) return whole;
+  const takesTrailers = request !== null && request.takesTrailers;
+  const piece = joinPieces(out, exchange, { isChunked, piece: response.takeBody() });
+  if (piece !== END) return { persists, rest: { isChunked, takesTrailers, piece } };
+  if (isChunked) writeChunkedEnd(out, response, takesTrailers);
   return whole;
 }
 
@@ -123,77 +110,74 @@ export function writeInformational(out: ByteWriter, head: Head, edits: FieldEdit
   out.ascii("\r\n");
 }
 
-/** The rest of a body, as the backend sends it. @throws {ProxyError} when it broke off or the client is gone. */
+/**
+ * The rest of a body, as it comes; then the exchange is over, before the last bytes are out.
+ *
+ * @throws {ProxyError} when it broke off or the client is gone.
+ */
 export async function writeRest(sink: WireSink, exchange: Exchange, rest: BodyRest): Promise<void> {
   const { out } = sink;
-  const { isChunked, connection } = rest;
-  let piece: Uint8Array | null | undefined = rest.piece;
-  while (piece !== null) {
-    if (piece !== undefined && piece.length > JOIN_BYTES_MAX) {
+  const { response } = exchange;
+  const { isChunked } = rest;
+  let piece = rest.piece;
+  while (piece !== END) {
+    if (piece !== WAIT && piece.length > JOIN_BYTES_MAX) {
       if (isChunked) chunkHead(out, piece.length);
       if (out.length > 0) await sink.flush();
+      exchange.bytesOut += piece.length;
       await sink.write(piece);
       if (isChunked) out.ascii("\r\n");
-      piece = takeBody(exchange);
+      piece = response.takeBody();
     } else {
       if (out.length > 0) await sink.flush();
-      if (piece === undefined) piece = await nextBody(exchange);
+      if (piece === WAIT) piece = await response.readBody();
     }
     piece = joinPieces(out, exchange, { isChunked, piece });
   }
-  if (isChunked) writeChunkedEnd(out, rest.takesTrailers ? connection.trailers : null, rest.filter);
+  if (isChunked) writeChunkedEnd(out, response, rest.takesTrailers);
+  exchange.finish("");
   if (out.length > 0) await sink.flush();
+}
+
+/** Trailers keep their place behind the body. */
+function writeChunkedEnd(out: ByteWriter, response: ProxyResponse, takesTrailers: boolean): void {
+  if (!takesTrailers || !response.hasTrailers) return out.append(LAST_CHUNK);
+  out.ascii("0\r\n");
+  response.eachTrailer((name, value) => out.field(name, value));
+  out.append(CRLF);
 }
 
 /**
  * Copies `piece` and those that are at hand behind it to what waits to be written, as long as that is small.
  *
- * @returns The piece that was not copied; null at the end of the body, undefined when the backend has to send more.
+ * @returns The piece that was not copied, or what there was instead of one.
  */
 function joinPieces(
   out: ByteWriter,
   exchange: Exchange,
-  { isChunked, piece }: { isChunked: boolean; piece: Uint8Array | null | undefined },
-): Uint8Array | null | undefined {
+  { isChunked, piece }: { isChunked: boolean; piece: TakenPiece },
+): TakenPiece {
+  const { response } = exchange;
   let next = piece;
-  while (next && next.length <= JOIN_BYTES_MAX && out.length <= JOIN_BYTES_MAX) {
+  while (next !== END && next !== WAIT && next.length <= JOIN_BYTES_MAX && out.length <= JOIN_BYTES_MAX) {
     if (isChunked) chunkHead(out, next.length);
     out.bytes(next, 0, next.length);
     if (isChunked) out.ascii("\r\n");
-    next = takeBody(exchange);
+    exchange.bytesOut += next.length;
+    next = response.takeBody();
   }
   return next;
 }
 
-function frameOf(exchange: Exchange, isHttp10: boolean): number {
-  if (exchange.framing.kind === BodyKind.none) return Frame.none;
-  if (exchange.framing.kind === BodyKind.length) return Frame.length;
+function frameOf({ hasBody, length }: ProxyResponse, isHttp10: boolean): number {
+  if (!hasBody) return Frame.none;
+  if (length >= 0) return Frame.length;
   return isHttp10 ? Frame.until_close : Frame.chunked;
 }
 
-function writeFields(out: ByteWriter, exchange: Exchange): FieldFilter {
-  const head = exchange.connection!.head;
-  const filter = responseFilter(head, exchange.route!.responseEdits);
-  copyFields(out, head, filter);
-  ownFields(exchange, (name, value) => out.field(name, value));
-  if (!head.has(FieldId.date) && exchange.status >= 200) out.field("date", httpDate(exchange.core.clock.epochMs()));
-  return filter;
-}
-
-function writeLocal(
-  out: ByteWriter,
-  exchange: Exchange,
-  { isHttp10, keepAlive }: { isHttp10: boolean; keepAlive: boolean },
-): void {
-  const { status, fields, body } = exchange.local!;
-  const isBodyless = status === 204 || status === 304;
-  statusLine(out, status);
-  for (const [name, value] of fields) out.field(name, value);
-  out.field("date", httpDate(exchange.core.clock.epochMs()));
-  if (!isBodyless) out.field("content-length", String(body.length));
-  writeConnection(out, isHttp10, keepAlive);
-  out.ascii("\r\n");
-  if (!isBodyless && exchange.request.method !== "HEAD") out.bytes(body, 0, body.length);
+function writeFields(out: ByteWriter, { response, core }: Exchange): void {
+  response.writeFields(out);
+  if (!response.hasDate && response.status >= 200) out.field("date", httpDate(core.clock.epochMs()));
 }
 
 /** Persistence is the default of HTTP/1.1 and the exception of 1.0 (RFC 9112 §9.3). */

@@ -8,6 +8,7 @@
 
 import { ProxyError } from "../base/errors.ts";
 import type { Exchange } from "../proxy/exchange.ts";
+import type { Tunnel } from "../proxy/response.ts";
 
 export interface TunnelClient {
   /** Bytes that came behind the request. */
@@ -24,9 +25,8 @@ const PIECE_BYTES = 64 * 1024;
 const HALF_CLOSED_MS_MAX = 60_000;
 
 /** Never rejects; ends the exchange. */
-export async function runTunnel(exchange: Exchange, client: TunnelClient): Promise<void> {
-  const connection = exchange.connection!;
-  const touch = () => exchange.expectDownload(exchange.idleMs, "tunnel_timeout");
+export async function runTunnel(exchange: Exchange, backend: Tunnel, client: TunnelClient): Promise<void> {
+  const touch = () => exchange.due.expectDownload(exchange.idleMs, "tunnel_timeout");
   const halfClosed = () => {
     exchange.idleMs = exchange.idleMs > 0 ? Math.min(exchange.idleMs, HALF_CLOSED_MS_MAX) : HALF_CLOSED_MS_MAX;
     touch();
@@ -36,17 +36,17 @@ export async function runTunnel(exchange: Exchange, client: TunnelClient): Promi
     client.close();
   };
   const toBackend = async () => {
-    if (client.early.length > 0) await connection.write(client.early);
+    if (client.early.length > 0) await backend.write(client.early);
     const bytes = new Uint8Array(PIECE_BYTES);
     for (let piece = await client.read(bytes); piece.length > 0; piece = await client.read(bytes)) {
       touch();
-      await connection.write(piece);
+      await backend.write(piece);
     }
-    await connection.closeWrite();
+    await backend.closeWrite();
     halfClosed();
   };
   const toClient = async () => {
-    for (let piece = await connection.readRaw(); piece !== null; piece = await connection.readRaw()) {
+    for (let piece = await backend.readRaw(); piece !== null; piece = await backend.readRaw()) {
       touch();
       exchange.bytesOut += piece.length;
       await client.write(piece);

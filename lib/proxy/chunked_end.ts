@@ -1,4 +1,4 @@
-/** The end of a chunked body, for either side. */
+/** The end of a chunked request body. */
 
 import type { ByteWriter } from "../base/byte_writer.ts";
 import { LAST_CHUNK } from "../http1/encode.ts";
@@ -12,7 +12,7 @@ import type { FieldFilter } from "./field_filter.ts";
  * @param filter The head's.
  */
 export function writeChunkedEnd(out: ByteWriter, trailers: Head | null, filter: FieldFilter): void {
-  if (trailers === null || trailers.count === 0) return out.bytes(LAST_CHUNK, 0, LAST_CHUNK.length);
+  if (trailers === null || trailers.count === 0) return out.append(LAST_CHUNK);
   out.ascii("0\r\n");
   for (let index = 0; index < trailers.count; index++) {
     if (filter.dropsTrailer(trailers.ids[index], trailers.lowerName(index))) continue;

@@ -11,26 +11,20 @@ import { isBackendFault } from "../backend/health_reason.ts";
 import type { ByteWriter } from "../base/byte_writer.ts";
 import { type ErrorCode, ProxyError, toProxyError } from "../base/errors.ts";
 import type { Listed } from "../base/live_list.ts";
-import { BodyKind, type Framing } from "../http1/framing.ts";
 import type { Head } from "../http1/head.ts";
 import type { BackendPlan, Plan, RoutePlan, UpstreamPlan } from "../plan/types.ts";
 import type { LivePlan } from "../plan/holder.ts";
 import type { RouteInput } from "../routing/types.ts";
 import type { BackendStream, HeadReader, StreamSource } from "../transport/backend_stream.ts";
-import type { Timed } from "../transport/deadlines.ts";
 import type { Ticket } from "../transport/ticket.ts";
 import type { PickInput } from "../../strategies/selector.ts";
 import type { ProxyCore } from "./core.ts";
-import { errorResponse, type LocalResponse } from "./local_response.ts";
+import { type DeadlineOwner, ExchangeDeadlines } from "./exchange_deadlines.ts";
+import { errorResponse, type LocalContent, LocalResponse } from "./local_response.ts";
 import type { ProxyRequest } from "./request.ts";
 import type { RequestBody } from "./request_body.ts";
+import type { ProxyResponse } from "./response.ts";
 import type { ExchangeTrace } from "./trace.ts";
-
-/**
- * An exchange that takes longer asks its engine to be told when the client leaves. Asking costs a few microseconds, and
- * most exchanges are over before it is of use.
- */
-const WATCH_CLIENT_AFTER_MS = 40;
 
 /**
  * A backend that gave up after it had waited for the client for so long in all may have had enough of the client. Else a
@@ -38,10 +32,9 @@ const WATCH_CLIENT_AFTER_MS = 40;
  */
 const PATIENCE_MS = 1000;
 
-const NEVER = Infinity;
-const NO_FRAMING: Framing = { kind: BodyKind.none, length: -1, keepAlive: false };
+const NO_RESPONSE: ProxyResponse = new LocalResponse("GET", { status: 500, fields: [], body: new Uint8Array(0) });
 
-export class Exchange implements Timed, Listed, PickInput, RouteInput, HeadReader {
+export class Exchange implements DeadlineOwner, Listed, PickInput, RouteInput, HeadReader {
   readonly core: ProxyCore;
   readonly request: ProxyRequest;
   readonly plan: Plan;
@@ -92,17 +85,17 @@ export class Exchange implements Timed, Listed, PickInput, RouteInput, HeadReade
   isReported = false;
   /** A good response head has come: whether the attempt was good shows when its body ends. */
   isAnswered = false;
-  /** Of the response, while `connection` holds it. */
-  framing: Framing = NO_FRAMING;
   /** Silence allowed inside the response, or inside a tunnel; 0: no bound. */
   idleMs = 0;
 
-  // Towards the client. `local` when the response is ours, else it comes from `connection`.
-  local: LocalResponse | null = null;
+  // Towards the client.
+  response: ProxyResponse = NO_RESPONSE;
+  /** The response is ours, not a backend's. */
+  isOwnAnswer = false;
   isFinished = false;
 
-  deadlineMs: number;
-  deadlineIndex = -1;
+  /** What is due. */
+  readonly due: ExchangeDeadlines;
   listIndex = -1;
   /** The client's request id, or "" and one of ours. */
   readonly #givenId: string;
@@ -114,16 +107,9 @@ export class Exchange implements Timed, Listed, PickInput, RouteInput, HeadReade
   #wake: ((error: ProxyError) => void) | null = null;
   /** Whether the response is with the engine, so that nobody else would notice a cancellation. */
   #isHandedOver = false;
-  #watchAtMs: number;
   /** Of the attempt under way: how long the backend waited for the client, but for the wait that began last; -1: none. */
   #clientTookMs = 0;
   #clientOwesAtMs = -1;
-  #totalAtMs = NEVER;
-  #takenAtMs = NEVER;
-  #uploadAtMs = NEVER;
-  #uploadCode: ErrorCode = "request_timeout";
-  #downloadAtMs = NEVER;
-  #downloadCode: ErrorCode = "response_timeout";
 
   constructor(core: ProxyCore, request: ProxyRequest, live: LivePlan) {
     const nowMs = core.clock.nowMs();
@@ -142,11 +128,8 @@ export class Exchange implements Timed, Listed, PickInput, RouteInput, HeadReade
     const queryAt = request.target.indexOf("?");
     this.path = queryAt < 0 ? request.target : request.target.slice(0, queryAt);
     this.query = queryAt < 0 ? "" : request.target.slice(queryAt + 1);
-    this.#watchAtMs = nowMs + WATCH_CLIENT_AFTER_MS;
-    this.deadlineMs = this.#watchAtMs;
     live.enter();
-    core.deadlines.observe(nowMs);
-    core.deadlines.add(this);
+    this.due = new ExchangeDeadlines(this, core.deadlines, nowMs);
     core.exchanges.add(this);
   }
 
@@ -181,32 +164,6 @@ export class Exchange implements Timed, Listed, PickInput, RouteInput, HeadReade
     this.request.passInformational(head, this.route!.responseEdits);
   }
 
-  /** Bounds the whole exchange, with all its attempts and waits; 0: no bound. */
-  limitTotal(totalMs: number): void {
-    this.#totalAtMs = totalMs > 0 ? this.startedMs + totalMs : NEVER;
-    this.#schedule();
-  }
-
-  /** From now on something is owed to the request body, by the client or by the backend. `ms` 0: without a bound. */
-  expectUpload(ms: number, code: ErrorCode): void {
-    this.#uploadAtMs = ms > 0 ? this.core.deadlines.after(ms) : NEVER;
-    this.#uploadCode = code;
-    this.#schedule();
-  }
-
-  /** From now on the backend owes us a head, or a piece of the body. `ms` 0: nothing is owed, or without a bound. */
-  expectDownload(ms: number, code: ErrorCode): void {
-    this.#downloadAtMs = ms > 0 ? this.core.deadlines.after(ms) : NEVER;
-    this.#downloadCode = code;
-    this.#schedule();
-  }
-
-  /** From now on the client has to take what was handed over. `ms` 0: it has. */
-  expectTaken(ms: number): void {
-    this.#takenAtMs = ms > 0 ? this.core.deadlines.after(ms) : NEVER;
-    this.#schedule();
-  }
-
   /** The backend has to wait for the client, who has to send or to take a piece of a body; until `clientGave()`. */
   clientOwes(): void {
     this.#clientOwesAtMs = this.core.deadlines.recentMs;
@@ -226,16 +183,17 @@ export class Exchange implements Timed, Listed, PickInput, RouteInput, HeadReade
     return isBackendFault(code);
   }
 
-  onDeadline(nowMs: number): void {
-    if (nowMs >= this.#totalAtMs) return this.cancel(new ProxyError("total_timeout"));
-    if (nowMs >= this.#uploadAtMs) return this.#silence(this.#uploadCode);
-    if (nowMs >= this.#downloadAtMs) return this.#silence(this.#downloadCode);
-    if (nowMs >= this.#takenAtMs) return this.cancel(new ProxyError("client_gone"));
-    if (nowMs >= this.#watchAtMs) {
-      this.#watchAtMs = NEVER;
-      this.#schedule();
-      this.request.watchClient(() => this.cancel(new ProxyError("client_gone")));
-    }
+  /** A backend that is silent before its response is with the engine fails the attempt alone: there may be another. */
+  onSilence(code: ErrorCode): void {
+    const error = new ProxyError(code);
+    if (this.#isHandedOver || this.connection === null || error.traits.source !== "upstream") return this.cancel(error);
+    this.due.endAttempt();
+    this.connection.abort(error);
+  }
+
+  /** Its client may leave meanwhile. */
+  onLong(): void {
+    this.request.watchClient(() => this.cancel(new ProxyError("client_gone")));
   }
 
   /** Ends it from outside. The first error counts; nothing happens to an exchange that is over. */
@@ -251,6 +209,11 @@ export class Exchange implements Timed, Listed, PickInput, RouteInput, HeadReade
   /** @throws {ProxyError} what the exchange was cancelled with. */
   throwIfCancelled(): void {
     if (this.#cancelled !== null) throw this.#cancelled;
+  }
+
+  /** What was handed over may have been taken back since. @throws {ProxyError} what the exchange was cancelled with. */
+  throwIfTakenBack(): void {
+    if (this.isFinished && this.#cancelled !== null) throw this.#cancelled;
   }
 
   /** Waits in a pool's line; then has its connection. */
@@ -279,7 +242,7 @@ export class Exchange implements Timed, Listed, PickInput, RouteInput, HeadReade
 
   /** The response follows the request now, within `responseMs` unless it has begun already. */
   uploadEnded(responseMs: number): void {
-    if (this.framing === NO_FRAMING) this.expectDownload(responseMs, "response_timeout");
+    if (this.headAtMs < 0) this.due.expectDownload(responseMs, "response_timeout");
   }
 
   beginAttempt(upstream: UpstreamPlan, backend: BackendPlan): void {
@@ -287,7 +250,6 @@ export class Exchange implements Timed, Listed, PickInput, RouteInput, HeadReade
     this.attempts++;
     this.isReported = false;
     this.isAnswered = false;
-    this.framing = NO_FRAMING;
     this.attemptAtMs = this.nowMs;
     this.sentAtMs = -1;
     this.headAtMs = -1;
@@ -319,9 +281,7 @@ export class Exchange implements Timed, Listed, PickInput, RouteInput, HeadReade
     if (this.admission !== 0) this.#reportEnd(code, nowMs);
     this.admission = 0;
     this.core.recorder.attemptEnded(this, code === "" ? this.attemptCode : code);
-    this.#uploadAtMs = NEVER;
-    this.#downloadAtMs = NEVER;
-    this.#schedule();
+    this.due.endAttempt();
   }
 
   /**
@@ -331,31 +291,38 @@ export class Exchange implements Timed, Listed, PickInput, RouteInput, HeadReade
    */
   handOver(error: unknown): void {
     // It may also have been cancelled in the turn in which its response head came: the connection is closed already.
-    const failure = error ?? (this.local === null ? this.#cancelled : null);
+    const failure = error ?? (this.isOwnAnswer ? null : this.#cancelled);
     if (failure !== null) this.failWith(toProxyError(failure).code);
     this.#isHandedOver = true;
-    if (this.#cancelled !== null) this.finish(this.#cancelled.code);
   }
 
-  /** Answers with an error of ours, and is over. */
+  /** Gives back what is held, and answers with an error of ours. */
   failWith(code: ErrorCode): void {
-    this.local = errorResponse(code, this.request, this.requestId);
-    this.finishLocal(code);
+    this.errorCode = code;
+    this.connection?.close();
+    this.endAttempt(code);
+    this.due.limitTotal(0);
+    this.answer(errorResponse(code, this.request, this.requestId));
   }
 
-  /** `local` is the whole response. */
-  finishLocal(code: ErrorCode | ""): void {
-    this.status = this.local!.status;
-    this.bytesOut = this.request.method === "HEAD" ? 0 : this.local!.body.length;
-    this.finish(code);
+  /** With a response of ours, which nothing has to be waited for. */
+  answer(content: LocalContent): void {
+    this.isOwnAnswer = true;
+    this.status = content.status;
+    this.response = new LocalResponse(this.request.method, content);
   }
 
-  /** @param code "" when all went well. Only the first call counts. */
+  /**
+   * Ends the exchange: the engine has taken all of the response, or will take no more. The one place that does, whatever
+   * brought it about. Only the first call counts.
+   *
+   * @param code "" when nothing went wrong since the response was handed over.
+   */
   finish(code: ErrorCode | ""): void {
     if (this.isFinished) return;
     this.isFinished = true;
-    this.errorCode = code;
-    this.core.deadlines.remove(this);
+    if (code !== "") this.errorCode = code;
+    this.due.end();
     this.core.exchanges.remove(this);
     if (code !== "") this.connection?.close();
     this.endAttempt(code);
@@ -373,26 +340,6 @@ export class Exchange implements Timed, Listed, PickInput, RouteInput, HeadReade
       if (this.isAnswered) health.onTrafficSuccess(nowMs, this.admission);
       else health.releaseToken(this.admission);
     }
-  }
-
-  /** A backend that is silent before its response is with the engine fails the attempt alone: there may be another. */
-  #silence(code: ErrorCode): void {
-    const error = new ProxyError(code);
-    if (this.#isHandedOver || this.connection === null || error.traits.source !== "upstream") return this.cancel(error);
-    this.#uploadAtMs = NEVER;
-    this.#downloadAtMs = NEVER;
-    this.#schedule();
-    this.connection.abort(error);
-  }
-
-  #schedule(): void {
-    this.deadlineMs = Math.min(
-      this.#watchAtMs,
-      this.#totalAtMs,
-      this.#takenAtMs,
-      this.#uploadAtMs,
-      this.#downloadAtMs,
-    );
   }
 }
 

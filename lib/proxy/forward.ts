@@ -1,11 +1,12 @@
 /**
  * Carries an exchange to a backend, and to another one when that failed and nothing forbids it.
  *
- * Ends in one of two ways: the response head is here and `exchange.connection` holds its body, or a `ProxyError`.
+ * Ends in one of two ways: the response is a backend's, whose stream the exchange holds, or it is an error of ours.
  */
 
 import { type ErrorCode, ProxyError, toProxyError } from "../base/errors.ts";
 import { LATENCY_DECAY_MS, observeLatency } from "../base/ewma.ts";
+import { END, WAIT } from "../base/body_piece.ts";
 import { FieldId } from "../base/field_names.ts";
 import type { BackendPlan, RoutePlan, UpstreamAction, UpstreamPlan } from "../plan/types.ts";
 import { retryAfterMs } from "../resilience/retry_after.ts";
@@ -13,6 +14,7 @@ import { RETRY_VERDICTS, retryVerdict } from "../resilience/retry_policy.ts";
 import type { BackendStream } from "../transport/backend_stream.ts";
 import { Ticket } from "../transport/ticket.ts";
 import type { Matched } from "../routing/types.ts";
+import { BackendResponse } from "./backend_response.ts";
 import type { Exchange } from "./exchange.ts";
 import { FieldFilter, requestDrops } from "./field_filter.ts";
 import { UNLIMITED } from "./max_forwards.ts";
@@ -82,6 +84,8 @@ export async function forward(exchange: Exchange, destination: Destination): Pro
       if (!turnBack(exchange, course, failure)) break;
       if (course.waitMs > 0) await exchange.sleep(course.waitMs);
     }
+    const { responseEdits } = destination.matched.route.value;
+    exchange.response = new BackendResponse(exchange, exchange.connection!, responseEdits);
     exchange.handOver(null);
   } catch (error) {
     exchange.handOver(error);
@@ -145,7 +149,7 @@ function begin(exchange: Exchange, { matched, action, forwards }: Destination): 
   const { upstream } = action;
   const request = exchange.request;
   exchange.upstream = upstream;
-  exchange.limitTotal(action.timeouts.totalMs);
+  exchange.due.limitTotal(action.timeouts.totalMs);
   exchange.keyHash = upstream.affinity.keyHash(exchange);
   exchange.affinity = upstream.affinity.position(exchange);
   upstream.budget.onRequest(exchange.startedMs);
@@ -261,7 +265,7 @@ function send(exchange: Exchange, { action, target, filter, forwards }: Course):
   encodeRequestHead(connection.out, exchange, { target, host, filter, forwards });
   const isWhole = body === null || writeWhole(connection.out, exchange, body, filter);
   exchange.isUploadDone = isWhole;
-  exchange.expectDownload(isWhole ? timeouts.responseMs : 0, "response_timeout");
+  exchange.due.expectDownload(isWhole ? timeouts.responseMs : 0, "response_timeout");
   if (isWhole) {
     connection.send();
     return connection;
@@ -280,12 +284,11 @@ function send(exchange: Exchange, { action, target, filter, forwards }: Course):
 function receive(exchange: Exchange, { action }: Course, connection: BackendStream): void {
   const { timeouts, upstream } = action;
   const { health, slot } = exchange.backend!;
-  exchange.expectDownload(0, "response_idle_timeout");
+  exchange.due.expectDownload(0, "response_idle_timeout");
   const nowMs = exchange.headAtMs = exchange.core.clock.nowMs();
   exchange.core.deadlines.observe(nowMs);
   observeLatency(upstream.table, slot, nowMs - exchange.sentAtMs, nowMs, LATENCY_DECAY_MS);
   exchange.status = connection.head.status;
-  exchange.framing = connection.framing;
   exchange.idleMs = timeouts.idleMs;
   checkUpgrade(exchange, connection);
   if (exchange.status === 101) {
@@ -356,8 +359,8 @@ function isDiscarded(exchange: Exchange): boolean {
   if (!exchange.isUploadDone) return false;
   try {
     let piece = connection.takeBody();
-    while (piece !== null && piece !== undefined) piece = connection.takeBody();
-    return piece === null;
+    while (piece !== END && piece !== WAIT) piece = connection.takeBody();
+    return piece === END;
   } catch {
     return false; // its failure was the reason to leave anyway
   }

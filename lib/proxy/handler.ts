@@ -7,14 +7,14 @@ import type { ProxyCore } from "./core.ts";
 import { type ErrorCode, ProxyError } from "../base/errors.ts";
 import { Exchange } from "./exchange.ts";
 import { forward } from "./forward.ts";
-import { redirectResponse } from "./local_response.ts";
+import { edited, type LocalContent, redirectResponse } from "./local_response.ts";
 import { lastServerResponse, maxForwards } from "./max_forwards.ts";
 
 const TRACE = "TRACE";
 
 /**
- * Never rejects. On return either `exchange.local` is the response and the exchange is over, or the response head is in
- * `exchange.connection.head` and the engine reads the body to its end or cancels.
+ * Never rejects. On return the engine owns `exchange.response`: it reads the body to its end and calls `finish("")`, or
+ * cancels.
  */
 export function handle(core: ProxyCore, request: ProxyRequest): Promise<Exchange> | Exchange {
   const exchange = new Exchange(core, request, core.plans.current);
@@ -48,23 +48,22 @@ function dispatch(exchange: Exchange): Promise<Exchange> | null {
   if (exchange.plan.refusesUnderscores && exchange.request.hasUnderscores()) throw new ProxyError("field_name_refused");
   if (!route.allowsTrace && isTrace(exchange.request.method)) throw new ProxyError("method_not_allowed");
   const action = route.action;
+  let content: LocalContent;
   switch (action.kind) {
     case "upstream": {
       const forwards = maxForwards(exchange.request);
       if (forwards !== 0) return forward(exchange, { matched, action, forwards });
-      exchange.local = lastServerResponse(exchange.request);
+      content = lastServerResponse(exchange.request);
       break;
     }
     case "redirect":
-      exchange.local = redirectResponse(action.status, action.to.apply(matched, exchange.query));
+      content = redirectResponse(action.status, action.to.apply(matched, exchange.query));
       break;
     case "respond":
-      exchange.local = { status: action.status, fields: action.fields, body: action.body };
+      content = action;
       break;
   }
-  const { status, fields, body } = exchange.local;
-  exchange.local = { status, fields: route.responseEdits.apply(fields), body };
-  exchange.finishLocal("");
+  exchange.answer(edited(content, route.responseEdits));
   return null;
 }
 

@@ -5,7 +5,7 @@
  */
 
 import { ProxyError } from "../base/errors.ts";
-import type { LocalResponse } from "./local_response.ts";
+import type { LocalContent } from "./local_response.ts";
 import type { ProxyRequest } from "./request.ts";
 
 /** `maxForwards()` of a request that says nothing of it. */
@@ -32,7 +32,7 @@ export function maxForwards(request: ProxyRequest): number {
  *
  * @throws {ProxyError} `request_unsupported` for TRACE.
  */
-export function lastServerResponse(request: ProxyRequest): LocalResponse {
+export function lastServerResponse(request: ProxyRequest): LocalContent {
   if (request.method === "TRACE") throw new ProxyError("request_unsupported");
   return { status: 200, fields: [], body: new Uint8Array(0) };
 }

@@ -61,12 +61,12 @@ export async function upload(
   try {
     for (let index = 0;; index++) {
       if (exchange.connection !== connection) return;
-      exchange.expectUpload(bounds.clientMs, "request_timeout");
+      exchange.due.expectUpload(bounds.clientMs, "request_timeout");
       exchange.clientOwes();
       const piece = await nextPiece(connection, body, index);
       if (exchange.connection !== connection) return;
       exchange.clientGave();
-      exchange.expectUpload(bounds.backendMs, "response_timeout");
+      exchange.due.expectUpload(bounds.backendMs, "response_timeout");
       if (piece === null) break;
       sent += piece.length;
       if (length !== UNKNOWN_LENGTH && sent > length) throw new ProxyError("request_body_broken");
@@ -79,7 +79,7 @@ export async function upload(
     if (!(await flush(connection, out))) return refused(exchange, connection, bounds);
     if (exchange.connection !== connection) return;
     exchange.isUploadDone = true;
-    exchange.expectUpload(0, "request_timeout");
+    exchange.due.expectUpload(0, "request_timeout");
     exchange.uploadEnded(bounds.responseMs);
   } catch (error) {
     if (exchange.connection !== connection) return;
@@ -90,7 +90,7 @@ export async function upload(
 /** The backend takes no more of it, and nobody owes anything but the response. */
 function refused(exchange: Exchange, connection: BackendStream, bounds: Bounds): void {
   if (exchange.connection !== connection) return;
-  exchange.expectUpload(0, "response_timeout");
+  exchange.due.expectUpload(0, "response_timeout");
   exchange.uploadEnded(bounds.responseMs);
 }
 

@@ -62,7 +62,7 @@ export class MetricsRecorder {
     const durationMs = exchange.endedAtMs - exchange.startedMs;
     const at = routeAt(exchange.route === null ? NO_ROUTE_ROW : exchange.route.metricsRow);
     // A refusal that nobody got (499) is no response.
-    const isRefused = code !== "" && exchange.local !== null;
+    const isRefused = code !== "" && exchange.isOwnAnswer;
     const isAnswered = !isRefused || ERROR_TRAITS[code].status === status;
     block[at + ROUTE.requests + (isAnswered ? statusClassOf(status) : 0)]++;
     if (status >= 500 || (code !== "" && !isRefused && IS_FAILURE[CODE_INDEX[code]] === 1)) {

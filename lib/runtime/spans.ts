@@ -102,7 +102,7 @@ export function clientSpan(exchange: Exchange, trace: ExchangeTrace, code: Error
   const { request, upstream, backend, attemptAtMs, sentAtMs, headAtMs } = exchange;
   const address = upstream!.config.backends[backend!.position].address;
   // Once an answer of ours has taken the place of the backend's, `status` is ours.
-  const status = headAtMs >= 0 && exchange.local === null ? exchange.status : 0;
+  const status = headAtMs >= 0 && !exchange.isOwnAnswer ? exchange.status : 0;
   const attributes: SpanAttributes = {
     ...methodOf(request.method),
     ...placeOf(address),

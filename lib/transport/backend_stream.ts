@@ -5,10 +5,11 @@
  * gets is its source's choice; a request with a body and an upgrade always get a connection.
  *
  * The order of calls is: `beginExchange()`, the head into `out`, `send()` in the same turn, `takeHead()` with `reading()`
- * until it is there, then `readBody()` or `takeBody()` until null, then `release()` of the source, which is also due when
+ * until it is there, then `readBody()` or `takeBody()` until END, then `release()` of the source, which is also due when
  * something failed.
  */
 
+import type { Bytes, ReadPiece, TakenPiece } from "../base/body_piece.ts";
 import type { ByteWriter } from "../base/byte_writer.ts";
 import type { ProxyError } from "../base/errors.ts";
 import type { Framing } from "../http1/framing.ts";
@@ -45,16 +46,16 @@ export interface BackendStream {
   took(count: number): void;
   /** What an error of `reading()` means. */
   failure(error: unknown): ProxyError;
-  takeBody(): Uint8Array<ArrayBuffer> | null | undefined;
-  readBody(): Promise<Uint8Array<ArrayBuffer> | null>;
-  own(piece: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer>;
+  takeBody(): TakenPiece;
+  readBody(): Promise<ReadPiece>;
+  own(piece: Bytes): Bytes;
   /** Whoever waits on it gets `error`. */
   abort(error: ProxyError): void;
   close(): void;
 
   /** For a request body, and behind a 101: not on a lane. */
   write(bytes: Uint8Array): Promise<void>;
-  readRaw(): Promise<Uint8Array<ArrayBuffer> | null>;
+  readRaw(): Promise<Bytes | null>;
   closeWrite(): Promise<void>;
 }
 

@@ -1,7 +1,7 @@
 /**
  * One connection to a backend, as a byte pump with an HTTP/1.1 response decoder.
  *
- * One exchange at a time. The order of calls is: `send()` the request head, `readHead()`, then `readBody()` until null;
+ * One exchange at a time. The order of calls is: `send()` the request head, `readHead()`, then `readBody()` until END;
  * request bytes may go on being written meanwhile. When the response is complete `canReuse` says whether the pool may
  * keep it.
  *
@@ -9,10 +9,10 @@
  * response) and it is how a dead connection is seen at once: on an idle connection nothing may arrive, so whatever the
  * read brings (an end, an error, junk) means that the connection must not be used again.
  *
- * All views handed out (the head, body pieces) point into the read buffer: a piece is valid until the next call of
- * `readBody()`, the head until the first one.
+ * Views handed out point into the read buffer: a piece is valid until the next `readBody()`, the head until the first.
  */
 
+import { type Bytes, END, type ReadPiece, type TakenPiece, WAIT } from "../base/body_piece.ts";
 import type { ByteWriter } from "../base/byte_writer.ts";
 import { type ErrorCode, ProxyError } from "../base/errors.ts";
 import { lendWriter, takeBackWriter } from "../base/lent_writers.ts";
@@ -225,26 +225,26 @@ export class Connection implements BackendStream, Listed {
     return error instanceof ProxyError ? error : this.#failure("connection_reset", error);
   }
 
-  /** What is buffered: a piece, null at the end, undefined when the backend has to send more first. */
-  takeBody(): Uint8Array<ArrayBuffer> | null | undefined {
+  /** What is buffered of the body. */
+  takeBody(): TakenPiece {
     const decoder = this.#decoder;
     while (!decoder.done && this.#start < this.#end) {
       this.#start += decoder.decode(this.#buffer, this.#start, this.#end);
       if (decoder.dataEnd > decoder.dataStart) return this.#buffer.subarray(decoder.dataStart, decoder.dataEnd);
     }
-    return decoder.done ? null : undefined;
+    return decoder.done ? END : WAIT;
   }
 
   /**
-   * The next piece, or null at the end.
+   * The next piece.
    *
    * @throws {ProxyError} `response_incomplete` when the connection ends before the body does, `response_framing_invalid`
    * for a bad chunk.
    */
-  async readBody(): Promise<Uint8Array<ArrayBuffer> | null> {
+  async readBody(): Promise<ReadPiece> {
     for (;;) {
       const piece = this.takeBody();
-      if (piece !== undefined) return piece;
+      if (piece !== WAIT) return piece;
       let count: number;
       try {
         count = await this.#fill();
@@ -258,7 +258,7 @@ export class Connection implements BackendStream, Listed {
   }
 
   /** Makes a piece that `takeBody` or `readBody` has just returned the caller's own: by copy, or with its buffer. */
-  own(piece: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+  own(piece: Bytes): Bytes {
     this.#givesAway = true;
     if (piece.length < DETACH_BYTES_MIN || this.#start < this.#end) return piece.slice();
     this.#writeOff();
@@ -269,7 +269,7 @@ export class Connection implements BackendStream, Listed {
   }
 
   /** After a 101: bytes as they come; null when the backend has ended its side. Valid until the next call. */
-  async readRaw(): Promise<Uint8Array<ArrayBuffer> | null> {
+  async readRaw(): Promise<Bytes | null> {
     if (this.#start === this.#end && await this.#fill() === 0) return null;
     const piece = this.#buffer.subarray(this.#start, this.#end);
     this.#start = this.#end;

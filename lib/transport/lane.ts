@@ -2,6 +2,7 @@
  * One exchange's place on a connection that several share. See pipeline.ts, which decides everything about it.
  */
 
+import type { Bytes, ReadPiece, TakenPiece } from "../base/body_piece.ts";
 import type { ByteWriter } from "../base/byte_writer.ts";
 import { invariant, ProxyError } from "../base/errors.ts";
 import type { Framing } from "../http1/framing.ts";
@@ -86,17 +87,17 @@ export class Lane implements BackendStream {
   }
 
   /** @throws {ProxyError} once it is ended: what is buffered then is another's. */
-  takeBody(): Uint8Array<ArrayBuffer> | null | undefined {
+  takeBody(): TakenPiece {
     if (this.isEnded) throw new ProxyError("response_incomplete");
     return this.connection.takeBody();
   }
 
-  readBody(): Promise<Uint8Array<ArrayBuffer> | null> {
+  readBody(): Promise<ReadPiece> {
     if (this.isEnded) return Promise.reject(new ProxyError("response_incomplete"));
     return this.connection.readBody();
   }
 
-  own(piece: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+  own(piece: Bytes): Bytes {
     return this.connection.own(piece);
   }
 

@@ -24,6 +24,7 @@
  *   has no number on a response, so this is for backends that frame their responses well, and it is off by default.
  */
 
+import { END } from "../base/body_piece.ts";
 import { ByteWriter } from "../base/byte_writer.ts";
 import { ProxyError } from "../base/errors.ts";
 import { BodyKind, type Framing } from "../http1/framing.ts";
@@ -298,7 +299,7 @@ export class Pipeline implements Timed {
     try {
       if (framing.length > DISCARD_BYTES_MAX) throw new ProxyError("connection_reset");
       const { connection } = this;
-      for (let piece = await connection.readBody(); piece !== null; piece = await connection.readBody()) {
+      for (let piece = await connection.readBody(); piece !== END; piece = await connection.readBody()) {
         bytes += piece.length;
         if (bytes > DISCARD_BYTES_MAX) throw new ProxyError("connection_reset");
       }
