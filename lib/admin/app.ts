@@ -81,10 +81,22 @@ export function createAdminApp({ operator, access, onBug }: AdminAppParts): Admi
   addCommands(app, operator);
 
   return {
-    fetch: (request) => request.method === "HEAD" ? answerHead(app, request) : app.fetch(request),
+    fetch: (request) => {
+      if (!URL.canParse(request.url)) return malformed();
+      return request.method === "HEAD" ? answerHead(app, request) : app.fetch(request);
+    },
     routes: app.routes.filter(({ method }) => method !== "ALL").map(({ method, path }) => `${method} ${path}`),
     close: () => feed.close(),
   };
+}
+
+/** Deno glues a request's URL together from what came. What all else here takes for granted is that it is one. */
+function malformed(): Response {
+  const body = JSON.stringify(refusal("the Host or the target of the request is none"));
+  return new Response(body, {
+    status: 400,
+    headers: [["content-type", "application/json"], ...SECURITY_FIELDS].map(([name, value]) => [name, value]),
+  });
 }
 
 /** As GET, with the length that GET would have. Hono would drop the body unread: streams would stay open behind it. */
