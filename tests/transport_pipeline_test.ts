@@ -1,6 +1,7 @@
 /** Several exchanges on one connection: who gets which bytes, also when something goes wrong. */
 
 import { assert, assertEquals } from "./support/assert.ts";
+import { ProxyError } from "../lib/base/errors.ts";
 import type { BackendStream } from "../lib/transport/backend_stream.ts";
 import { Ticket } from "../lib/transport/ticket.ts";
 import { answerTo, CLIENT, PipelineStage, settled, targetsIn, type TestExchange } from "./pipeline_stage.ts";
@@ -329,6 +330,32 @@ Deno.test("PipelinePool: who waits for a connection gets the first place that is
   await settled();
   stage.conns[0].push(answerTo("/4"));
   assertEquals(await Promise.all(exchanges.map(({ done }) => done)), ["200 /1", "200 /2", "200 /3", "200 /4"]);
+});
+
+Deno.test("PipelinePool: who leaves the line, whichever way, is kept no longer", async () => {
+  const stage = new PipelineStage(2, { connectionsMax: 1 });
+  await stage.warmUp(2);
+  const busy = ["/1", "/2", "/3"].map((target) => stage.request(target));
+  await settled();
+  assertEquals([stage.pool.waitingCount, stage.pipelines.waitingCount], [1, 1]);
+  stage.conns[0].push(answerTo("/1"));
+  await settled();
+  assertEquals([stage.pool.waitingCount, stage.pipelines.waitingCount], [0, 0], "served");
+  const wait = () => {
+    const ticket = stage.pipelines.acquire(stage.nowMs, CLIENT);
+    assert(ticket instanceof Ticket);
+    ticket.stream.catch(() => {});
+    return ticket;
+  };
+  const leaving = Array.from({ length: 50 }, wait);
+  assertEquals([stage.pool.waitingCount, stage.pipelines.waitingCount], [50, 50]);
+  for (const ticket of leaving.reverse()) ticket.cancel(new ProxyError("client_gone"));
+  assertEquals([stage.pool.waitingCount, stage.pipelines.waitingCount], [0, 0], "given up");
+  Array.from({ length: 10 }, wait);
+  stage.advance(60_000);
+  assertEquals([stage.pool.waitingCount, stage.pipelines.waitingCount], [0, 0], "too late");
+  for (const conn of stage.conns) conn.end();
+  await Promise.all(busy.map(({ done }) => done));
 });
 
 Deno.test("PipelinePool: who wants a connection for itself does not starve behind lanes", async () => {

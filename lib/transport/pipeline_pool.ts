@@ -55,11 +55,12 @@ export class PipelinePool implements StreamSource, PipelineOwner {
   /** A connection that goes back and comes again keeps its buffers. */
   readonly #known: WeakMap<Connection, Pipeline> = new WeakMap();
   readonly #busy: Pipeline[] = [];
-  /** In the pool's line, in its order; those that were served or have left are among them. */
-  #waiting: Ticket[] = [];
+  /** Of the pool's line, in the order in which they came: those that take a place on a shared connection. */
+  readonly #waiting: Set<Ticket> = new Set();
   /** Got the last request. */
   #latest: Pipeline | null = null;
   readonly #enter: (connection: Connection) => BackendStream;
+  readonly #onLeft: (ticket: Ticket) => void;
 
   constructor(pool: Pool, settings: PipelineSettings, context: PipelineContext) {
     this.#pool = pool;
@@ -67,6 +68,12 @@ export class PipelinePool implements StreamSource, PipelineOwner {
     this.#context = context;
     this.#depth = new PipelineDepth(settings.depthMax);
     this.#enter = (connection) => this.#entered(connection);
+    this.#onLeft = (ticket) => this.#waiting.delete(ticket);
+  }
+
+  /** Requests that wait for a place on a shared connection; for tests. */
+  get waitingCount(): number {
+    return this.#waiting.size;
   }
 
   /** Connections with lanes on them. */
@@ -89,7 +96,8 @@ export class PipelinePool implements StreamSource, PipelineOwner {
     if (pipeline !== null) return this.#join(pipeline, nowMs);
     const got = this.#pool.acquire(nowMs, claimant, false, this.#enter);
     if (got instanceof Ticket) {
-      this.#waiting.push(got);
+      got.onLeft = this.#onLeft;
+      this.#waiting.add(got);
       return got;
     }
     return this.#join(this.#begin(got), nowMs);
@@ -108,7 +116,7 @@ export class PipelinePool implements StreamSource, PipelineOwner {
       }
       this.#depth.onAnswered(nowMs - lane.sinceMs, lane.wasQueued, nowMs);
     }
-    if (this.#waiting.length > 0 || this.#pool.starvingCount > 0) this.#giveRoom(pipeline, nowMs);
+    if (this.#waiting.size > 0 || this.#pool.starvingCount > 0) this.#giveRoom(pipeline, nowMs);
   }
 
   onEmpty(pipeline: Pipeline, nowMs: number): void {
@@ -188,9 +196,8 @@ export class PipelinePool implements StreamSource, PipelineOwner {
       return;
     }
     const { depth, overdueMs } = this.#depth;
-    while (this.#waiting.length > 0) {
+    for (const ticket of this.#waiting) {
       if (!pipeline.hasRoom(depth, overdueMs, nowMs) || this.#isUsedUp(pipeline, nowMs)) return;
-      const ticket = this.#waiting.shift()!;
       if (this.#pool.forget(ticket)) ticket.settle(this.#join(pipeline, nowMs));
     }
   }

@@ -261,6 +261,7 @@ export class Pool implements StreamSource {
   #hasLeft(ticket: Ticket): void {
     if (ticket.wantsWhole) this.#wholeWaiting--;
     this.#context.deadlines.remove(ticket);
+    ticket.onLeft?.(ticket);
   }
 
   #takeIdle(nowMs: number): Connection | null {

@@ -20,6 +20,8 @@ export class Ticket implements Timed, Waiting {
   order = -1;
   deadlineMs: number;
   deadlineIndex = -1;
+  /** Who else keeps it hears that it has left the line, whichever way. */
+  onLeft: ((ticket: Ticket) => void) | null = null;
   #connectByMs = Infinity;
   readonly #pool: TicketHolder;
   readonly #enter: EnterConnection | null;
