@@ -91,6 +91,7 @@ const ROWS: readonly Row[] = [
   ["listeners[].limits.body", "1B", "engines", "bodyBytesMax"],
   ["listeners[].limits.head_timeout", "1s", "engines", "headTimeoutMs"],
   ["listeners[].limits.body_timeout", "1s", "engines", "bodyTimeoutMs"],
+  ["listeners[].limits.body_min_rate", "1KiB", "engines", "bodyRateMin"],
   ["listeners[].limits.idle_timeout", "1s", "engines", "idleTimeoutMs"],
   ["listeners[].limits.half_close", "2s", "engines", "halfCloseMs"],
   ["listeners[].limits.connections", 7, "backend", "connectionsMax"],

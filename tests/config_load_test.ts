@@ -79,6 +79,7 @@ const SET: ReadonlyArray<readonly [what: string, actual: unknown, expected: unkn
     bodyBytesMax: 0,
     headTimeoutMs: 5000,
     bodyTimeoutMs: 30_000,
+    bodyRateMin: 240,
     idleTimeoutMs: 75_000,
     halfCloseMs: 250,
     connectionsMax: 5000,

@@ -251,6 +251,11 @@ const LISTENERS: readonly Case[] = [
     "3: listeners[0].tls.key: is required",
   ],
   [
+    "a rate without a unit",
+    listener('address = "a:1"\nlimits.body_min_rate = 240'),
+    '3: listeners[0].limits.body_min_rate: must be a size such as "64KiB", "1MiB" or "10MB", got 240 without a unit',
+  ],
+  [
     "a head in bytes",
     listener('address = "a:1"\nlimits.head = 1024'),
     '3: listeners[0].limits.head: must be a size such as "64KiB", "1MiB" or "10MB", got 1024 without a unit',

@@ -67,10 +67,13 @@ const ROWS: readonly Row[] = [
   },
 ];
 
+/** Else a backend hears nothing of a small body before it is here. */
+const AT_ONCE = `retry.body_buffer = "0B"\n`;
+
 const SITES: readonly Site[] = [
-  ...ROWS.map((_, index): Site => ({ name: `row${index}`, script: hang() })),
-  { name: "patient" },
-  { name: "silent", script: hang(), upstream: `timeouts.idle = "300ms"` },
+  ...ROWS.map((_, index): Site => ({ name: `row${index}`, script: hang(), upstream: AT_ONCE })),
+  { name: "patient", upstream: AT_ONCE },
+  { name: "silent", script: hang(), upstream: AT_ONCE + `timeouts.idle = "300ms"` },
   { name: "local", action: `respond = { status = 200, body = "ours" }` },
 ];
 

@@ -52,10 +52,10 @@ Deno.test("The review's faults of the wire engine stay mended", async (t) => {
     backend.use(hang());
     const seen = backend.requests.length;
     using client = await connect(address);
-    await client.send("POST /app/left HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n1");
+    await client.send("POST /app/left HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n1\r\n");
     await backend.waitForRequests(seen + 1);
     await new Promise((resolve) => setTimeout(resolve, WATCHED_MS));
-    await client.send("2");
+    await client.send("1\r\n2\r\n0\r\n\r\n");
     await backend.waitFor(() => backend.requests.at(-1)!.isBodyComplete, "the body");
     client.reset();
     assertEquals((await accessOf(sluice, "/app/left")).error, "client_gone");

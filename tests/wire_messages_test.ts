@@ -5,6 +5,10 @@ import { answer, chunk, informational, response, type Script } from "./support/b
 import { Gate } from "./support/waiting.ts";
 import { Gateway, PATIENCE_MS, requestFor, type Site, wireOf } from "./gateway_stage.ts";
 
+/** More than is collected before a backend is asked. */
+const LARGE = 100_000;
+const LARGE_LENGTH = `Content-Length: ${LARGE}`;
+
 const CHUNKED = "Transfer-Encoding: chunked";
 
 const nameTarget: Script = async (exchange) => {
@@ -166,24 +170,38 @@ async function interimSteps(test: Deno.TestContext, gateway: Gateway): Promise<v
     assertEquals([got.status, got.text, got.informational.length], [200, "ok", 0]);
   });
 
-  await test.step("Expect: 100-continue is between client and backend (RFC 9110 §10.1.1)", async () => {
+  await test.step("Expect: 100-continue is between client and backend for a large body (RFC 9110 §10.1.1)", async () => {
     gateway.backend("expect").use(async (exchange) => {
       assertEquals(exchange.request.field("expect"), "100-continue");
       await exchange.write("HTTP/1.1 100 Continue\r\n\r\n");
       await exchange.readBody();
-      await exchange.write(response(200, exchange.request.text));
+      await exchange.write(response(200, String(exchange.request.body.length)));
     });
     using client = await gateway.connect();
-    await client.send(wireOf("POST / HTTP/1.1", "Host: expect.test", "Content-Length: 5", "Expect: 100-continue"));
+    await client.send(wireOf("POST / HTTP/1.1", "Host: expect.test", LARGE_LENGTH, "Expect: 100-continue"));
     assertEquals((await client.readResponseHead()).status, 100);
-    await client.send("hello");
-    assertEquals((await client.readResponse()).text, "hello");
+    await client.send("x".repeat(LARGE));
+    assertEquals((await client.readResponse()).text, String(LARGE));
   });
+
+  for (const framing of ["Content-Length: 5", "Transfer-Encoding: chunked"]) {
+    await test.step(`Expect: 100-continue is answered here for a body that may be small: ${framing}`, async () => {
+      gateway.backend("expect").use(async (exchange) => {
+        await exchange.readBody();
+        await exchange.write(response(200, exchange.request.text + (exchange.request.field("expect") ?? "")));
+      });
+      using client = await gateway.connect();
+      await client.send(wireOf("POST / HTTP/1.1", "Host: expect.test", framing, "Expect: 100-Continue"));
+      assertEquals((await client.readResponseHead()).status, 100);
+      await client.send(framing.endsWith("5") ? "hello" : "5\r\nhello\r\n0\r\n\r\n");
+      assertEquals((await client.readResponse()).text, "hello");
+    });
+  }
 
   await test.step("an expectation that the backend refuses is answered without the body, and the connection closes", async () => {
     gateway.backend("expect").use((exchange) => exchange.write(response(417, "no")));
     using client = await gateway.connect();
-    await client.send(wireOf("POST / HTTP/1.1", "Host: expect.test", "Content-Length: 5", "Expect: 100-continue"));
+    await client.send(wireOf("POST / HTTP/1.1", "Host: expect.test", LARGE_LENGTH, "Expect: 100-continue"));
     const got = await client.readResponse();
     assertEquals([got.status, got.keepAlive], [417, false]);
     await client.closeWrite();

@@ -46,6 +46,7 @@ export const ERROR_TRAITS = {
   request_body_too_large: traits("downstream", "maybe", 413, "http_request_error"),
   target_too_long: traits("downstream", "none", 414, "http_request_error"),
   request_timeout: traits("downstream", "maybe", 408, ""),
+  client_too_slow: traits("downstream", "maybe", 408, ""),
   request_unsupported: traits("downstream", "none", 501, "http_request_error"),
   request_body_broken: traits("downstream", "maybe", 400, "http_request_error"),
   client_gone: traits("downstream", "maybe", 0, ""),

@@ -9,6 +9,11 @@ export const CHUNK_HEAD_BYTES_MAX = 256;
 /** Bytes and fields of trailers, which carry checksums and timings. */
 export const TRAILER_BYTES_MAX = 16 * 1024;
 export const TRAILER_FIELDS_MAX = 64;
+/**
+ * How long the beginning of a body that may be large is waited for before a connection to a backend is taken, ms: long
+ * enough for an honest small one, short enough for who waits for the other side's first word.
+ */
+export const BODY_COLLECT_MS = 250;
 /** A WebSocket message that has to be held whole, because `Deno.serve` speaks in messages; bytes. */
 export const WEBSOCKET_MESSAGE_BYTES_MAX = 16 * 1024 * 1024;
 /** What may wait for a slow side of a WebSocket; bytes. Holds one largest message. */

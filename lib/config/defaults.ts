@@ -23,6 +23,7 @@ export const DEFAULTS = {
   "limits.body": "0B", // no limit: backends have their own
   "limits.head_timeout": "10s", // first byte to end of head; slow mobile networks need 2 s to 3 s
   "limits.body_timeout": "30s", // silence while a body is owed
+  "limits.body_min_rate": "240B", // a second; as Kestrel and IIS. A phone on GPRS has ten times that, one byte now and then a hundredth
   "limits.idle_timeout": "75s", // keep-alive silence; as nginx, above the 60 s of load balancers in front
   "limits.half_close": "1s", // long enough for the few that end their side and want an answer; who left holds no backend
   "limits.connections": 10000, // sockets; about 300 MiB of buffers at worst

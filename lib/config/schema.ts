@@ -76,6 +76,11 @@ const LIMITS = table({
   body: withDefault("limits.body", size("0B", "1TiB"), "Request body; `0B`: no limit."),
   head_timeout: withDefault("limits.head_timeout", duration("0s", "1h"), "First byte to end of head.", WIRE),
   body_timeout: withDefault("limits.body_timeout", duration("0s", "1h"), "Silence while a request body is owed."),
+  body_min_rate: withDefault(
+    "limits.body_min_rate",
+    size("0B", "1GiB"),
+    "A second, over twice `body_timeout`: how fast a client has to send and to take bodies at least; `0B`: no bound.",
+  ),
   idle_timeout: withDefault("limits.idle_timeout", duration("0s", "1h"), "Keep-alive silence.", WIRE),
   half_close: withDefault(
     "limits.half_close",

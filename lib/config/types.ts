@@ -78,6 +78,8 @@ export interface ListenerLimits {
   readonly bodyBytesMax: number;
   readonly headTimeoutMs: number;
   readonly bodyTimeoutMs: number;
+  /** Bytes a second; 0: no bound. */
+  readonly bodyRateMin: number;
   readonly idleTimeoutMs: number;
   /** How long what was asked for may take once the client's side has ended; 0: no time. */
   readonly halfCloseMs: number;

@@ -86,6 +86,7 @@ function toConfig(read: ReadListener, path: string, validation: Validation): Lis
       bodyBytesMax: limits.body,
       headTimeoutMs: limits.head_timeout,
       bodyTimeoutMs: limits.body_timeout,
+      bodyRateMin: limits.body_min_rate,
       idleTimeoutMs: limits.idle_timeout,
       halfCloseMs: limits.half_close,
       connectionsMax: limits.connections,

@@ -48,6 +48,7 @@ export class ServeRequest implements ProxyRequest {
   readonly peerIp: string;
   readonly upgrade: string;
   readonly bodyTimeoutMs: number;
+  readonly bodyRateMin: number;
   readonly takesTrailers: boolean = false;
   readonly head: null = null;
   /** Why it can't be served; "" when it can. */
@@ -77,6 +78,7 @@ export class ServeRequest implements ProxyRequest {
     this.isSecure = facts.isSecure;
     this.protocol = this.field("host") === null ? "HTTP/2.0" : "HTTP/1.1";
     this.bodyTimeoutMs = facts.limits.bodyTimeoutMs;
+    this.bodyRateMin = facts.limits.bodyRateMin;
     this.peerIp = peerIpOf(info.remoteAddr);
     const url = request.url;
     const { authority, target, problem } = serveTarget(this.method, url, this.field("host"), facts.fallback);
@@ -158,6 +160,11 @@ export class ServeRequest implements ProxyRequest {
   }
 
   get isBodyTaken(): boolean {
+    return false;
+  }
+
+  /** Deno does, when the body is read. */
+  askForBody(): boolean {
     return false;
   }
 

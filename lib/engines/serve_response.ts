@@ -9,7 +9,8 @@ import { type Bytes, END, type ReadPiece, type TakenPiece, WAIT } from "../base/
 import { ProxyError } from "../base/errors.ts";
 import type { Exchange } from "../proxy/exchange.ts";
 import type { ProxyRequest } from "../proxy/request.ts";
-import { ENOUGH_SENT_BYTES, takenWithinMs } from "../transport/send_buffer.ts";
+import { ENOUGH_SENT_BYTES } from "../transport/send_buffer.ts";
+import { TakenPace } from "./taken_pace.ts";
 
 /** Statuses for which a `Response` takes no body. */
 const NULL_BODY: ReadonlySet<number> = new Set([101, 204, 205, 304]);
@@ -145,17 +146,21 @@ async function nextPiece(exchange: Exchange): Promise<ReadPiece> {
  * not on top of that: 256 KiB a stream instead of 355. Alone on its connection, a piece read ahead saves time.
  */
 function bodyStream(exchange: Exchange, pieces: Uint8Array<ArrayBuffer>[]): ReadableStream<Uint8Array> {
+  const pace = new TakenPace(exchange.request, exchange.core.deadlines);
+  let handedOver = 0;
   return new ReadableStream<Uint8Array>({
     start(controller) {
       for (const piece of pieces) controller.enqueue(piece);
     },
     async pull(controller) {
       exchange.due.expectTaken(0);
+      pace.end(handedOver);
       const piece = await nextPiece(exchange);
       if (piece === END) return controller.close();
+      handedOver = piece.length; // before the piece is given away
       controller.enqueue(piece);
       // A client that takes nothing would hold the backend's connection for ever.
-      exchange.due.expectTaken(takenWithinMs(exchange.request.bodyTimeoutMs, sentBytes(exchange)));
+      exchange.due.expectTaken(pace.begin(sentBytes(exchange)), pace.code);
     },
     cancel() {
       exchange.cancel(new ProxyError("client_gone"));

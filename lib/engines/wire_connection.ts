@@ -11,7 +11,6 @@ import { ByteWriter } from "../base/byte_writer.ts";
 import { ProxyError } from "../base/errors.ts";
 import { FieldId } from "../base/field_names.ts";
 import { lendWriter, takeBackWriter } from "../base/lent_writers.ts";
-import { CHUNK_HEAD_BYTES_MAX, TRAILER_BYTES_MAX, TRAILER_FIELDS_MAX } from "../config/bounds.ts";
 import type { FieldEdits } from "../fields/edits.ts";
 import { FieldMemory } from "../http1/field_memory.ts";
 import { type Head, HeadPhase } from "../http1/head.ts";
@@ -23,9 +22,10 @@ import { closeQuietly } from "../transport/dial.ts";
 import type { Timed } from "../transport/deadlines.ts";
 import { takenWithinMs } from "../transport/send_buffer.ts";
 import { Socket } from "../transport/socket.ts";
+import { TakenPace } from "./taken_pace.ts";
 import type { WireListenerFacts } from "./wire_listener_facts.ts";
 import { KEPT_BYTES_MAX, WireInput } from "./wire_input.ts";
-import { borrowKit, returnKit, type WireKit } from "./wire_kit.ts";
+import { BODY_BOUNDS, borrowKit, returnKit, type WireKit } from "./wire_kit.ts";
 import { UnreadableRequest, type WireBodySource, type WirePeer, WireRequest } from "./wire_request.ts";
 import {
   beginResponse,
@@ -41,12 +41,6 @@ import { WireWatch } from "./wire_watch.ts";
 /** A refused body is read off up to here, so that the refusal is not lost to a reset (RFC 9112 §9.6). */
 const LINGER_BYTES_MAX = 1024 * 1024;
 const LINGER_MS = 1000;
-
-const BODY_BOUNDS = {
-  chunkHeadBytesMax: CHUNK_HEAD_BYTES_MAX,
-  trailerBytesMax: TRAILER_BYTES_MAX,
-  trailerFieldsMax: TRAILER_FIELDS_MAX,
-};
 
 export class WireConnection implements WireBodySource, WireSink, Timed {
   readonly peerIp: string;
@@ -75,6 +69,8 @@ export class WireConnection implements WireBodySource, WireSink, Timed {
   #sentBytes = 0;
   /** An attempt has begun to read it. */
   #isBodyWanted = false;
+  /** Of what it takes; null before it had to be waited for. */
+  #pace: TakenPace | null = null;
   /** What the client owes us, or we it; decides what a passed deadline means. */
   #phase: "idle" | "head" | "exchange" | "tunnel" | "closing" = "idle";
   /** Of a head that came too slowly: its answer, and the end. */
@@ -91,8 +87,8 @@ export class WireConnection implements WireBodySource, WireSink, Timed {
     this.#turn = new WireTurn(core.clock);
     this.peerIp = peerIp;
     const { isSecure, limits } = facts;
-    const { bodyTimeoutMs, bodyBytesMax } = limits;
-    this.#peer = { peerIp, isSecure, bodyTimeoutMs, bodyBytesMax };
+    const { bodyTimeoutMs, bodyRateMin, bodyBytesMax } = limits;
+    this.#peer = { peerIp, isSecure, bodyTimeoutMs, bodyRateMin, bodyBytesMax };
   }
 
   /** Serves until the connection ends. Never rejects. */
@@ -130,7 +126,7 @@ export class WireConnection implements WireBodySource, WireSink, Timed {
       this.#refusal = this.#refuse(new ProxyError("request_timeout")).catch(() => {}).then(() => this.close());
       return;
     }
-    this.#exchange?.cancel(new ProxyError("client_gone"));
+    this.#exchange?.cancel(new ProxyError(this.#pace?.code ?? "client_gone"));
     this.close();
   }
 
@@ -146,12 +142,13 @@ export class WireConnection implements WireBodySource, WireSink, Timed {
   }
 
   async write(bytes: Uint8Array): Promise<void> {
-    const { bodyTimeoutMs } = this.#facts.limits;
+    const pace = this.#pace ??= new TakenPace(this.#facts.limits, this.#core.deadlines);
     try {
       for (let written = 0; written < bytes.length;) {
         // A client that takes nothing holds a backend's connection: bounded like one that sends nothing.
-        this.#expect(takenWithinMs(bodyTimeoutMs, this.#sentBytes));
+        this.#expect(pace.begin(this.#sentBytes));
         const count = await this.#socket.write(written === 0 ? bytes : bytes.subarray(written));
+        pace.end(count);
         written += count;
         this.#sentBytes += count;
       }
@@ -184,10 +181,14 @@ export class WireConnection implements WireBodySource, WireSink, Timed {
     return this.#inUse.decoder.trailers;
   }
 
-  /** Written behind one another; the final response waits for them. */
   passInformational(head: Head, edits: FieldEdits): void {
     const out = new ByteWriter(256);
     writeInformational(out, head, edits);
+    this.sendInformational(out);
+  }
+
+  /** Written behind one another; the final response waits for them. */
+  sendInformational(out: ByteWriter): void {
     const before = this.#informational ?? Promise.resolve();
     this.#informational = before.then(() => this.write(out.view())).catch(() => {});
   }

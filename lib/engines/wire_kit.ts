@@ -6,9 +6,16 @@
  * few that are still in the processor's cache.
  */
 
+import { CHUNK_HEAD_BYTES_MAX, TRAILER_BYTES_MAX, TRAILER_FIELDS_MAX } from "../config/bounds.ts";
 import { Spares } from "../base/spares.ts";
 import { BodyDecoder } from "../http1/body_decoder.ts";
 import { Head } from "../http1/head.ts";
+
+export const BODY_BOUNDS = {
+  chunkHeadBytesMax: CHUNK_HEAD_BYTES_MAX,
+  trailerBytesMax: TRAILER_BYTES_MAX,
+  trailerFieldsMax: TRAILER_FIELDS_MAX,
+};
 
 export class WireKit {
   readonly head: Head = new Head();

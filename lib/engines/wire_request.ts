@@ -3,7 +3,7 @@
  * asked for.
  */
 
-import type { ByteWriter } from "../base/byte_writer.ts";
+import { ByteWriter } from "../base/byte_writer.ts";
 import { ProxyError } from "../base/errors.ts";
 import { FIELD_NAMES, FieldId, fieldIdOfName } from "../base/field_names.ts";
 import type { FieldEdits } from "../fields/edits.ts";
@@ -24,6 +24,8 @@ export interface WireBodySource {
   /** What is here of the body, the caller's own; null for nothing. @throws {ProxyError} */
   takeBody(): Uint8Array | null;
   readonly isBodyTaken: boolean;
+  /** A 1xx, whole, which is the source's from now on. */
+  sendInformational(out: ByteWriter): void;
   /** The next piece of the body, the caller's own; null at the end. @throws {ProxyError} */
   readBody(): Promise<Uint8Array | null>;
   /** Trailers of the body that has ended. */
@@ -37,6 +39,7 @@ export interface WirePeer {
   readonly peerIp: string;
   readonly isSecure: boolean;
   readonly bodyTimeoutMs: number;
+  readonly bodyRateMin: number;
   readonly bodyBytesMax: number;
 }
 
@@ -59,6 +62,7 @@ export class WireRequest implements ProxyRequest {
   readonly upgrade: string;
   readonly bodyLength: number;
   readonly bodyTimeoutMs: number;
+  readonly bodyRateMin: number;
   readonly framing: Framing;
   readonly isHttp10: boolean;
   readonly connectionOptions: ConnectionOptions;
@@ -79,6 +83,7 @@ export class WireRequest implements ProxyRequest {
     this.isSecure = peer.isSecure;
     this.peerIp = peer.peerIp;
     this.bodyTimeoutMs = peer.bodyTimeoutMs;
+    this.bodyRateMin = peer.bodyRateMin;
     const facts = factsOf(head);
     this.framing = facts.framing;
     this.connectionOptions = facts.connectionOptions;
@@ -121,6 +126,15 @@ export class WireRequest implements ProxyRequest {
 
   get isBodyTaken(): boolean {
     return this.#source.isBodyTaken;
+  }
+
+  askForBody(): boolean {
+    const isAsked = !this.isHttp10 && this.field("expect")?.toLowerCase() === "100-continue";
+    if (!isAsked) return false;
+    const out = new ByteWriter(64);
+    out.ascii("HTTP/1.1 100 Continue\r\n\r\n");
+    this.#source.sendInformational(out);
+    return true;
   }
 
   readBody(): Promise<Uint8Array | null> {
@@ -197,6 +211,7 @@ export class UnreadableRequest implements ProxyRequest {
   readonly upgrade: string = "";
   readonly bodyLength: number = NO_BODY;
   readonly bodyTimeoutMs: number = 0;
+  readonly bodyRateMin: number = 0;
   readonly takesTrailers: boolean = false;
   readonly isBodyTaken: boolean = true;
   readonly connectionOptions: ConnectionOptions = NO_CONNECTION_OPTIONS;
@@ -221,6 +236,10 @@ export class UnreadableRequest implements ProxyRequest {
 
   takeBody(): null {
     return null;
+  }
+
+  askForBody(): boolean {
+    return false;
   }
 
   readBody(): Promise<Uint8Array | null> {

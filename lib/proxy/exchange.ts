@@ -227,13 +227,14 @@ export class Exchange implements DeadlineOwner, Listed, PickInput, RouteInput, H
     }
   }
 
-  /** Waits between two attempts. */
-  async sleep(ms: number): Promise<void> {
-    const slept = Promise.withResolvers<void>();
-    const timer = setTimeout(slept.resolve, ms);
-    this.#wake = slept.reject;
+  /** Waits between two attempts: so long (0: for ever), or until `work` is done. */
+  async pause(ms: number, work: Promise<void> | null = null): Promise<void> {
+    const paused = Promise.withResolvers<void>();
+    const timer = ms > 0 ? setTimeout(paused.resolve, ms) : undefined;
+    work?.then(paused.resolve, paused.reject);
+    this.#wake = paused.reject;
     try {
-      await slept.promise;
+      await paused.promise;
     } finally {
       clearTimeout(timer);
       this.#wake = null;

@@ -33,6 +33,7 @@ export class ExchangeDeadlines implements Timed {
   #watchAtMs: number;
   #totalAtMs = NEVER;
   #takenAtMs = NEVER;
+  #takenCode: ErrorCode = "client_gone";
   #uploadAtMs = NEVER;
   #uploadCode: ErrorCode = "request_timeout";
   #downloadAtMs = NEVER;
@@ -74,8 +75,9 @@ export class ExchangeDeadlines implements Timed {
   }
 
   /** From now on the client has to take what was handed over. `ms` 0: it has. */
-  expectTaken(ms: number): void {
+  expectTaken(ms: number, code: ErrorCode = "client_gone"): void {
     this.#takenAtMs = ms > 0 ? this.#all.after(ms) : NEVER;
+    this.#takenCode = code;
     this.#schedule();
   }
 
@@ -90,7 +92,7 @@ export class ExchangeDeadlines implements Timed {
     if (nowMs >= this.#totalAtMs) return this.#owner.cancel(new ProxyError("total_timeout"));
     if (nowMs >= this.#uploadAtMs) return this.#owner.onSilence(this.#uploadCode);
     if (nowMs >= this.#downloadAtMs) return this.#owner.onSilence(this.#downloadCode);
-    if (nowMs >= this.#takenAtMs) return this.#owner.cancel(new ProxyError("client_gone"));
+    if (nowMs >= this.#takenAtMs) return this.#owner.cancel(new ProxyError(this.#takenCode));
     if (nowMs >= this.#watchAtMs) {
       this.#watchAtMs = NEVER;
       this.#schedule();

@@ -52,6 +52,15 @@ export class FieldFilter {
   }
 }
 
+/** For a request whose `Expect` was answered. */
+export function withoutExpect(filter: FieldFilter): FieldFilter {
+  const dropsId = filter.dropsId.slice();
+  dropsId[FieldId.expect] = 1;
+  const answered = new FieldFilter(dropsId, filter.edits);
+  answered.nominated = filter.nominated;
+  return answered;
+}
+
 export const RESPONSE_DROPS: Uint8Array = dropTable([...HOP_BY_HOP_NAMES, ...RESPONSE_REMADE]);
 
 /**

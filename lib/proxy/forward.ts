@@ -15,8 +15,10 @@ import type { BackendStream } from "../transport/backend_stream.ts";
 import { Ticket } from "../transport/ticket.ts";
 import type { Matched } from "../routing/types.ts";
 import { BackendResponse } from "./backend_response.ts";
+import { type BodyPace, paceOf } from "./body_pace.ts";
+import { collectBody, isToCollect } from "./collect_body.ts";
 import type { Exchange } from "./exchange.ts";
-import { FieldFilter, requestDrops } from "./field_filter.ts";
+import { FieldFilter, requestDrops, withoutExpect } from "./field_filter.ts";
 import { UNLIMITED } from "./max_forwards.ts";
 import { NO_BODY } from "./request.ts";
 import { RequestBody } from "./request_body.ts";
@@ -36,7 +38,9 @@ export interface Destination {
 
 interface Course {
   readonly action: UpstreamAction;
-  readonly filter: FieldFilter;
+  filter: FieldFilter;
+  /** Of the request's body. */
+  readonly pace: BodyPace | null;
   readonly target: string;
   /** As `Destination.forwards`. */
   readonly forwards: number;
@@ -57,6 +61,12 @@ export async function forward(exchange: Exchange, destination: Destination): Pro
   const { action } = destination;
   try {
     const course = begin(exchange, destination);
+    const { body } = exchange;
+    const bytesMax = action.upstream.bodyBufferBytes;
+    if (body !== null && isToCollect(exchange, body, bytesMax)) {
+      const isTold = await collectBody(exchange, body, { bytesMax, pace: course.pace });
+      if (isTold) course.filter = withoutExpect(course.filter);
+    }
     for (;;) {
       const backend = nextBackend(exchange, course);
       if (course.again !== null) countRetry(exchange, course.again);
@@ -82,7 +92,7 @@ export async function forward(exchange: Exchange, destination: Destination): Pro
         report(exchange, backend, failure.code);
       }
       if (!turnBack(exchange, course, failure)) break;
-      if (course.waitMs > 0) await exchange.sleep(course.waitMs);
+      if (course.waitMs > 0) await exchange.pause(course.waitMs);
     }
     const { responseEdits } = destination.matched.route.value;
     exchange.response = new BackendResponse(exchange, exchange.connection!, responseEdits);
@@ -177,6 +187,7 @@ function begin(exchange: Exchange, { matched, action, forwards }: Destination): 
   return {
     action,
     filter,
+    pace: exchange.body === null || exchange.body.isEnded ? null : paceOf(request),
     target,
     forwards,
     lastFailure: null,
@@ -254,7 +265,7 @@ function mayShare(exchange: Exchange, upstream: UpstreamPlan): boolean {
 }
 
 /** @returns The exchange's stream, from which the response will come. */
-function send(exchange: Exchange, { action, target, filter, forwards }: Course): BackendStream {
+function send(exchange: Exchange, { action, target, filter, forwards, pace }: Course): BackendStream {
   const { timeouts } = action;
   const { request, body } = exchange;
   const backend = exchange.backend!;
@@ -273,7 +284,7 @@ function send(exchange: Exchange, { action, target, filter, forwards }: Course):
   exchange.idleMs = timeouts.idleMs;
   upload(exchange, connection, body, {
     filter,
-    clientMs: request.bodyTimeoutMs,
+    pace,
     backendMs: timeouts.idleMs,
     responseMs: timeouts.responseMs,
   });

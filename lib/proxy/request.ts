@@ -35,6 +35,8 @@ export interface ProxyRequest {
   readonly takesTrailers: boolean;
   /** Silence allowed while the client owes us its body; 0: no limit. */
   readonly bodyTimeoutMs: number;
+  /** Bytes a second in which the client has to send and to take bodies; 0: no bound. */
+  readonly bodyRateMin: number;
 
   /** What its `Connection` says. */
   readonly connectionOptions: ConnectionOptions;
@@ -60,6 +62,13 @@ export interface ProxyRequest {
 
   /** All of the body was taken or read. */
   readonly isBodyTaken: boolean;
+
+  /**
+   * Tells a client that waits for it to send its body: 100 (Continue).
+   *
+   * @returns Whether it waited, and nobody else is to tell it.
+   */
+  askForBody(): boolean;
 
   /**
    * The next piece of the body, the caller's own; null at the end. Called only when there is a body, one call at a time.

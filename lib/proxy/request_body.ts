@@ -6,6 +6,9 @@
  * the body is no longer intact. An attempt that was given up while it waited for the client leaves the read to its
  * successor, with what it fails with: there is at most one read under way. What that read brings lets nothing go, however
  * large it is: the successor has not had the pieces before it. So one piece more than the bound may be held.
+ *
+ * Before the first attempt the body may be *collected*: read until it has ended, or fills the replay bound. A client that
+ * dribbles a small body then has no connection to a backend meanwhile.
  */
 
 import { invariant } from "../base/errors.ts";
@@ -28,6 +31,7 @@ export class RequestBody {
   #keptBytes = 0;
   #isEnded = false;
   #reading: Promise<void> | null = null;
+  #isCollecting = false;
   /** Bytes read from the client. */
   bytes = 0;
 
@@ -61,6 +65,35 @@ export class RequestBody {
   /** Whether `piece(index)` would answer without the client. */
   has(index: number): boolean {
     return this.#isEnded || index < this.#base + this.#pieces.length;
+  }
+
+  /** As much as is kept has come: there is no point in waiting for more of it. */
+  get isFull(): boolean {
+    return this.#keptBytes >= this.#keptBytesMax;
+  }
+
+  /**
+   * Reads until the body has ended or is full, or `stopCollecting()` is called. Before an attempt begins.
+   *
+   * @param onPiece Called when something has come.
+   * @throws {ProxyError} what `ProxyRequest.readBody` throws.
+   */
+  async collect(onPiece: () => void): Promise<void> {
+    this.#isCollecting = true;
+    while (this.#isCollecting && !this.#isEnded && !this.isFull) {
+      this.#reading ??= this.#read();
+      await this.#reading;
+      if (this.#isCollecting) onPiece();
+      if (this.#isCollecting && this.#pieces.length >= PIECES_MIN) this.#join();
+    }
+    this.stopCollecting();
+  }
+
+  /** An attempt begins, with what has come. A read that is under way goes on, for it. */
+  stopCollecting(): void {
+    if (!this.#isCollecting) return;
+    this.#isCollecting = false;
+    if (this.#pieces.length > 1 && !this.isFull) this.#join();
   }
 
   /** All of it, as one piece of up to `bytesMax` bytes; null when it has not come or is more. */
@@ -97,6 +130,17 @@ export class RequestBody {
     this.#reading = null;
     if (piece === null) this.#isEnded = true;
     else this.#keep(piece);
+  }
+
+  /** Nobody has been given one of them. */
+  #join(): void {
+    const whole = new Uint8Array(this.#keptBytes);
+    let at = 0;
+    for (const piece of this.#pieces) {
+      whole.set(piece, at);
+      at += piece.length;
+    }
+    this.#pieces.splice(0, this.#pieces.length, whole);
   }
 
   #keep(piece: Uint8Array): void {

@@ -11,6 +11,7 @@ import type { ByteWriter } from "../base/byte_writer.ts";
 import { chunkHead } from "../http1/encode.ts";
 import type { BackendStream } from "../transport/backend_stream.ts";
 import { writeChunkedEnd } from "./chunked_end.ts";
+import { type BodyPace, expectPiece } from "./body_pace.ts";
 import type { Exchange } from "./exchange.ts";
 import type { FieldFilter } from "./field_filter.ts";
 import { UNKNOWN_LENGTH } from "./request.ts";
@@ -24,8 +25,9 @@ const TURNS_FOR_FIRST_PIECE = 12;
 interface Bounds {
   /** Of the request's fields. */
   readonly filter: FieldFilter;
-  /** Silence of the client, of the backend's window; then until the response head. */
-  readonly clientMs: number;
+  /** Of the client; null without a rate. */
+  readonly pace: BodyPace | null;
+  /** Silence of the backend's window; then until the response head. */
   readonly backendMs: number;
   readonly responseMs: number;
 }
@@ -61,9 +63,11 @@ export async function upload(
   try {
     for (let index = 0;; index++) {
       if (exchange.connection !== connection) return;
-      exchange.due.expectUpload(bounds.clientMs, "request_timeout");
+      const seen = body.bytes;
+      expectPiece(exchange, bounds.pace);
       exchange.clientOwes();
       const piece = await nextPiece(connection, body, index);
+      bounds.pace?.end(body.bytes - seen, exchange.core.deadlines.recentMs);
       if (exchange.connection !== connection) return;
       exchange.clientGave();
       exchange.due.expectUpload(bounds.backendMs, "response_timeout");
