@@ -1,6 +1,8 @@
 /**
  * Mixed traffic, kills, freezes, reloads and clients that leave, for minutes: `deno task soak [MINUTES]`, 3 by default.
  *
+ * Then connections that are held for long, some two minutes more: holding.ts.
+ *
  * Prints a line of figures every ten seconds and a verdict. Exit status 1 when something was lost, doubled or leaked.
  */
 
@@ -10,6 +12,7 @@ import { openDescriptors } from "../support/process_usage.ts";
 import { SluiceProcess } from "../support/sluice_process.ts";
 import { turmoil } from "../support/turmoil.ts";
 import { listenerToml, upstreamToml } from "../proxy_stage.ts";
+import { holdingProblems } from "./holding.ts";
 
 const REPORT_MS = 10_000;
 const RELOAD_MS = 700;
@@ -168,5 +171,6 @@ let problems: string[];
   problems = await soak.verdict(descriptors);
 }
 for (const backend of backends) await backend.kill();
+problems.push(...await holdingProblems());
 console.log(problems.length === 0 ? "soak: all is well" : `soak: ${problems.length} problems\n${problems.join("\n")}`);
 Deno.exit(problems.length === 0 ? 0 : 1);

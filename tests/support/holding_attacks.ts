@@ -40,7 +40,7 @@ export const ATTACKS: readonly Attack[] = [
   },
   { name: "hold idle WebSockets", head: head("GET", "/tunnel", UPGRADE), piece: "", staysMs: 0 },
   { name: "read nothing of a large answer", head: head("GET", "/large"), piece: "", staysMs: 0 },
-  { name: "ask for a slow page and close", head: head("GET", "/slow"), piece: "", staysMs: 200 },
+  { name: "ask for a slow page and close", head: head("GET", "/slow"), piece: "", staysMs: 1000 },
 ];
 
 /** What the backend does. */
