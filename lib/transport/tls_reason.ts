@@ -37,10 +37,10 @@ function reasonOf(message: string, wish: TlsWish): string {
 }
 
 function certificateReason(text: string, { serverName, hasCa }: TlsWish): string {
-  const expired = /^certificate expired\b.*?\bnot valid after (\d{1,12})/.exec(text);
-  if (expired !== null) return `its certificate expired on ${dateOf(expired[1])}`;
-  const early = /^certificate not valid yet\b.*?\bnot valid before (\d{1,12})/.exec(text);
-  if (early !== null) return `its certificate is valid only from ${dateOf(early[1])} on`;
+  const expired = text.startsWith("certificate expired") ? numberBehind(text, "not valid after ") : "";
+  if (expired !== "") return `its certificate expired on ${dateOf(expired)}`;
+  const early = text.startsWith("certificate not valid yet") ? numberBehind(text, "not valid before ") : "";
+  if (early !== "") return `its certificate is valid only from ${dateOf(early)} on`;
   if (text.startsWith("certificate not valid for name")) {
     const names = namesOf(text);
     return names === ""
@@ -87,8 +87,14 @@ function alertReason(alert: string): string {
 
 /** `DnsName("a"), DnsName("b") or IpAddress(10.0.0.1)` of rustls. */
 function namesOf(text: string): string {
-  const names = [...text.matchAll(/\b(?:DnsName\("([^"]*)"\)|IpAddress\(([^)]*)\))/g)];
+  const names = [...text.matchAll(/(?:DnsName\("([^"]*)"\)|IpAddress\(([^)]*)\))/g)];
   return names.map(([, name, address]) => name ?? address).join(", ");
+}
+
+/** @returns "" where there is none. */
+function numberBehind(text: string, words: string): string {
+  const at = text.indexOf(words);
+  return at < 0 ? "" : /^\d{0,12}/.exec(text.slice(at + words.length))![0];
 }
 
 function dateOf(seconds: string): string {
