@@ -17,7 +17,10 @@ for (const engine of ENGINES) {
     await using backend = ScriptedBackend.start(victim);
     const toml = `[server]\n${ONE_WORKER}\ntrusted_proxies = ["127.0.0.1/32"]\n[log]\naccess = "off"\n` +
       listenerToml("web", `engine = "${engine}"`) +
-      upstreamToml("bounded", [backend.url], { keys: `pool.max_connections = ${CONNECTIONS}` }) +
+      upstreamToml("bounded", [backend.url], {
+        // Requests that share connections take them from each other, whoever sends them.
+        keys: `pool = { max_connections = ${CONNECTIONS}, pipelining = 1 }`,
+      }) +
       upstreamToml("open", [backend.url]);
     await using sluice = await SluiceProcess.start(toml, { deadlineMs: PATIENCE_MS });
     const address = sluice.address("web");

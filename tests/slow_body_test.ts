@@ -3,6 +3,7 @@
 import { assert, assertEquals } from "./support/assert.ts";
 import { response } from "./support/backend_scripts.ts";
 import type { RawClient } from "./support/raw_client.ts";
+import { ONE_WORKER } from "./support/workers.ts";
 import { ENGINES, Gateway, PATIENCE_MS, requestFor, type Site, wireOf } from "./gateway_stage.ts";
 
 const LIMITS = `limits = { body_timeout = "500ms", body_min_rate = "2KiB" }`;
@@ -36,7 +37,7 @@ async function drip(client: RawClient, piece: string, everyMs: number): Promise<
 for (const engine of ENGINES) {
   Deno.test(`${engine}: slow request bodies`, async (test) => {
     const listeners = { web: "", strict: LIMITS };
-    await using gateway = await Gateway.start({ engine, sites: SITES, listeners });
+    await using gateway = await Gateway.start({ engine, sites: SITES, listeners, server: ONE_WORKER });
 
     await test.step("a small body that dribbles holds no connection, and arrives whole", async () => {
       const clients: RawClient[] = [];

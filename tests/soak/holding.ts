@@ -49,7 +49,8 @@ async function attacks(engine: string, problems: string[]): Promise<void> {
   const url = await backend.ask({ kind: "backend" });
   const toml = `[server]\ntrusted_proxies = ["127.0.0.1/32"]\n[log]\naccess = "off"\n` +
     listenerToml("web", `engine = "${engine}"`) +
-    upstreamToml("bounded", [url], { keys: `pool.max_connections = ${CONNECTIONS}` }) + upstreamToml("open", [url]);
+    upstreamToml("bounded", [url], { keys: `pool = { max_connections = ${CONNECTIONS}, pipelining = 1 }` }) +
+    upstreamToml("open", [url]);
   await using sluice = await SluiceProcess.start(toml, { deadlineMs: 60_000 });
   const address = sluice.address("web");
   for (const prefix of ["/bounded", "/open"]) {
