@@ -1,6 +1,6 @@
 /** A client that leaves in the very turn in which its response arrives: the exchange is over when the engine gets it. */
 
-import { PrivateConnections } from "../lib/backend/shared_connections.ts";
+import { PrivateConnections } from "../lib/base/shared/shared_connections.ts";
 import { ProxyError } from "../lib/base/errors.ts";
 import { openListener } from "../lib/engines/open.ts";
 import type { LocalPlane } from "../lib/runtime/local_plane.ts";

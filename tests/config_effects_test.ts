@@ -94,8 +94,8 @@ const ROWS: readonly Row[] = [
   ["listeners[].limits.body_min_rate", "1KiB", "engines", "bodyRateMin"],
   ["listeners[].limits.idle_timeout", "1s", "engines", "idleTimeoutMs"],
   ["listeners[].limits.half_close", "2s", "engines", "halfCloseMs"],
-  ["listeners[].limits.connections", 7, "backend", "connectionsMax"],
-  ["listeners[].limits.connections_per_ip", 7, "backend", "connectionsPerIpMax"],
+  ["listeners[].limits.connections", 7, "base/shared", "connectionsMax"],
+  ["listeners[].limits.connections_per_ip", 7, "base/shared", "connectionsPerIpMax"],
   ["upstreams.*.strategy", "random", "../strategies/factory.ts", "strategy", "plan"],
   ["upstreams.*.backends[].url", "https://c", "transport/dial.ts", "address", "plan"],
   ["upstreams.*.backends[].name", "n", "runtime", "name", "plan"],
@@ -297,6 +297,6 @@ function isRead(place: string, word: string): boolean {
 
 function filesIn(path: URL): URL[] {
   if (Deno.statSync(path).isFile) return [path];
-  return [...Deno.readDirSync(path)].filter(({ name }) => name.endsWith(".ts"))
-    .map(({ name }) => new URL(`${path.href}/${name}`));
+  return [...Deno.readDirSync(path)].filter(({ name, isDirectory }) => isDirectory || name.endsWith(".ts"))
+    .flatMap(({ name }) => filesIn(new URL(`${path.href}/${name}`)));
 }

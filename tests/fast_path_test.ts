@@ -1,7 +1,7 @@
 /** `features.fast_path`: with it and without it, all that a client or a backend sees is the same. */
 
 import { assertEquals, assertStrictEquals } from "./support/assert.ts";
-import { takeShortCuts } from "../lib/base/short_cuts.ts";
+import { takeShortCuts } from "../lib/base/fast_path.ts";
 import { TextMemo } from "../lib/http1/text_memo.ts";
 import type { ProxyRequest } from "../lib/proxy/request.ts";
 import { RequestBody } from "../lib/proxy/request_body.ts";

@@ -4,7 +4,7 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { ProxyError } from "../lib/base/errors.ts";
 import { ByteWriter } from "../lib/base/byte_writer.ts";
 import { FieldId } from "../lib/base/field_names.ts";
-import { takeShortCuts } from "../lib/base/short_cuts.ts";
+import { takeShortCuts } from "../lib/base/fast_path.ts";
 import { FieldEdits, NO_EDITS } from "../lib/fields/edits.ts";
 import { decodeRequestHead } from "../lib/http1/decode_request.ts";
 import { decodeResponseHead } from "../lib/http1/decode_response.ts";

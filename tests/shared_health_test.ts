@@ -12,7 +12,7 @@ import type { FailureCode } from "../lib/backend/health_reason.ts";
 import { type HealthReport, ReportReader, ReportWriter } from "../lib/backend/health_report.ts";
 import type { HealthSettings } from "../lib/backend/health_settings.ts";
 import { SharedGroup, SharedMachine } from "../lib/backend/shared_health.ts";
-import { createSharedState, REPORTS_MAX, type SharedState } from "../lib/backend/shared_state.ts";
+import { createSharedState, REPORTS_MAX, type SharedState } from "../lib/base/shared/shared_state.ts";
 import { createRandom } from "../lib/base/random.ts";
 import { assert, assertEquals } from "./support/assert.ts";
 

@@ -1,8 +1,14 @@
 /** What threads share: where it lies, how counts survive a thread, and how connections are counted over all of them. */
 
 import { SLOTS_MAX } from "../lib/base/backend_table.ts";
-import { PrivateConnections, SharedConnections } from "../lib/backend/shared_connections.ts";
-import { COUNT_AT, createSharedState, forgetCounts, sharedStateOn, sharedTable } from "../lib/backend/shared_state.ts";
+import { PrivateConnections, SharedConnections } from "../lib/base/shared/shared_connections.ts";
+import {
+  COUNT_AT,
+  createSharedState,
+  forgetCounts,
+  sharedStateOn,
+  sharedTable,
+} from "../lib/base/shared/shared_state.ts";
 import { assert, assertEquals } from "./support/assert.ts";
 
 const NO_LIMIT = { connectionsMax: 0, connectionsPerIpMax: 0 };

@@ -4,7 +4,7 @@ import { END } from "../lib/base/body_piece.ts";
 import type { ByteWriter } from "../lib/base/byte_writer.ts";
 import { ProxyError } from "../lib/base/errors.ts";
 import { lendWriter } from "../lib/base/lent_writers.ts";
-import { takeShortCuts } from "../lib/base/short_cuts.ts";
+import { takeShortCuts } from "../lib/base/fast_path.ts";
 import { BODY_BUFFER_BYTES, bodyBuffers } from "../lib/transport/body_buffers.ts";
 import { Connection } from "../lib/transport/connection.ts";
 import { assert, assertEquals, assertRejects } from "./support/assert.ts";

@@ -1,6 +1,6 @@
 /** The two ways to read and write a connection: by `Deno.Conn`, and where that calls the runtime. They must not differ. */
 
-import { takeShortCuts } from "../lib/base/short_cuts.ts";
+import { takeShortCuts } from "../lib/base/fast_path.ts";
 import { Socket } from "../lib/transport/socket.ts";
 import { assertEquals, assertRejects } from "./support/assert.ts";
 import { testCertificates } from "./support/certificates.ts";

@@ -9,7 +9,7 @@
  * fields differ each time 4.0 (8.3).
  */
 
-import { takeShortCuts } from "../../lib/base/short_cuts.ts";
+import { takeShortCuts } from "../../lib/base/fast_path.ts";
 import { startInProcess } from "../../tests/support/in_process.ts";
 
 const CLIENTS = 64;

@@ -6,7 +6,7 @@
  * Deno 2.9.6, AMD EPYC, two shared cores: a write and a read 9.4 µs by `Deno.Conn`, 7.6 by the core (medians of 64).
  */
 
-import { takeShortCuts } from "../../lib/base/short_cuts.ts";
+import { takeShortCuts } from "../../lib/base/fast_path.ts";
 import { Socket } from "../../lib/transport/socket.ts";
 
 const OPERATIONS = 64;

@@ -14,7 +14,7 @@
 import type { HealthListener, HealthMachine } from "./health.ts";
 import { HEALTH_STATES, type HealthState } from "./health_reason.ts";
 import { type HealthReport, ReportReader } from "./health_report.ts";
-import { HEALTH_ROWS_MAX, type HealthColumns, type SharedState } from "./shared_state.ts";
+import { HEALTH_ROWS_MAX, type HealthColumns, type SharedState } from "../base/shared/shared_state.ts";
 
 const INDEX_OF_STATE = new Map<HealthState, number>(HEALTH_STATES.map((state, index) => [state, index]));
 const NOBODY = -1;

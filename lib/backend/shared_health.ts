@@ -11,7 +11,7 @@ import { type BackendHealth, type GroupHealth, REFUSED } from "./health_gate.ts"
 import { type FailureCode, HEALTH_STATES, isBackendFault } from "./health_reason.ts";
 import { isTrial, type ReportWriter } from "./health_report.ts";
 import { Ramp, rampFraction } from "./ramp.ts";
-import type { HealthColumns } from "./shared_state.ts";
+import type { HealthColumns } from "../base/shared/shared_state.ts";
 
 const HEALTHY = HEALTH_STATES.indexOf("healthy");
 const SLOW_START = HEALTH_STATES.indexOf("slow_start");

@@ -8,7 +8,7 @@
  */
 
 import { ByteWriter } from "./byte_writer.ts";
-import { Spares } from "./spares.ts";
+import { Spares } from "./free_list.ts";
 
 /** A few are in use at a time; one that a large message has grown to more than 64 KiB shrinks when it comes back. */
 const spares = new Spares(64, () => new ByteWriter());

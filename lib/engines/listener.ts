@@ -1,6 +1,6 @@
 /** What the runtime needs of a listener, whichever engine it has. */
 
-import type { ConnectionCount } from "../backend/shared_connections.ts";
+import type { ConnectionCount } from "../base/shared/shared_connections.ts";
 import { normalizeIp } from "../base/ip.ts";
 import type { ListenerConfig } from "../config/types.ts";
 import type { ProxyCore } from "../proxy/core.ts";

@@ -13,7 +13,7 @@
  */
 
 import { ProxyError } from "../base/errors.ts";
-import { Spares } from "../base/spares.ts";
+import { Spares } from "../base/free_list.ts";
 import type { BodyDecoder } from "../http1/body_decoder.ts";
 import { decodeRequestHead } from "../http1/decode_request.ts";
 import type { Head, HeadBounds } from "../http1/head.ts";

@@ -7,7 +7,7 @@
  */
 
 import { CHUNK_HEAD_BYTES_MAX, TRAILER_BYTES_MAX, TRAILER_FIELDS_MAX } from "../config/bounds.ts";
-import { Spares } from "../base/spares.ts";
+import { Spares } from "../base/free_list.ts";
 import { BodyDecoder } from "../http1/body_decoder.ts";
 import { Head } from "../http1/head.ts";
 

@@ -10,7 +10,7 @@
  * never come again 1.2; a backend's head with its framing 0.55 and 0.13.
  */
 
-import { takesShortCuts } from "../base/short_cuts.ts";
+import { takesShortCuts } from "../base/fast_path.ts";
 import type { Framing } from "./framing.ts";
 import type { Head } from "./head.ts";
 

@@ -6,7 +6,7 @@
  * up. bench/micro/wire_head_bench.ts: a host of 20 bytes made and validated 138 ns, found 44. One slot a hash: what collides is made anew and takes the slot, so nobody can make it grow or slow.
  */
 
-import { takesShortCuts } from "../base/short_cuts.ts";
+import { takesShortCuts } from "../base/fast_path.ts";
 import { latin1 } from "./grammar.ts";
 
 const SLOTS = 512;

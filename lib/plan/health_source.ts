@@ -9,7 +9,7 @@ import type { GroupMemory } from "../backend/group_memory.ts";
 import type { ReportWriter } from "../backend/health_report.ts";
 import type { RegistryEntry } from "../backend/registry.ts";
 import { SharedGroup, SharedMachine } from "../backend/shared_health.ts";
-import type { SharedState } from "../backend/shared_state.ts";
+import type { SharedState } from "../base/shared/shared_state.ts";
 import type { UpstreamConfig } from "../config/types.ts";
 import { healthIdentity, type Resources } from "./resources.ts";
 import type { Judged } from "./types.ts";

@@ -11,7 +11,7 @@ import { HealthMachine } from "../backend/health.ts";
 import type { HealthChange } from "../backend/health_reason.ts";
 import { Registry, type RegistryEntry, Slots, type SlotSource } from "../backend/registry.ts";
 import { createBackendTable } from "../base/backend_table.ts";
-import { takeShortCuts } from "../base/short_cuts.ts";
+import { takeShortCuts } from "../base/fast_path.ts";
 import type { BackendConfig, UpstreamConfig } from "../config/types.ts";
 import {
   CHUNK_HEAD_BYTES_MAX,

@@ -6,7 +6,7 @@
  */
 
 import { ByteWriter } from "../base/byte_writer.ts";
-import { takesShortCuts } from "../base/short_cuts.ts";
+import { takesShortCuts } from "../base/fast_path.ts";
 import type { ForwardedMode } from "../fields/forwarded.ts";
 import { NOTHING_FORWARDED } from "./client_identity.ts";
 import type { Exchange } from "./exchange.ts";

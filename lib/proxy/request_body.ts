@@ -12,7 +12,7 @@
  */
 
 import { invariant } from "../base/errors.ts";
-import { takesShortCuts } from "../base/short_cuts.ts";
+import { takesShortCuts } from "../base/fast_path.ts";
 import type { ProxyRequest } from "./request.ts";
 
 /** A piece costs its holder about so much, however small it is: single bytes must not be held in any number. */

@@ -6,7 +6,7 @@ import { HealthCourt } from "../backend/health_court.ts";
 import { describeReason, type HealthChange } from "../backend/health_reason.ts";
 import { Slots } from "../backend/registry.ts";
 import { createPlanMemory, groupMemories } from "../backend/group_memory.ts";
-import { createSharedState, sharedTable } from "../backend/shared_state.ts";
+import { createSharedState, sharedTable } from "../base/shared/shared_state.ts";
 import { createRandom } from "../base/random.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import { needsWorkerThreads } from "../config/threads.ts";

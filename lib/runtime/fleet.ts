@@ -13,7 +13,7 @@
  */
 
 import type { HealthCourt } from "../backend/health_court.ts";
-import { BerthWord, COUNT_AT, forgetCounts, type SharedState } from "../backend/shared_state.ts";
+import { BerthWord, COUNT_AT, forgetCounts, type SharedState } from "../base/shared/shared_state.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import type { PlanHolder } from "../plan/holder.ts";
 import { listenerPlace } from "../plan/listener_place.ts";

@@ -1,6 +1,6 @@
 /** Rows of shared memory in which listeners count their connections: one a place, kept while the place is in use. */
 
-import { LISTENER_ROWS_MAX } from "../backend/shared_state.ts";
+import { LISTENER_ROWS_MAX } from "../base/shared/shared_state.ts";
 
 export class ListenerRows {
   readonly #rows: Map<string, number> = new Map();

@@ -5,7 +5,7 @@
  * reload is all or nothing: `open` opens what is new and can still be undone, `commit` closes what is gone.
  */
 
-import { type ConnectionCount, PrivateConnections } from "../backend/shared_connections.ts";
+import { type ConnectionCount, PrivateConnections } from "../base/shared/shared_connections.ts";
 import { ProxyError } from "../base/errors.ts";
 import type { ListenerConfig } from "../config/types.ts";
 import type { Certificate, EngineListener } from "../engines/listener.ts";

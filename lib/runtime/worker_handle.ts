@@ -7,7 +7,7 @@
  * process that was stopped and goes on has missed as many of both.
  */
 
-import { BerthWord, type SharedState } from "../backend/shared_state.ts";
+import { BerthWord, type SharedState } from "../base/shared/shared_state.ts";
 import type { LivePlan } from "../plan/holder.ts";
 import type { ErrorCount } from "./error_tally.ts";
 import { ListenError } from "./listener_set.ts";

@@ -6,8 +6,8 @@
 import { groupMemories } from "../backend/group_memory.ts";
 import { ReportWriter } from "../backend/health_report.ts";
 import { AssignedSlots } from "../backend/registry.ts";
-import { SharedConnections } from "../backend/shared_connections.ts";
-import { BerthWord, type SharedState, sharedStateOn, sharedTable } from "../backend/shared_state.ts";
+import { SharedConnections } from "../base/shared/shared_connections.ts";
+import { BerthWord, type SharedState, sharedStateOn, sharedTable } from "../base/shared/shared_state.ts";
 import { type Clock, turnClock } from "../base/clock.ts";
 import { createRandom } from "../base/random.ts";
 import { redactor } from "../config/masks.ts";

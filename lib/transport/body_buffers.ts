@@ -6,7 +6,7 @@
  * lent at a time, who comes later reads in smaller pieces.
  */
 
-import { takesShortCuts } from "../base/short_cuts.ts";
+import { takesShortCuts } from "../base/fast_path.ts";
 
 /**
  * Bytes. A body of known length gets the one that it needs, one of unknown length the next larger one when it filled its

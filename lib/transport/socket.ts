@@ -9,7 +9,7 @@
  * bench/micro/socket_bench.ts: a write and a read 9.4 µs by `Deno.Conn`, 7.6 by the core.
  */
 
-import { takesShortCuts } from "../base/short_cuts.ts";
+import { takesShortCuts } from "../base/fast_path.ts";
 
 interface Core {
   readonly internalRidSymbol: symbol;

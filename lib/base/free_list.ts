@@ -3,7 +3,7 @@
  * goes out first. With `features.fast_path` off nothing of it goes out, and nothing comes in.
  */
 
-import { takesShortCuts } from "./short_cuts.ts";
+import { takesShortCuts } from "./fast_path.ts";
 
 export class Spares<T> {
   readonly #make: () => T;

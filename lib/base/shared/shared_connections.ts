@@ -10,8 +10,8 @@
  * The hashes are seeded at the start, so that nobody can choose addresses that collide.
  */
 
-import { clientKey } from "../base/ip.ts";
-import { hashText } from "../base/hash.ts";
+import { clientKey } from "../ip.ts";
+import { hashText } from "../hash.ts";
 import { ADDRESS_BUCKETS, COUNT_AT, type SharedState } from "./shared_state.ts";
 
 export interface ConnectionLimits {

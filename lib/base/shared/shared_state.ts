@@ -28,7 +28,7 @@
  * old plan goes on reading the old plan's.
  */
 
-import { type BackendTable, SLOTS_MAX } from "../base/backend_table.ts";
+import { type BackendTable, SLOTS_MAX } from "../backend_table.ts";
 
 /** Health machines that may exist at once; as many as slots. */
 export const HEALTH_ROWS_MAX = SLOTS_MAX;
