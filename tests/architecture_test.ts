@@ -14,7 +14,7 @@ const LAYERS: ReadonlyArray<readonly string[]> = [
     "lib/http1",
     "lib/fields",
     "lib/routing",
-    "lib/backend",
+    "lib/health",
     "lib/base/shared",
     "lib/resilience",
     "lib/observe",
@@ -23,7 +23,7 @@ const LAYERS: ReadonlyArray<readonly string[]> = [
   ],
   ["lib/config", "lib/transport"],
   ["lib/plan"],
-  ["lib/proxy", "lib/health"],
+  ["lib/proxy"],
   ["lib/engines"],
   ["lib/admin"],
   ["lib/runtime"],
@@ -34,7 +34,7 @@ const LAYERS: ReadonlyArray<readonly string[]> = [
 /** Which folder of its own row a folder may import all the same. */
 const NEIGHBOURS: Readonly<Record<string, readonly string[]>> = {
   "lib/fields": ["lib/http1"],
-  "lib/backend": ["lib/base/shared"],
+  "lib/health": ["lib/base/shared"],
 };
 
 /** Where nothing but arguments goes in: no clock, no randomness, no file, no socket, no timer. */

@@ -1,10 +1,10 @@
 import { assertEquals } from "@std/assert";
-import { HealthMachine } from "../lib/backend/health.ts";
-import { createPlanMemory, groupMemories, Standing } from "../lib/backend/group_memory.ts";
-import { REFUSED } from "../lib/backend/health_gate.ts";
-import { HealthGroup, type HealthGroupMember, type HealthGroupSettings } from "../lib/backend/health_group.ts";
-import type { FailureCode } from "../lib/backend/health_reason.ts";
-import type { HealthSettings } from "../lib/backend/health_settings.ts";
+import { HealthMachine } from "../lib/health/machine.ts";
+import { createPlanMemory, groupMemories, Standing } from "../lib/health/group_memory.ts";
+import { REFUSED } from "../lib/health/gate.ts";
+import { HealthGroup, type HealthGroupMember, type HealthGroupSettings } from "../lib/health/group.ts";
+import type { FailureCode } from "../lib/health/reason.ts";
+import type { HealthSettings } from "../lib/health/settings.ts";
 
 const SETTINGS: HealthSettings = {
   health: { rise: 1, fall: 1 },

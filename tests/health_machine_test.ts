@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
-import { HealthMachine } from "../lib/backend/health.ts";
-import { REFUSED } from "../lib/backend/health_gate.ts";
-import type { HealthState } from "../lib/backend/health_reason.ts";
+import { HealthMachine } from "../lib/health/machine.ts";
+import { REFUSED } from "../lib/health/gate.ts";
+import type { HealthState } from "../lib/health/reason.ts";
 import { CIRCUIT, PROBE_OPEN, RAMPING, SETTINGS, Stage, START_MS, TRAFFIC_OPEN } from "./health_stage.ts";
 
 Deno.test("HealthMachine doubles its waits up to the longest", () => {

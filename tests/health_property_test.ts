@@ -5,11 +5,11 @@
  */
 
 import { assertEquals } from "@std/assert";
-import { HealthMachine } from "../lib/backend/health.ts";
-import { REFUSED } from "../lib/backend/health_gate.ts";
-import { HealthGroup, type HealthGroupMember } from "../lib/backend/health_group.ts";
-import type { FailureCode, HealthChange } from "../lib/backend/health_reason.ts";
-import type { HealthSettings } from "../lib/backend/health_settings.ts";
+import { HealthMachine } from "../lib/health/machine.ts";
+import { REFUSED } from "../lib/health/gate.ts";
+import { HealthGroup, type HealthGroupMember } from "../lib/health/group.ts";
+import type { FailureCode, HealthChange } from "../lib/health/reason.ts";
+import type { HealthSettings } from "../lib/health/settings.ts";
 
 const STEPS = 3000;
 const CODES: FailureCode[] = ["bad_status", "connection_reset", "connect_refused", "response_timeout", "client_gone"];
@@ -108,7 +108,7 @@ class World {
   }
 }
 
-/** Positions that the rules of `health_group.ts` make eligible. */
+/** Positions that the rules of `health/group.ts` make eligible. */
 function expectedEligible(world: World): boolean[] {
   const { members } = world;
   const counted = members.map(({ machine, weight }) => weight > 0 && !/draining|disabled/.test(machine.state));

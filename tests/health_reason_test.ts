@@ -1,12 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { ERROR_TRAITS, type ErrorCode } from "../lib/base/errors.ts";
-import {
-  describeReason,
-  type FailureCode,
-  isBackendFault,
-  isUnreachable,
-  statusTable,
-} from "../lib/backend/health_reason.ts";
+import { describeReason, type FailureCode, isBackendFault, isUnreachable, statusTable } from "../lib/health/reason.ts";
 
 const UNREACHABLE: FailureCode[] = [
   "connect_refused",

@@ -1,9 +1,9 @@
 /** Drives one health machine by words, for tables of what it must do. Time stands still but for `wait`. */
 
-import { HealthMachine } from "../lib/backend/health.ts";
-import { REFUSED } from "../lib/backend/health_gate.ts";
-import type { FailureCode, HealthChange } from "../lib/backend/health_reason.ts";
-import type { HealthSettings } from "../lib/backend/health_settings.ts";
+import { HealthMachine } from "../lib/health/machine.ts";
+import { REFUSED } from "../lib/health/gate.ts";
+import type { FailureCode, HealthChange } from "../lib/health/reason.ts";
+import type { HealthSettings } from "../lib/health/settings.ts";
 
 export const TRAFFIC_OPEN = "take, bad*3";
 export const PROBE_OPEN = "fail*3";

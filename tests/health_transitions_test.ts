@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
-import { describeReason, type HealthReason, type HealthState } from "../lib/backend/health_reason.ts";
-import type { HealthSettings } from "../lib/backend/health_settings.ts";
+import { describeReason, type HealthReason, type HealthState } from "../lib/health/reason.ts";
+import type { HealthSettings } from "../lib/health/settings.ts";
 import { CIRCUIT, PROBE_OPEN, RAMPING, RESET_STREAK, SETTINGS, Stage, START_MS, TRAFFIC_OPEN } from "./health_stage.ts";
 
 interface Row {

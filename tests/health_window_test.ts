@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { OutcomeWindow } from "../lib/backend/outcome_window.ts";
+import { OutcomeWindow } from "../lib/health/outcome_window.ts";
 
 function totals(window: OutcomeWindow, nowMs: number): [requests: number, failures: number] {
   window.advance(nowMs);

@@ -1,7 +1,7 @@
 import { assertEquals, assertStrictEquals } from "./support/assert.ts";
-import { HealthMachine } from "../lib/backend/health.ts";
-import { HealthGroup } from "../lib/backend/health_group.ts";
-import type { HealthState } from "../lib/backend/health_reason.ts";
+import { HealthMachine } from "../lib/health/machine.ts";
+import { HealthGroup } from "../lib/health/group.ts";
+import type { HealthState } from "../lib/health/reason.ts";
 import type { Config } from "../lib/config/types.ts";
 import type { Plan } from "../lib/plan/types.ts";
 import { Control, type ReloadResult, type Running } from "../lib/runtime/control.ts";

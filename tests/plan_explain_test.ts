@@ -1,8 +1,8 @@
 /** What `sluice explain` says of backends: by the configuration alone, and with the health of now. */
 
 import { loadConfig } from "../lib/config/load.ts";
-import type { HealthMachine } from "../lib/backend/health.ts";
-import type { FailureCode } from "../lib/backend/health_reason.ts";
+import type { HealthMachine } from "../lib/health/machine.ts";
+import type { FailureCode } from "../lib/health/reason.ts";
 import { type ExplainedHealth, explainRequest, requestToExplain } from "../lib/plan/explain.ts";
 import type { Plan, UpstreamPlan } from "../lib/plan/types.ts";
 import { compile } from "../lib/plan/compile.ts";

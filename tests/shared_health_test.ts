@@ -3,15 +3,15 @@
  * a thread that judges by itself.
  */
 
-import { createPlanMemory, groupMemories } from "../lib/backend/group_memory.ts";
-import { HealthMachine } from "../lib/backend/health.ts";
-import { HealthCourt } from "../lib/backend/health_court.ts";
-import { REFUSED } from "../lib/backend/health_gate.ts";
-import { HealthGroup } from "../lib/backend/health_group.ts";
-import type { FailureCode } from "../lib/backend/health_reason.ts";
-import { type HealthReport, ReportReader, ReportWriter } from "../lib/backend/health_report.ts";
-import type { HealthSettings } from "../lib/backend/health_settings.ts";
-import { SharedGroup, SharedMachine } from "../lib/backend/shared_health.ts";
+import { createPlanMemory, groupMemories } from "../lib/health/group_memory.ts";
+import { HealthMachine } from "../lib/health/machine.ts";
+import { HealthCourt } from "../lib/health/report_collector.ts";
+import { REFUSED } from "../lib/health/gate.ts";
+import { HealthGroup } from "../lib/health/group.ts";
+import type { FailureCode } from "../lib/health/reason.ts";
+import { type HealthReport, ReportReader, ReportWriter } from "../lib/health/report.ts";
+import type { HealthSettings } from "../lib/health/settings.ts";
+import { SharedGroup, SharedMachine } from "../lib/health/shared_health.ts";
 import { createSharedState, REPORTS_MAX, type SharedState } from "../lib/base/shared/shared_state.ts";
 import { createRandom } from "../lib/base/random.ts";
 import { assert, assertEquals } from "./support/assert.ts";

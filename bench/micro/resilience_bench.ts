@@ -1,7 +1,7 @@
 /** What health and retry cost a request: `deno bench -A bench/micro/resilience_bench.ts`. */
 
-import { HealthMachine } from "../../lib/backend/health.ts";
-import { HealthGroup } from "../../lib/backend/health_group.ts";
+import { HealthMachine } from "../../lib/health/machine.ts";
+import { HealthGroup } from "../../lib/health/group.ts";
 import { DoublingBackoff, HalfAgainBackoff, PowerBackoff } from "../../lib/resilience/backoff.ts";
 import { RetryBudget } from "../../lib/resilience/budget.ts";
 import { compileRetry, type RetryFacts, retryVerdict } from "../../lib/resilience/retry_policy.ts";

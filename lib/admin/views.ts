@@ -4,8 +4,8 @@
  * Times are RFC 3339 in UTC, durations end in their unit. Fields are added, never renamed: scripts read them.
  */
 
-import { HEALTH_STATES } from "../backend/health_reason.ts";
-import { STANDING_NAMES } from "../backend/health_group.ts";
+import { HEALTH_STATES } from "../health/reason.ts";
+import { STANDING_NAMES } from "../health/group.ts";
 import {
   choice,
   count,

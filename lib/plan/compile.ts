@@ -5,7 +5,7 @@
  */
 
 import { CidrSet } from "../base/address.ts";
-import type { RegistryEntry } from "../backend/registry.ts";
+import type { RegistryEntry } from "./registry.ts";
 import { ConfigError, type ConfigIssue } from "../config/issue.ts";
 import { redactor, shownAt } from "../config/masks.ts";
 import type {

@@ -4,8 +4,8 @@
  */
 
 import { invariant } from "../base/errors.ts";
-import type { HealthMemberSnapshot } from "../backend/health_group.ts";
-import type { HealthReason } from "../backend/health_reason.ts";
+import type { HealthMemberSnapshot } from "../health/group.ts";
+import type { HealthReason } from "../health/reason.ts";
 import { explain, renderExplanation } from "../routing/explanation.ts";
 import type { RouteInput } from "../routing/types.ts";
 import { redactor } from "../config/masks.ts";

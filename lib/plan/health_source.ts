@@ -2,13 +2,13 @@
  * Where a plan's health comes from: judged in this thread, or read from what another thread has judged.
  */
 
-import type { HealthMachine } from "../backend/health.ts";
-import type { BackendHealth, GroupHealth } from "../backend/health_gate.ts";
-import { HealthGroup } from "../backend/health_group.ts";
-import type { GroupMemory } from "../backend/group_memory.ts";
-import type { ReportWriter } from "../backend/health_report.ts";
-import type { RegistryEntry } from "../backend/registry.ts";
-import { SharedGroup, SharedMachine } from "../backend/shared_health.ts";
+import type { HealthMachine } from "../health/machine.ts";
+import type { BackendHealth, GroupHealth } from "../health/gate.ts";
+import { HealthGroup } from "../health/group.ts";
+import type { GroupMemory } from "../health/group_memory.ts";
+import type { ReportWriter } from "../health/report.ts";
+import type { RegistryEntry } from "./registry.ts";
+import { SharedGroup, SharedMachine } from "../health/shared_health.ts";
 import type { SharedState } from "../base/shared/shared_state.ts";
 import type { UpstreamConfig } from "../config/types.ts";
 import { healthIdentity, type Resources } from "./resources.ts";

@@ -7,9 +7,9 @@
  */
 
 import type { Clock } from "../base/clock.ts";
-import { HealthMachine } from "../backend/health.ts";
-import type { HealthChange } from "../backend/health_reason.ts";
-import { Registry, type RegistryEntry, Slots, type SlotSource } from "../backend/registry.ts";
+import { HealthMachine } from "../health/machine.ts";
+import type { HealthChange } from "../health/reason.ts";
+import { Registry, type RegistryEntry, Slots, type SlotSource } from "./registry.ts";
 import { createBackendTable } from "../base/backend_table.ts";
 import { takeShortCuts } from "../base/fast_path.ts";
 import type { BackendConfig, UpstreamConfig } from "../config/types.ts";

@@ -4,10 +4,10 @@
 
 import type { CidrSet } from "../base/address.ts";
 import type { BackendTable } from "../base/backend_table.ts";
-import type { HealthMachine } from "../backend/health.ts";
-import type { BackendHealth, GroupHealth } from "../backend/health_gate.ts";
-import type { HealthGroup } from "../backend/health_group.ts";
-import type { RegistryEntry } from "../backend/registry.ts";
+import type { HealthMachine } from "../health/machine.ts";
+import type { BackendHealth, GroupHealth } from "../health/gate.ts";
+import type { HealthGroup } from "../health/group.ts";
+import type { RegistryEntry } from "./registry.ts";
 import type { Config, FeaturesConfig, ListenerConfig, TimeoutsConfig, UpstreamConfig } from "../config/types.ts";
 import type { FieldEdits } from "../fields/edits.ts";
 import type { ForwardedFields } from "../fields/forwarded.ts";

@@ -7,7 +7,7 @@
  * a deadline, by the engine or by shutdown: whoever waits for something then gets the error.
  */
 
-import { isBackendFault } from "../backend/health_reason.ts";
+import { isBackendFault } from "../health/reason.ts";
 import type { ByteWriter } from "../base/byte_writer.ts";
 import { type ErrorCode, ProxyError, toProxyError } from "../base/errors.ts";
 import type { Listed } from "../base/live_list.ts";

@@ -2,10 +2,10 @@
  * Puts the running proxy together, with or without worker threads: who owns health, slots and plans, and what serves.
  */
 
-import { HealthCourt } from "../backend/health_court.ts";
-import { describeReason, type HealthChange } from "../backend/health_reason.ts";
-import { Slots } from "../backend/registry.ts";
-import { createPlanMemory, groupMemories } from "../backend/group_memory.ts";
+import { HealthCourt } from "../health/report_collector.ts";
+import { describeReason, type HealthChange } from "../health/reason.ts";
+import { Slots } from "../plan/registry.ts";
+import { createPlanMemory, groupMemories } from "../health/group_memory.ts";
 import { createSharedState, sharedTable } from "../base/shared/shared_state.ts";
 import { createRandom } from "../base/random.ts";
 import type { LoadedConfig } from "../config/load.ts";

@@ -4,7 +4,7 @@
  */
 
 import type { EventView } from "../admin/views.ts";
-import { describeReason, type HealthChange } from "../backend/health_reason.ts";
+import { describeReason, type HealthChange } from "../health/reason.ts";
 import type { ErrorCount } from "./error_tally.ts";
 
 /** Of each kind. */

@@ -12,7 +12,7 @@
  * Unix sockets can't be shared: the first worker has them all.
  */
 
-import type { HealthCourt } from "../backend/health_court.ts";
+import type { HealthCourt } from "../health/report_collector.ts";
 import { BerthWord, COUNT_AT, forgetCounts, type SharedState } from "../base/shared/shared_state.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import type { PlanHolder } from "../plan/holder.ts";

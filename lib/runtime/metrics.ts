@@ -3,8 +3,8 @@
  * what only this side knows (health, reloads, the process itself).
  */
 
-import type { HealthChange } from "../backend/health_reason.ts";
-import { HEALTH_STATES } from "../backend/health_reason.ts";
+import type { HealthChange } from "../health/reason.ts";
+import { HEALTH_STATES } from "../health/reason.ts";
 import type { BackendFact, ConnectionsFact, HealthChangeCount, MetricsFacts } from "../observe/metrics_facts.ts";
 import { MetricsReader, type MetricsView } from "../observe/metrics_reader.ts";
 import { RowDirectory } from "../observe/metrics_rows.ts";

@@ -11,7 +11,7 @@
  */
 
 import type { OverrideView } from "../admin/views.ts";
-import type { HealthMachine } from "../backend/health.ts";
+import type { HealthMachine } from "../health/machine.ts";
 import type { Config } from "../config/types.ts";
 import type { Plan } from "../plan/types.ts";
 import { judgedOf } from "./judged.ts";

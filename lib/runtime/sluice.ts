@@ -12,7 +12,7 @@ import type { Clock } from "../base/clock.ts";
 import { formatIssue } from "../config/issue.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import { redactor } from "../config/masks.ts";
-import { Prober } from "../health/prober.ts";
+import { Prober } from "./health/prober.ts";
 import { dispose } from "../plan/compile.ts";
 import type { Resources } from "../plan/resources.ts";
 import type { Plan } from "../plan/types.ts";

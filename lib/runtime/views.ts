@@ -9,8 +9,8 @@ import type {
   TrafficView,
   UpstreamView,
 } from "../admin/views.ts";
-import { describeReason } from "../backend/health_reason.ts";
-import type { HealthMemberSnapshot } from "../backend/health_group.ts";
+import { describeReason } from "../health/reason.ts";
+import type { HealthMemberSnapshot } from "../health/group.ts";
 import { maskAt, shownAt, shownList } from "../config/masks.ts";
 import type { Config, RouteConfig } from "../config/types.ts";
 import { deafToWeights } from "../config/validate_upstreams.ts";

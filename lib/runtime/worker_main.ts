@@ -3,9 +3,9 @@
  * prepares it, commits and ends it.
  */
 
-import { groupMemories } from "../backend/group_memory.ts";
-import { ReportWriter } from "../backend/health_report.ts";
-import { AssignedSlots } from "../backend/registry.ts";
+import { groupMemories } from "../health/group_memory.ts";
+import { ReportWriter } from "../health/report.ts";
+import { AssignedSlots } from "../plan/registry.ts";
 import { SharedConnections } from "../base/shared/shared_connections.ts";
 import { BerthWord, type SharedState, sharedStateOn, sharedTable } from "../base/shared/shared_state.ts";
 import { type Clock, turnClock } from "../base/clock.ts";

@@ -1,6 +1,6 @@
 /** What the control thread and a worker say to each other. Plain data; health and numbers go through shared memory. */
 
-import type { HealthReport } from "../backend/health_report.ts";
+import type { HealthReport } from "../health/report.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import type { RowAssignment } from "../observe/metrics_rows.ts";
 import type { ErrorCount } from "./error_tally.ts";

@@ -1,6 +1,6 @@
 /** What a health machine says about itself at one moment, for the admin side. */
 
-import type { HealthReason, HealthState } from "./health_reason.ts";
+import type { HealthReason, HealthState } from "./reason.ts";
 
 export interface HealthSnapshot {
   readonly state: HealthState;

@@ -7,9 +7,9 @@
  */
 
 import { type GroupMemory, Standing } from "./group_memory.ts";
-import { type BackendHealth, type GroupHealth, REFUSED } from "./health_gate.ts";
-import { type FailureCode, HEALTH_STATES, isBackendFault } from "./health_reason.ts";
-import { isTrial, type ReportWriter } from "./health_report.ts";
+import { type BackendHealth, type GroupHealth, REFUSED } from "./gate.ts";
+import { type FailureCode, HEALTH_STATES, isBackendFault } from "./reason.ts";
+import { isTrial, type ReportWriter } from "./report.ts";
 import { Ramp, rampFraction } from "./ramp.ts";
 import type { HealthColumns } from "../base/shared/shared_state.ts";
 

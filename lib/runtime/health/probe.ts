@@ -5,11 +5,11 @@
  * to be warm instead of that of the backend.
  */
 
-import { type ErrorCode, ProxyError } from "../base/errors.ts";
-import type { StatusRange } from "../config/types.ts";
-import { requestLine } from "../http1/encode.ts";
-import { Connection, type ResponseBounds } from "../transport/connection.ts";
-import { dial, type DialAddress, type DialTls } from "../transport/dial.ts";
+import { type ErrorCode, ProxyError } from "../../base/errors.ts";
+import type { StatusRange } from "../../config/types.ts";
+import { requestLine } from "../../http1/encode.ts";
+import { Connection, type ResponseBounds } from "../../transport/connection.ts";
+import { dial, type DialAddress, type DialTls } from "../../transport/dial.ts";
 
 export interface ProbeTarget {
   readonly address: DialAddress;

@@ -5,11 +5,11 @@
  * and that one is kept. The next probe is planned when the last has ended, so a slow backend is never probed twice at once.
  */
 
-import type { HealthMachine } from "../backend/health.ts";
-import { isBackendFault } from "../backend/health_reason.ts";
-import type { Clock } from "../base/clock.ts";
-import { hostOf } from "../plan/backend_host.ts";
-import type { Plan } from "../plan/types.ts";
+import type { HealthMachine } from "../../health/machine.ts";
+import { isBackendFault } from "../../health/reason.ts";
+import type { Clock } from "../../base/clock.ts";
+import { hostOf } from "../../plan/backend_host.ts";
+import type { Plan } from "../../plan/types.ts";
 import { probe, type ProbeTarget } from "./probe.ts";
 
 /** Intervals vary by so much both ways, so that instances and backends do not probe in step. */

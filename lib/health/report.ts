@@ -11,7 +11,7 @@
  */
 
 import { ERROR_TRAITS, type ErrorCode } from "../base/errors.ts";
-import type { FailureCode } from "./health_reason.ts";
+import type { FailureCode } from "./reason.ts";
 import { type Berth, BerthWord, REPORT_WORDS, REPORTS_MAX, type SharedState } from "../base/shared/shared_state.ts";
 
 export interface HealthReport {

@@ -20,10 +20,10 @@
  * the `admit()` of one turn it stays as it was. O(members) per change; a sort only when `max_ejected` binds.
  */
 
-import type { HealthListener, HealthMachine } from "./health.ts";
-import type { HealthSnapshot } from "./health_snapshot.ts";
+import type { HealthListener, HealthMachine } from "./machine.ts";
+import type { HealthSnapshot } from "./snapshot.ts";
 import { type GroupMemory, privateGroupMemory, Standing } from "./group_memory.ts";
-import { type GroupHealth, REFUSED } from "./health_gate.ts";
+import { type GroupHealth, REFUSED } from "./gate.ts";
 import { Ramp } from "./ramp.ts";
 
 export interface HealthGroupMember {

@@ -5,7 +5,7 @@
  * spells are flapping. Times are ms of the caller's monotonic clock.
  */
 
-import type { HealthSettings } from "./health_settings.ts";
+import type { HealthSettings } from "./settings.ts";
 
 export class OpenWait {
   readonly #circuit: HealthSettings["circuit"];

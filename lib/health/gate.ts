@@ -3,7 +3,7 @@
  * one thread serves and judges; and their image in shared memory (`shared_health.ts`), in a worker thread.
  */
 
-import type { FailureCode } from "./health_reason.ts";
+import type { FailureCode } from "./reason.ts";
 
 /** Of one backend. Every ticket of an admission is brought back once, by one of the three reports. */
 export interface BackendHealth {

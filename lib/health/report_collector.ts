@@ -11,9 +11,9 @@
  * What a thread reports that has been ended counts no more, but for a trial that it took: that is given back.
  */
 
-import type { HealthListener, HealthMachine } from "./health.ts";
-import { HEALTH_STATES, type HealthState } from "./health_reason.ts";
-import { type HealthReport, ReportReader } from "./health_report.ts";
+import type { HealthListener, HealthMachine } from "./machine.ts";
+import { HEALTH_STATES, type HealthState } from "./reason.ts";
+import { type HealthReport, ReportReader } from "./report.ts";
 import { HEALTH_ROWS_MAX, type HealthColumns, type SharedState } from "../base/shared/shared_state.ts";
 
 const INDEX_OF_STATE = new Map<HealthState, number>(HEALTH_STATES.map((state, index) => [state, index]));

@@ -21,7 +21,7 @@
  * requests hanging in a dead backend time out together) and change nothing. Tickets are even; that of the one
  * request that probation lets through, the *trial*, is odd.
  *
- * Whether a fact may cost a group its last members is the group's affair (`health_group.ts`).
+ * Whether a fact may cost a group its last members is the group's affair (`group.ts`).
  *
  * Pure: times are ms of the caller's monotonic clock. Reports in service are O(1) and allocate nothing.
  */
@@ -34,10 +34,10 @@ import {
   type HealthState,
   isBackendFault,
   isUnreachable,
-} from "./health_reason.ts";
-import type { HealthInitial, HealthSettings } from "./health_settings.ts";
-import type { HealthSnapshot } from "./health_snapshot.ts";
-import { type BackendHealth, REFUSED } from "./health_gate.ts";
+} from "./reason.ts";
+import type { HealthInitial, HealthSettings } from "./settings.ts";
+import type { HealthSnapshot } from "./snapshot.ts";
+import { type BackendHealth, REFUSED } from "./gate.ts";
 import { OpenWait } from "./open_wait.ts";
 import { OutcomeWindow } from "./outcome_window.ts";
 import { rampFraction } from "./ramp.ts";
