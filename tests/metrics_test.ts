@@ -11,8 +11,8 @@ import {
   HISTOGRAM_WIDTH,
   observeDuration,
   quantileMs,
-} from "../lib/observe/histogram.ts";
-import type { MetricsFacts } from "../lib/observe/metrics_facts.ts";
+} from "../lib/observe/metrics/histogram.ts";
+import type { MetricsFacts } from "../lib/observe/metrics/facts.ts";
 import {
   BACKEND,
   backendAt,
@@ -27,12 +27,12 @@ import {
   ROWS_MAX,
   UPSTREAM,
   upstreamAt,
-} from "../lib/observe/metrics_layout.ts";
-import { MetricsReader } from "../lib/observe/metrics_reader.ts";
-import { AssignedRows, RowDirectory } from "../lib/observe/metrics_rows.ts";
-import { clearGauges, createBlock, MetricsStore } from "../lib/observe/metrics_store.ts";
-import { METRIC_NAMES, METRICS, renderMetricsReference } from "../lib/observe/metrics_table.ts";
-import { renderMetrics } from "../lib/observe/metrics_text.ts";
+} from "../lib/observe/metrics/layout.ts";
+import { MetricsReader } from "../lib/observe/metrics/reader.ts";
+import { AssignedRows, RowDirectory } from "../lib/observe/metrics/rows.ts";
+import { clearGauges, createBlock, MetricsStore } from "../lib/observe/metrics/store.ts";
+import { METRIC_NAMES, METRICS, renderMetricsReference } from "../lib/observe/metrics/table.ts";
+import { renderMetrics } from "../lib/observe/metrics/text.ts";
 import { assert, assertEquals } from "./support/assert.ts";
 import { SeededRandom } from "./support/random.ts";
 

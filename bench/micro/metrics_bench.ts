@@ -1,6 +1,6 @@
 /** What counting costs: an exchange with one attempt, as the recorder hears of it. */
 
-import { createBlock } from "../../lib/observe/metrics_store.ts";
+import { createBlock } from "../../lib/observe/metrics/store.ts";
 import type { Exchange } from "../../lib/proxy/exchange.ts";
 import { MetricsRecorder } from "../../lib/runtime/metrics_recorder.ts";
 

@@ -10,7 +10,7 @@ import type { Access } from "./access.ts";
 import { type Asset, ASSETS, PAGE } from "./assets.ts";
 import { LiveFeed } from "./live_feed.ts";
 import { OPENAPI } from "./openapi.ts";
-import { PROMETHEUS_CONTENT_TYPE } from "../observe/prometheus_text.ts";
+import { PROMETHEUS_CONTENT_TYPE } from "../observe/metrics/prometheus_text.ts";
 import type { BackendCommand, Operator } from "./operator.ts";
 import { BodyError, readObject, readText } from "./request_body.ts";
 import type { OutcomeView, ReadinessView } from "./views.ts";

@@ -6,9 +6,9 @@
  * what has changed since it spoke last, and takes its gauges back at its end; its counters stay.
  */
 
-import { observeDuration } from "../observe/histogram.ts";
-import { BACKEND, backendAt } from "../observe/metrics_layout.ts";
-import type { MetricsBlock } from "../observe/metrics_store.ts";
+import { observeDuration } from "../observe/metrics/histogram.ts";
+import { BACKEND, backendAt } from "../observe/metrics/layout.ts";
+import type { MetricsBlock } from "../observe/metrics/store.ts";
 import type { Pool } from "../transport/pool.ts";
 
 export class PoolMetrics {

@@ -20,8 +20,8 @@ import {
   TRAILER_BYTES_MAX,
   TRAILER_FIELDS_MAX,
 } from "../config/bounds.ts";
-import { type MetricsRows, RowDirectory } from "../observe/metrics_rows.ts";
-import { type MetricsBlock, NO_BLOCK } from "../observe/metrics_store.ts";
+import { type MetricsRows, RowDirectory } from "../observe/metrics/rows.ts";
+import { type MetricsBlock, NO_BLOCK } from "../observe/metrics/store.ts";
 import { Connection, type ResponseBounds } from "../transport/connection.ts";
 import type { Deadlines } from "../transport/deadlines.ts";
 import { dial } from "../transport/dial.ts";

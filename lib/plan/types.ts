@@ -11,7 +11,7 @@ import type { RegistryEntry } from "./registry.ts";
 import type { Config, FeaturesConfig, ListenerConfig, TimeoutsConfig, UpstreamConfig } from "../config/types.ts";
 import type { FieldEdits } from "../fields/edits.ts";
 import type { ForwardedFields } from "../fields/forwarded.ts";
-import type { RowKind } from "../observe/metrics_layout.ts";
+import type { RowKind } from "../observe/metrics/layout.ts";
 import type { Backoff } from "../resilience/backoff.ts";
 import type { RetryBudget } from "../resilience/budget.ts";
 import type { RetrySettings } from "../resilience/retry_policy.ts";

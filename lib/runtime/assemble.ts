@@ -10,7 +10,7 @@ import { createSharedState, sharedTable } from "../base/shared/shared_state.ts";
 import { createRandom } from "../base/random.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import { needsWorkerThreads } from "../config/threads.ts";
-import { NO_BLOCK } from "../observe/metrics_store.ts";
+import { NO_BLOCK } from "../observe/metrics/store.ts";
 import { compile, dispose } from "../plan/compile.ts";
 import { JudgedHealth } from "../plan/health_source.ts";
 import { PlanHolder } from "../plan/holder.ts";

@@ -30,7 +30,7 @@ import type { EventRings } from "./event_rings.ts";
 import type { EventLog, LogLevel } from "./log.ts";
 import { type Override, Overrides, sharersOf } from "./overrides.ts";
 import type { Metrics } from "./metrics.ts";
-import type { ConnectionsFact } from "../observe/metrics_facts.ts";
+import type { ConnectionsFact } from "../observe/metrics/facts.ts";
 import type { BoundListener } from "./plane.ts";
 import type { TlsProblems } from "./tls_problems.ts";
 import {

@@ -23,7 +23,7 @@ import { type ErrorCount, ErrorTally } from "./error_tally.ts";
 import { Berths } from "./berths.ts";
 import { ListenerRows } from "./listener_rows.ts";
 import type { Metrics } from "./metrics.ts";
-import type { ConnectionsFact } from "../observe/metrics_facts.ts";
+import type { ConnectionsFact } from "../observe/metrics/facts.ts";
 import type { BoundListener, Plane, PlaneChange, ThreadCounts } from "./plane.ts";
 import { assertPortsFree, boundWithout } from "./shared_ports.ts";
 import type { SluiceOptions } from "./sluice.ts";

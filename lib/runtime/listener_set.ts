@@ -15,7 +15,7 @@ import { listenerPlace } from "../plan/listener_place.ts";
 import type { ProxyCore } from "../proxy/core.ts";
 import { probeSocket } from "../transport/dial.ts";
 import type { EventLog } from "./log.ts";
-import type { ConnectionsFact } from "../observe/metrics_facts.ts";
+import type { ConnectionsFact } from "../observe/metrics/facts.ts";
 import type { BoundListener } from "./plane.ts";
 
 /** A listener could not be opened; the message says which and why, for people. */

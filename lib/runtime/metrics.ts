@@ -5,11 +5,11 @@
 
 import type { HealthChange } from "../health/reason.ts";
 import { HEALTH_STATES } from "../health/reason.ts";
-import type { BackendFact, ConnectionsFact, HealthChangeCount, MetricsFacts } from "../observe/metrics_facts.ts";
-import { MetricsReader, type MetricsView } from "../observe/metrics_reader.ts";
-import { RowDirectory } from "../observe/metrics_rows.ts";
-import { createBlock, type MetricsBlock, MetricsStore } from "../observe/metrics_store.ts";
-import { renderMetrics } from "../observe/metrics_text.ts";
+import type { BackendFact, ConnectionsFact, HealthChangeCount, MetricsFacts } from "../observe/metrics/facts.ts";
+import { MetricsReader, type MetricsView } from "../observe/metrics/reader.ts";
+import { RowDirectory } from "../observe/metrics/rows.ts";
+import { createBlock, type MetricsBlock, MetricsStore } from "../observe/metrics/store.ts";
+import { renderMetrics } from "../observe/metrics/text.ts";
 import type { Plan } from "../plan/types.ts";
 import { processFacts } from "./process_facts.ts";
 

@@ -5,7 +5,7 @@
  */
 
 import { ERROR_TRAITS, type ErrorCode } from "../base/errors.ts";
-import { cellOf, observeDuration } from "../observe/histogram.ts";
+import { cellOf, observeDuration } from "../observe/metrics/histogram.ts";
 import {
   BACKEND,
   backendAt,
@@ -22,8 +22,8 @@ import {
   statusClassOf,
   UPSTREAM,
   upstreamAt,
-} from "../observe/metrics_layout.ts";
-import type { MetricsBlock } from "../observe/metrics_store.ts";
+} from "../observe/metrics/layout.ts";
+import type { MetricsBlock } from "../observe/metrics/store.ts";
 import type { Exchange } from "../proxy/exchange.ts";
 
 export class MetricsRecorder {

@@ -3,7 +3,7 @@
  * side (`sluice.ts`) loads, compiles, judges health and decides; it never touches an exchange.
  */
 
-import type { ConnectionsFact } from "../observe/metrics_facts.ts";
+import type { ConnectionsFact } from "../observe/metrics/facts.ts";
 import type { WorkerView } from "../admin/views.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import type { PlanHolder } from "../plan/holder.ts";

@@ -1,6 +1,6 @@
 /** What the process uses, with the permissions that it has. */
 
-import type { ProcessFacts } from "../observe/metrics_facts.ts";
+import type { ProcessFacts } from "../observe/metrics/facts.ts";
 
 /** Memory now, CPU of all threads so far. */
 export function processUsage(): Pick<ProcessFacts, "residentBytes" | "cpuSeconds"> {

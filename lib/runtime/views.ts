@@ -14,12 +14,12 @@ import type { HealthMemberSnapshot } from "../health/group.ts";
 import { maskAt, shownAt, shownList } from "../config/masks.ts";
 import type { Config, RouteConfig } from "../config/types.ts";
 import { deafToWeights } from "../config/validate_upstreams.ts";
-import type { MetricsView } from "../observe/metrics_reader.ts";
+import type { MetricsView } from "../observe/metrics/reader.ts";
 import { listenerPlace } from "../plan/listener_place.ts";
 import type { BackendPlan, Plan, UpstreamPlan } from "../plan/types.ts";
 import { judgedOf } from "./judged.ts";
 import type { Overrides } from "./overrides.ts";
-import type { ConnectionsFact } from "../observe/metrics_facts.ts";
+import type { ConnectionsFact } from "../observe/metrics/facts.ts";
 import type { BoundListener } from "./plane.ts";
 import { processUsage } from "./process_facts.ts";
 

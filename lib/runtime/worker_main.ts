@@ -11,8 +11,8 @@ import { BerthWord, type SharedState, sharedStateOn, sharedTable } from "../base
 import { type Clock, turnClock } from "../base/clock.ts";
 import { createRandom } from "../base/random.ts";
 import { redactor } from "../config/masks.ts";
-import { AssignedRows } from "../observe/metrics_rows.ts";
-import { blockOver, clearGauges, type MetricsBlock } from "../observe/metrics_store.ts";
+import { AssignedRows } from "../observe/metrics/rows.ts";
+import { blockOver, clearGauges, type MetricsBlock } from "../observe/metrics/store.ts";
 import { compile, dispose } from "../plan/compile.ts";
 import { SharedHealth } from "../plan/health_source.ts";
 import { PlanHolder } from "../plan/holder.ts";

@@ -2,7 +2,7 @@
 
 import type { HealthReport } from "../health/report.ts";
 import type { LoadedConfig } from "../config/load.ts";
-import type { RowAssignment } from "../observe/metrics_rows.ts";
+import type { RowAssignment } from "../observe/metrics/rows.ts";
 import type { ErrorCount } from "./error_tally.ts";
 import type { BoundListener } from "./plane.ts";
 

@@ -1,6 +1,6 @@
 /** What the exporter knows, for those who name metrics elsewhere. */
 
-import { METRICS, type MetricSpec } from "../../lib/observe/metrics_table.ts";
+import { METRICS, type MetricSpec } from "../../lib/observe/metrics/table.ts";
 
 export type ExportedMetric = MetricSpec;
 

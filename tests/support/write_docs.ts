@@ -1,7 +1,7 @@
 /** `deno task docs`: writes the pages that are made from tables in the code. */
 
 import { renderReference } from "../../lib/config/reference.ts";
-import { renderMetricsReference } from "../../lib/observe/metrics_table.ts";
+import { renderMetricsReference } from "../../lib/observe/metrics/table.ts";
 
 const DOCS = new URL("../../docs/", import.meta.url);
 

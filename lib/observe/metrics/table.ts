@@ -150,7 +150,7 @@ export function renderMetricsReference(): string {
 
 const INTRODUCTION = `# Metrics
 
-<!-- Made from lib/observe/metrics_table.ts by \`deno task docs\`; do not edit. -->
+<!-- Made from lib/observe/metrics/table.ts by \`deno task docs\`; do not edit. -->
 
 In the Prometheus text format (0.0.4), at \`/metrics\` of the admin listener.
 

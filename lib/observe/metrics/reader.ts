@@ -17,10 +17,10 @@ import {
   ROUTE,
   routeAt,
   STATUS_CLASSES,
-} from "./metrics_layout.ts";
-import { ERROR_TRAITS } from "../base/errors.ts";
-import type { RowDirectory } from "./metrics_rows.ts";
-import type { MetricsStore } from "./metrics_store.ts";
+} from "./layout.ts";
+import { ERROR_TRAITS } from "../../base/errors.ts";
+import type { RowDirectory } from "./rows.ts";
+import type { MetricsStore } from "./store.ts";
 
 /** What rates and percentiles look back on. */
 export const RATE_WINDOW_MS = 10_000;

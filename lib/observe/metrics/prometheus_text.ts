@@ -1,7 +1,7 @@
 /** The text exposition format of Prometheus, version 0.0.4, written family by family. */
 
 import { BOUNDS_MS, BUCKETS } from "./histogram.ts";
-import { type MetricName, METRICS } from "./metrics_table.ts";
+import { type MetricName, METRICS } from "./table.ts";
 
 export const PROMETHEUS_CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8";
 

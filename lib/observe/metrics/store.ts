@@ -10,7 +10,7 @@ import {
   rowAt,
   type RowKind,
   ROWS_MAX,
-} from "./metrics_layout.ts";
+} from "./layout.ts";
 
 export type MetricsBlock = Float64Array<ArrayBufferLike>;
 

@@ -7,13 +7,13 @@
  *
  *     global │ routes: row 0, 1, 2 … │ upstreams: row 0, 1 … │ backends: row 0, 1 …
  *
- * A row is a run of numbers for one set of labels; which labels is the directory's affair (`metrics_rows.ts`). Row 0 of
+ * A row is a run of numbers for one set of labels; which labels is the directory's affair (`rows.ts`). Row 0 of
  * each kind is for what no row was left for. Pages that nobody touched cost no memory: blocks are sized for the largest
  * configuration and a small one uses some 100 KiB of its block.
  */
 
-import { SLOTS_MAX } from "../base/backend_table.ts";
-import { ERROR_TRAITS, type ErrorCode } from "../base/errors.ts";
+import { SLOTS_MAX } from "../../base/backend_table.ts";
+import { ERROR_TRAITS, type ErrorCode } from "../../base/errors.ts";
 import { CELLS, HISTOGRAM_WIDTH } from "./histogram.ts";
 
 export type RowKind = "route" | "upstream" | "backend";

@@ -8,7 +8,7 @@
  * One thread gives rows. Others compile the same configuration with what was given, sent to them as `RowAssignment`s.
  */
 
-import { NO_ROUTE_ROW, OTHER_ROW, ROW_KINDS, type RowKind, ROWS_MAX } from "./metrics_layout.ts";
+import { NO_ROUTE_ROW, OTHER_ROW, ROW_KINDS, type RowKind, ROWS_MAX } from "./layout.ts";
 
 /** Values in the order of the kind's label names. */
 export type Labels = readonly string[];

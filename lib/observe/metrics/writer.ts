@@ -1,21 +1,12 @@
 /** Writes samples from rows and facts, in the ways that metrics need. */
 
 import { BUCKETS, HISTOGRAM_WIDTH } from "./histogram.ts";
-import type { BackendFact, HealthChangeCount, MetricsFacts } from "./metrics_facts.ts";
-import {
-  BACKEND,
-  CODES,
-  NO_ROUTE_ROW,
-  OTHER_ROW,
-  ROW_KINDS,
-  ROW_WIDTH,
-  rowAt,
-  type RowKind,
-} from "./metrics_layout.ts";
-import type { TrafficNumbers } from "./metrics_reader.ts";
-import { LABEL_NAMES, type RowDirectory } from "./metrics_rows.ts";
-import type { MetricsStore } from "./metrics_store.ts";
-import type { MetricName } from "./metrics_table.ts";
+import type { BackendFact, HealthChangeCount, MetricsFacts } from "./facts.ts";
+import { BACKEND, CODES, NO_ROUTE_ROW, OTHER_ROW, ROW_KINDS, ROW_WIDTH, rowAt, type RowKind } from "./layout.ts";
+import type { TrafficNumbers } from "./reader.ts";
+import { LABEL_NAMES, type RowDirectory } from "./rows.ts";
+import type { MetricsStore } from "./store.ts";
+import type { MetricName } from "./table.ts";
 import { labelText, PrometheusText } from "./prometheus_text.ts";
 
 export interface MetricsSources {

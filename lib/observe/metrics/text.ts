@@ -1,17 +1,8 @@
 /** The exposition: how each metric is written from what the blocks hold and what only the scraped thread knows. */
 
-import {
-  BACKEND,
-  GLOBAL,
-  RESULT_OK,
-  RESULTS,
-  RETRY_REASONS,
-  ROUTE,
-  STATUS_CLASSES,
-  UPSTREAM,
-} from "./metrics_layout.ts";
-import { type MetricsSources, MetricsWriter } from "./metrics_writer.ts";
-import { METRIC_NAMES, type MetricName } from "./metrics_table.ts";
+import { BACKEND, GLOBAL, RESULT_OK, RESULTS, RETRY_REASONS, ROUTE, STATUS_CLASSES, UPSTREAM } from "./layout.ts";
+import { type MetricsSources, MetricsWriter } from "./writer.ts";
+import { METRIC_NAMES, type MetricName } from "./table.ts";
 
 /** In the order of the table, and of rows within a metric. The same numbers give the same text. */
 export function renderMetrics(sources: MetricsSources): string {
