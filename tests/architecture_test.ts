@@ -46,7 +46,7 @@ const IMPURITIES =
 
 /** Who may import a package. */
 const IMPORTERS: Readonly<Record<string, readonly string[]>> = {
-  "@std/toml": ["lib/config/parse.ts"],
+  "@std/toml": ["lib/config/toml/parse.ts"],
   "@std/http/cookie": ["lib/fields/cookies.ts"],
   "@std/http/status": ["lib/proxy/local_response.ts"],
   "hono": ["lib/admin/app.ts"],

@@ -1,6 +1,6 @@
 /** The commands against a running proxy: a drain that loses nothing, and a plan that says what the reload then does. */
 
-import { UNSUPPORTED } from "../lib/config/unsupported.ts";
+import { UNSUPPORTED } from "../lib/config/schema/unsupported.ts";
 import type { PlanView, StatusView } from "../lib/admin/views.ts";
 import { connect, listenerToml, PATIENCE_MS, upstreamToml } from "./proxy_stage.ts";
 import { assert, assertEquals, assertMatch } from "./support/assert.ts";

@@ -5,13 +5,13 @@
  */
 
 import { assert, assertEquals } from "./support/assert.ts";
-import { describedKeys, innerTable, isUnder } from "../lib/config/env_defaults.ts";
-import { joinIndex, joinKey } from "../lib/config/key_path.ts";
+import { describedKeys, innerTable, isUnder } from "../lib/config/schema/env_defaults.ts";
+import { joinIndex, joinKey } from "../lib/config/toml/key_path.ts";
 import { NO_MASKS } from "../lib/config/masks.ts";
-import { SCHEMA } from "../lib/config/schema.ts";
+import { SCHEMA } from "../lib/config/schema/schema.ts";
 import type { Config } from "../lib/config/types.ts";
-import { UNSUPPORTED } from "../lib/config/unsupported.ts";
-import { examine } from "../lib/config/validate.ts";
+import { UNSUPPORTED } from "../lib/config/schema/unsupported.ts";
+import { examine } from "../lib/config/validate/validate.ts";
 import { healthIdentity, poolIdentity } from "../lib/plan/resources.ts";
 import { dryCompile } from "../lib/runtime/dry_compile.ts";
 

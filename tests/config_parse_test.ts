@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
-import { interpolate } from "../lib/config/interpolate.ts";
-import { joinIndex, joinKey, lineOf } from "../lib/config/key_path.ts";
-import { parseToml } from "../lib/config/parse.ts";
+import { interpolate } from "../lib/config/toml/interpolate.ts";
+import { joinIndex, joinKey, lineOf } from "../lib/config/toml/key_path.ts";
+import { parseToml } from "../lib/config/toml/parse.ts";
 
 const DOCUMENT = `# comment with "quotes" and = signs
 top = 1

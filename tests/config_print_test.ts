@@ -1,9 +1,9 @@
 import { assertEquals } from "@std/assert";
 import Ajv2020 from "ajv/dist/2020.js";
-import { parseToml } from "../lib/config/parse.ts";
+import { parseToml } from "../lib/config/toml/parse.ts";
 import { requiredPermissions } from "../lib/config/permissions.ts";
-import { renderReference } from "../lib/config/reference.ts";
-import { jsonSchema } from "../lib/config/schema_json.ts";
+import { renderReference } from "../lib/config/schema/reference.ts";
+import { jsonSchema } from "../lib/config/schema/json_schema.ts";
 import { EVERYTHING, EVERYTHING_WORKS, load, MINIMAL } from "./config_support.ts";
 
 // The module's default export is typed as a namespace under this resolution.

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { UNSUPPORTED } from "../lib/config/unsupported.ts";
+import { UNSUPPORTED } from "../lib/config/schema/unsupported.ts";
 import { EVERYTHING_WORKS, MINIMAL, problems } from "./config_support.ts";
 
 /** What makes use of each line of the list. A line that is gone is tested by what it has become. */

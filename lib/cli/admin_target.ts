@@ -6,7 +6,7 @@
 
 import { type BackendAddress, formatAddress, parseBackendUrl, parseListenAddress } from "../base/address.ts";
 import { DEFAULTS, envNameOf } from "../config/defaults.ts";
-import { parseToml } from "../config/parse.ts";
+import { parseToml } from "../config/toml/parse.ts";
 import { folderOf, resolvePath } from "../config/paths.ts";
 import { hostOf } from "../plan/backend_host.ts";
 import { readEnv } from "../runtime/load.ts";

@@ -1,7 +1,7 @@
 /** `sluice schema`: the configuration's description, for editors or for people. */
 
-import { renderReference } from "../config/reference.ts";
-import { jsonSchema } from "../config/schema_json.ts";
+import { renderReference } from "../config/schema/reference.ts";
+import { jsonSchema } from "../config/schema/json_schema.ts";
 import type { Command } from "./command.ts";
 import { type OptionSpecs, parseArguments, refuseMoreThan } from "./options.ts";
 

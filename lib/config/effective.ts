@@ -1,7 +1,7 @@
 /** Every value as it takes effect, with where it came from: what `sluice check --effective` prints. */
 
 import { withoutUserInfo } from "./masks.ts";
-import type { Setting } from "./read.ts";
+import type { Setting } from "./validate/read.ts";
 
 export interface EffectiveSetting {
   readonly key: string;

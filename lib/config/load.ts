@@ -6,15 +6,15 @@
 import { caFault } from "./ca_fault.ts";
 import { CONFIG_LENGTH_MAX, PEM_LENGTH_MAX } from "./defaults.ts";
 import { effectiveLines, type EffectiveSetting, effectiveSettings } from "./effective.ts";
-import type { Findings } from "./findings.ts";
-import type { Environment } from "./interpolate.ts";
+import type { Findings } from "./validate/findings.ts";
+import type { Environment } from "./toml/interpolate.ts";
 import { ConfigError, type ConfigIssue, sortIssues } from "./issue.ts";
-import { joinIndex } from "./key_path.ts";
-import { parseToml } from "./parse.ts";
+import { joinIndex } from "./toml/key_path.ts";
+import { parseToml } from "./toml/parse.ts";
 import { resolvePath } from "./paths.ts";
 import type { Config, SocketRightsConfig, UpstreamConfig } from "./types.ts";
-import { examine } from "./validate.ts";
-import type { FileUse } from "./validation.ts";
+import { examine } from "./validate/validate.ts";
+import type { FileUse } from "./validate/validation.ts";
 
 export interface LoadOptions {
   readonly env: Environment;

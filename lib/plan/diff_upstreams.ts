@@ -1,6 +1,6 @@
 /** Upstreams and backends of two configurations: what comes, what goes, and what the backends that stay keep. */
 
-import { joinIndex, joinKey } from "../config/key_path.ts";
+import { joinIndex, joinKey } from "../config/toml/key_path.ts";
 import type { BackendConfig, Config, UpstreamConfig } from "../config/types.ts";
 import { compareValues, type MaskOf, masksOf, type ValueChange, valuesOf } from "./config_values.ts";
 import type { PlanChange, PlanFacts } from "./diff.ts";

@@ -22,7 +22,7 @@ import type {
 } from "../admin/views.ts";
 import type { Clock } from "../base/clock.ts";
 import type { LoadedConfig } from "../config/load.ts";
-import { deafToWeights } from "../config/validate_upstreams.ts";
+import { deafToWeights } from "../config/validate/upstreams.ts";
 import { type ExplainedHealth, explainRequest, requestToExplain } from "../plan/explain.ts";
 import type { Plan } from "../plan/types.ts";
 import type { ErrorCount } from "./error_tally.ts";

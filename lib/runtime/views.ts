@@ -13,7 +13,7 @@ import { describeReason } from "../health/reason.ts";
 import type { HealthMemberSnapshot } from "../health/group.ts";
 import { maskAt, shownAt, shownList } from "../config/masks.ts";
 import type { Config, RouteConfig } from "../config/types.ts";
-import { deafToWeights } from "../config/validate_upstreams.ts";
+import { deafToWeights } from "../config/validate/upstreams.ts";
 import type { MetricsView } from "../observe/metrics/reader.ts";
 import { listenerPlace } from "../plan/listener_place.ts";
 import type { BackendPlan, Plan, UpstreamPlan } from "../plan/types.ts";

@@ -3,16 +3,16 @@
  * reports every problem at once. After it nobody checks a type or fills a default.
  */
 
-import { isLoopback } from "../base/address.ts";
-import { installDefaults } from "./env_defaults.ts";
+import { isLoopback } from "../../base/address.ts";
+import { installDefaults } from "../schema/env_defaults.ts";
 import { Findings } from "./findings.ts";
-import type { Environment } from "./interpolate.ts";
-import { ConfigError, type ConfigIssue } from "./issue.ts";
-import { joinIndex } from "./key_path.ts";
-import type { ParsedToml } from "./parse.ts";
-import { folderOf, resolvePath } from "./paths.ts";
+import type { Environment } from "../toml/interpolate.ts";
+import { ConfigError, type ConfigIssue } from "../issue.ts";
+import { joinIndex } from "../toml/key_path.ts";
+import type { ParsedToml } from "../toml/parse.ts";
+import { folderOf, resolvePath } from "../paths.ts";
 import { Reader, type Setting } from "./read.ts";
-import { SCHEMA } from "./schema.ts";
+import { SCHEMA } from "../schema/schema.ts";
 import type {
   AdminConfig,
   Config,
@@ -21,12 +21,12 @@ import type {
   ServerConfig,
   TracingConfig,
   UpstreamConfig,
-} from "./types.ts";
-import { UNSUPPORTED } from "./unsupported.ts";
+} from "../types.ts";
+import { UNSUPPORTED } from "../schema/unsupported.ts";
 import { type FileUse, listenAddress, type ReadConfig, socketRights, type Validation } from "./validation.ts";
-import { validateListeners } from "./validate_listeners.ts";
-import { validateRoutes } from "./validate_routes.ts";
-import { validateUpstreams } from "./validate_upstreams.ts";
+import { validateListeners } from "./listeners.ts";
+import { validateRoutes } from "./routes.ts";
+import { validateUpstreams } from "./upstreams.ts";
 
 export interface ValidateOptions {
   /** Read for `SLUICE_*`. */

@@ -1,8 +1,8 @@
 /** Single values: from what TOML or an environment variable gives to milliseconds, bytes, numbers and checked texts. */
 
-import { parseDuration } from "../base/duration.ts";
-import { nearestName } from "../base/nearest.ts";
-import { parseSize } from "../base/size.ts";
+import { parseDuration } from "../../base/duration.ts";
+import { nearestName } from "../../base/nearest.ts";
+import { parseSize } from "../../base/size.ts";
 import { type Format, FORMATS } from "./formats.ts";
 import type { ChoiceSpec, DurationSpec, FlagSpec, NumberSpec, SizeSpec, TextSpec, ValueSpec } from "./spec.ts";
 

@@ -1,8 +1,8 @@
 /** One upstream, from what was read to what `Config` holds. Checks nothing; defaults give way to bounds. */
 
-import { type BackendAddress, formatAddress, parseBackendUrl } from "../base/address.ts";
-import { joinIndex } from "./key_path.ts";
-import { maskAt } from "./masks.ts";
+import { type BackendAddress, formatAddress, parseBackendUrl } from "../../base/address.ts";
+import { joinIndex } from "../toml/key_path.ts";
+import { maskAt } from "../masks.ts";
 import { parseStatusRanges } from "./status_ranges.ts";
 import type {
   BackendConfig,
@@ -15,7 +15,7 @@ import type {
   TimeoutsConfig,
   UpstreamConfig,
   UpstreamTlsConfig,
-} from "./types.ts";
+} from "../types.ts";
 import type { ReadConfig, Validation } from "./validation.ts";
 
 type MapValue<M> = M extends ReadonlyMap<string, infer V> ? V : never;

@@ -3,11 +3,11 @@
  * the text later, that module's own parser is asked, so that the two cannot disagree.
  */
 
-import { parseBackendUrl, parseCidr, parseListenAddress } from "../base/address.ts";
-import { validAuthority } from "../fields/authority.ts";
-import { parseHostPattern } from "../routing/host_pattern.ts";
-import { parsePathPattern } from "../routing/path_pattern.ts";
-import { parseStatusRanges } from "./status_ranges.ts";
+import { parseBackendUrl, parseCidr, parseListenAddress } from "../../base/address.ts";
+import { validAuthority } from "../../fields/authority.ts";
+import { parseHostPattern } from "../../routing/host_pattern.ts";
+import { parsePathPattern } from "../../routing/path_pattern.ts";
+import { parseStatusRanges } from "../validate/status_ranges.ts";
 
 /** RFC 9110 §5.6.2. */
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;

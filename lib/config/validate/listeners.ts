@@ -1,10 +1,10 @@
 /** `[[listeners]]`: addresses and names once, and no limit that the engine cannot hold to. */
 
-import { formatAddress, isLoopback } from "../base/address.ts";
-import { parseSize } from "../base/size.ts";
-import { SERVE_FIELDS_MAX, SERVE_HEAD_MAX } from "./defaults.ts";
-import { joinIndex } from "./key_path.ts";
-import type { ListenerConfig } from "./types.ts";
+import { formatAddress, isLoopback } from "../../base/address.ts";
+import { parseSize } from "../../base/size.ts";
+import { SERVE_FIELDS_MAX, SERVE_HEAD_MAX } from "../defaults.ts";
+import { joinIndex } from "../toml/key_path.ts";
+import type { ListenerConfig } from "../types.ts";
 import { listenAddress, type ReadConfig, socketRights, type Validation } from "./validation.ts";
 
 type ReadListener = ReadConfig["listeners"][number];

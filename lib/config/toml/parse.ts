@@ -4,10 +4,10 @@
 
 import { parse as parseTomlText } from "@std/toml";
 import { type AllowedNames, type Environment, interpolate, type Interpolation } from "./interpolate.ts";
-import type { ConfigIssue } from "./issue.ts";
+import type { ConfigIssue } from "../issue.ts";
 import { joinIndex, joinKey, lineOf } from "./key_path.ts";
-import { foldPath, type Masks } from "./masks.ts";
-import { scanToml } from "./toml_scan.ts";
+import { foldPath, type Masks } from "../masks.ts";
+import { scanToml } from "./scan.ts";
 
 export interface ParsedToml {
   /** As given. */

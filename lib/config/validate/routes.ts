@@ -1,13 +1,13 @@
 /** `[[routes]]`: one action each, names that exist, templates that the path can fill, edits that framing survives. */
 
-import { nearestName } from "../base/nearest.ts";
-import { compileRedirect } from "../routing/redirect.ts";
-import { compileRewrite } from "../routing/rewrite.ts";
-import { faultOf, withoutPlace } from "./formats.ts";
-import { joinIndex, joinKey } from "./key_path.ts";
-import { shownList } from "./masks.ts";
-import { ACTION_KEYS } from "./schema_route.ts";
-import type { HeaderEdits, RouteAction, RouteConfig, TimeoutsConfig } from "./types.ts";
+import { nearestName } from "../../base/nearest.ts";
+import { compileRedirect } from "../../routing/redirect.ts";
+import { compileRewrite } from "../../routing/rewrite.ts";
+import { faultOf, withoutPlace } from "../schema/formats.ts";
+import { joinIndex, joinKey } from "../toml/key_path.ts";
+import { shownList } from "../masks.ts";
+import { ACTION_KEYS } from "../schema/route.ts";
+import type { HeaderEdits, RouteAction, RouteConfig, TimeoutsConfig } from "../types.ts";
 import type { ReadConfig, Validation } from "./validation.ts";
 
 type ReadRoute = ReadConfig["routes"][number];

@@ -4,7 +4,7 @@
  * syntax error. It reads the text once, left to right.
  */
 
-import { type KeyClash, type KeyNode, KeyTree } from "./toml_keys.ts";
+import { type KeyClash, type KeyNode, KeyTree } from "./key_tree.ts";
 
 export interface TomlScan {
   /** From key path, array indexes included, to the line where it is first mentioned. */

@@ -1,10 +1,10 @@
 /** What the checks of all sections share. */
 
-import { type ListenAddress, parseListenAddress } from "../base/address.ts";
+import { type ListenAddress, parseListenAddress } from "../../base/address.ts";
 import type { Findings } from "./findings.ts";
-import type { SCHEMA } from "./schema.ts";
-import type { Read } from "./spec.ts";
-import type { SocketRightsConfig } from "./types.ts";
+import type { SCHEMA } from "../schema/schema.ts";
+import type { Read } from "../schema/spec.ts";
+import type { SocketRightsConfig } from "../types.ts";
 
 /** `name:password:number:members` a line. */
 export const GROUPS_FILE = "/etc/group";

@@ -1,6 +1,6 @@
 /** The reference of the configuration in Markdown, made from the description: docs/configuration.md is its output. */
 
-import { DEFAULTS, envNameOf } from "./defaults.ts";
+import { DEFAULTS, envNameOf } from "../defaults.ts";
 import { innerTable } from "./env_defaults.ts";
 import { FORMATS } from "./formats.ts";
 import { SCHEMA } from "./schema.ts";
@@ -9,7 +9,7 @@ import { UNSUPPORTED } from "./unsupported.ts";
 
 const INTRODUCTION = `# Configuration
 
-<!-- Made from lib/config/schema.ts and defaults.ts by \`deno task docs\`; do not edit. -->
+<!-- Made from lib/config/schema/schema.ts and defaults.ts by \`deno task docs\`; do not edit. -->
 
 One TOML file. \`sluice check\` reports every problem in it at once, with file and line; \`sluice check --effective\` prints
 every value with where it came from; \`sluice schema\` prints a JSON schema for editors. Saving the file reloads it.

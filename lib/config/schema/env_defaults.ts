@@ -1,8 +1,8 @@
 /** The defaults of this installation: the built-in ones, moved by `SLUICE_*` variables. */
 
-import { type DefaultName, DEFAULTS, type DefaultValue, envNameOf } from "./defaults.ts";
-import type { Findings } from "./findings.ts";
-import type { Environment } from "./interpolate.ts";
+import { type DefaultName, DEFAULTS, type DefaultValue, envNameOf } from "../defaults.ts";
+import type { Findings } from "../validate/findings.ts";
+import type { Environment } from "../toml/interpolate.ts";
 import { isScalar, maskedFault, readScalar, scalarOfText } from "./scalar.ts";
 import { SCHEMA } from "./schema.ts";
 import type { KeySpec, TableSpec, ValueSpec } from "./spec.ts";

@@ -1,6 +1,6 @@
 /** The description of `[[routes]]`; see `schema.ts`. */
 
-import { DURATION_MAX } from "./defaults.ts";
+import { DURATION_MAX } from "../defaults.ts";
 import {
   displayName,
   duration,

@@ -1,6 +1,6 @@
 /** Sets of status codes as people write them: `"502-504"`, `"200,204,300-399"`. */
 
-import type { StatusRange } from "./types.ts";
+import type { StatusRange } from "../types.ts";
 
 const WANTED = `must be status codes such as "200-399" or "502,504"`;
 

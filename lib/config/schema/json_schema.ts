@@ -1,9 +1,9 @@
 /** JSON Schema (2020-12) of the configuration, for completion and checks in editors. Made from the description. */
 
-import { DEFAULTS } from "./defaults.ts";
+import { DEFAULTS } from "../defaults.ts";
 import { type Format, type FormatName, FORMATS } from "./formats.ts";
 import { SCHEMA } from "./schema.ts";
-import { ACTION_KEYS, ROUTE } from "./schema_route.ts";
+import { ACTION_KEYS, ROUTE } from "./route.ts";
 import type { KeySpec, TableSpec, TextSpec, ValueSpec } from "./spec.ts";
 import { UNSUPPORTED } from "./unsupported.ts";
 

@@ -3,16 +3,16 @@
  * a problem: a stand-in of the right type takes the value's place, so that everything else is read as well.
  */
 
-import { nearestName } from "../base/nearest.ts";
-import { DEFAULTS } from "./defaults.ts";
-import { type InstalledDefaults } from "./env_defaults.ts";
+import { nearestName } from "../../base/nearest.ts";
+import { DEFAULTS } from "../defaults.ts";
+import { type InstalledDefaults } from "../schema/env_defaults.ts";
 import type { Findings } from "./findings.ts";
-import { type Format, FORMATS } from "./formats.ts";
-import { joinIndex, joinKey } from "./key_path.ts";
-import type { ParsedToml } from "./parse.ts";
-import { maskAt, secretMask } from "./masks.ts";
-import { describe, isScalar, maskedFault, readScalar, type ScalarSpec } from "./scalar.ts";
-import type { KeySpec, ListSpec, NamedSpec, PairsSpec, Read, TableSpec, ValueSpec } from "./spec.ts";
+import { type Format, FORMATS } from "../schema/formats.ts";
+import { joinIndex, joinKey } from "../toml/key_path.ts";
+import type { ParsedToml } from "../toml/parse.ts";
+import { maskAt, secretMask } from "../masks.ts";
+import { describe, isScalar, maskedFault, readScalar, type ScalarSpec } from "../schema/scalar.ts";
+import type { KeySpec, ListSpec, NamedSpec, PairsSpec, Read, TableSpec, ValueSpec } from "../schema/spec.ts";
 
 /** One value as it takes effect, for `sluice check --effective`. */
 export interface Setting {

@@ -3,7 +3,7 @@
  * effective print-out and reference all read that one description; `Read<S>` gives its result a type.
  */
 
-import type { DefaultName } from "./defaults.ts";
+import type { DefaultName } from "../defaults.ts";
 import type { FormatName } from "./formats.ts";
 
 /** A string; what it may hold is for the format to say. */

@@ -1,9 +1,9 @@
 /** What reading and checking one configuration has found so far. */
 
-import type { ConfigIssue } from "./issue.ts";
-import { lineOf } from "./key_path.ts";
-import { maskAt, type Masks, withoutUserInfo } from "./masks.ts";
-import type { ParsedToml } from "./parse.ts";
+import type { ConfigIssue } from "../issue.ts";
+import { lineOf } from "../toml/key_path.ts";
+import { maskAt, type Masks, withoutUserInfo } from "../masks.ts";
+import type { ParsedToml } from "../toml/parse.ts";
 
 export class Findings {
   readonly issues: ConfigIssue[];

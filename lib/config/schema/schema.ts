@@ -1,12 +1,12 @@
 /**
  * What a configuration may hold: every section and key with type, range, default and one line of documentation. The one
- * source of validation (`read.ts`), JSON schema (`schema_json.ts`) and reference (`reference.ts`). What depends on more
+ * source of validation (`read.ts`), JSON schema (`json_schema.ts`) and reference (`reference.ts`). What depends on more
  * than one key is in `validate*.ts`; what does not work yet in `unsupported.ts`.
  */
 
-import { STRATEGY_NAMES, type StrategyName } from "../../strategies/selector.ts";
-import { DURATION_MAX } from "./defaults.ts";
-import { ROUTE } from "./schema_route.ts";
+import { STRATEGY_NAMES, type StrategyName } from "../../../strategies/selector.ts";
+import { DURATION_MAX } from "../defaults.ts";
+import { ROUTE } from "./route.ts";
 import {
   choice,
   displayName,

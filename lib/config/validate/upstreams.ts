@@ -1,11 +1,11 @@
 /** `[upstreams.NAME]`: backends once, weights and sections that have an effect, bounds that fit each other. */
 
-import type { StrategyName } from "../../strategies/selector.ts";
-import { formatAddress } from "../base/address.ts";
-import { SLOTS_MAX } from "../base/backend_table.ts";
-import { formatDuration } from "../base/duration.ts";
-import { joinIndex, joinKey } from "./key_path.ts";
-import type { BackendAddress, UpstreamConfig } from "./types.ts";
+import type { StrategyName } from "../../../strategies/selector.ts";
+import { formatAddress } from "../../base/address.ts";
+import { SLOTS_MAX } from "../../base/backend_table.ts";
+import { formatDuration } from "../../base/duration.ts";
+import { joinIndex, joinKey } from "../toml/key_path.ts";
+import type { BackendAddress, UpstreamConfig } from "../types.ts";
 import { type ReadUpstream, toUpstream } from "./upstream_config.ts";
 import type { ReadConfig, Validation } from "./validation.ts";
 
