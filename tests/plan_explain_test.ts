@@ -3,7 +3,7 @@
 import { loadConfig } from "../lib/config/load.ts";
 import type { HealthMachine } from "../lib/health/machine.ts";
 import type { FailureCode } from "../lib/health/reason.ts";
-import { type ExplainedHealth, explainRequest, requestToExplain } from "../lib/plan/explain.ts";
+import { type ExplainedHealth, explainRequest, requestToExplain } from "../lib/plan/people/explain.ts";
 import type { Plan, UpstreamPlan } from "../lib/plan/types.ts";
 import { compile } from "../lib/plan/compile.ts";
 import { JudgedHealth } from "../lib/plan/health_source.ts";

@@ -1,7 +1,7 @@
 /** `sluice explain`: which route a request takes and why not the others, and who might serve it. */
 
 import type { ExplanationView } from "../admin/views.ts";
-import { explainRequest, requestToExplain } from "../plan/explain.ts";
+import { explainRequest, requestToExplain } from "../plan/people/explain.ts";
 import { dryCompile } from "../runtime/dry_compile.ts";
 import { loadFromDisk } from "../runtime/load.ts";
 import { AdminClient } from "./admin_client.ts";

@@ -23,7 +23,7 @@ import type {
 import type { Clock } from "../base/clock.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import { deafToWeights } from "../config/validate/upstreams.ts";
-import { type ExplainedHealth, explainRequest, requestToExplain } from "../plan/explain.ts";
+import { type ExplainedHealth, explainRequest, requestToExplain } from "../plan/people/explain.ts";
 import type { Plan } from "../plan/types.ts";
 import type { ErrorCount } from "./error_tally.ts";
 import type { EventRings } from "./event_rings.ts";

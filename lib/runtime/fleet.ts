@@ -16,7 +16,7 @@ import type { HealthCourt } from "../health/report_collector.ts";
 import { BerthWord, COUNT_AT, forgetCounts, type SharedState } from "../base/shared/shared_state.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import type { PlanHolder } from "../plan/holder.ts";
-import { listenerPlace } from "../plan/listener_place.ts";
+import { listenerPlace } from "../plan/listener_identity.ts";
 import type { Plan } from "../plan/types.ts";
 import { STDOUT } from "./access_log.ts";
 import { type ErrorCount, ErrorTally } from "./error_tally.ts";

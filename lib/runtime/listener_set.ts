@@ -11,7 +11,7 @@ import type { ListenerConfig } from "../config/types.ts";
 import type { Certificate, EngineListener } from "../engines/listener.ts";
 import { openListener } from "../engines/open.ts";
 import { changeRights } from "../engines/socket_rights.ts";
-import { listenerPlace } from "../plan/listener_place.ts";
+import { listenerPlace } from "../plan/listener_identity.ts";
 import type { ProxyCore } from "../proxy/core.ts";
 import { probeSocket } from "../transport/dial.ts";
 import type { EventLog } from "./log.ts";

@@ -3,7 +3,7 @@
 import type { LoadedConfig } from "../config/load.ts";
 import type { ListenerConfig } from "../config/types.ts";
 import { assertPortFree } from "../engines/listener.ts";
-import { listenerPlace } from "../plan/listener_place.ts";
+import { listenerPlace } from "../plan/listener_identity.ts";
 import { ListenError, reasonOf } from "./listener_set.ts";
 import type { BoundListener } from "./plane.ts";
 

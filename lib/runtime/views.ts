@@ -15,7 +15,7 @@ import { maskAt, shownAt, shownList } from "../config/masks.ts";
 import type { Config, RouteConfig } from "../config/types.ts";
 import { deafToWeights } from "../config/validate/upstreams.ts";
 import type { MetricsView } from "../observe/metrics/reader.ts";
-import { listenerPlace } from "../plan/listener_place.ts";
+import { listenerPlace } from "../plan/listener_identity.ts";
 import type { BackendPlan, Plan, UpstreamPlan } from "../plan/types.ts";
 import { judgedOf } from "./judged.ts";
 import type { Overrides } from "./overrides.ts";

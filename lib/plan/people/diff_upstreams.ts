@@ -1,10 +1,10 @@
 /** Upstreams and backends of two configurations: what comes, what goes, and what the backends that stay keep. */
 
-import { joinIndex, joinKey } from "../config/toml/key_path.ts";
-import type { BackendConfig, Config, UpstreamConfig } from "../config/types.ts";
+import { joinIndex, joinKey } from "../../config/toml/key_path.ts";
+import type { BackendConfig, Config, UpstreamConfig } from "../../config/types.ts";
 import { compareValues, type MaskOf, masksOf, type ValueChange, valuesOf } from "./config_values.ts";
 import type { PlanChange, PlanFacts } from "./diff.ts";
-import { connectionIdentity, healthIdentity, poolIdentity } from "./resources.ts";
+import { connectionIdentity, healthIdentity, poolIdentity } from "../resources.ts";
 
 /** Names told one by one; of more, how many. */
 const NAMED_MAX = 6;

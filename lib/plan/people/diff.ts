@@ -5,12 +5,12 @@
  * what the reload then does. What only the system knows is not in it: whether a port is free, whether a file is there.
  */
 
-import { shownAt, shownList } from "../config/masks.ts";
-import type { Config, ListenerConfig, RouteConfig } from "../config/types.ts";
+import { shownAt, shownList } from "../../config/masks.ts";
+import type { Config, ListenerConfig, RouteConfig } from "../../config/types.ts";
 import { compareValues, masksOf, type ValueChange, valuesOf } from "./config_values.ts";
 import { upstreamChanges } from "./diff_upstreams.ts";
-import { listenerPlace } from "./listener_place.ts";
-import { planWarnings } from "./plan_warnings.ts";
+import { listenerPlace } from "../listener_identity.ts";
+import { planWarnings } from "./warnings.ts";
 
 export interface PlanChange {
   readonly kind: "added" | "removed" | "changed";

@@ -3,14 +3,14 @@
  * `sluice explain` prints, from a plan that runs or from one compiled for the purpose.
  */
 
-import { invariant } from "../base/errors.ts";
-import type { HealthMemberSnapshot } from "../health/group.ts";
-import type { HealthReason } from "../health/reason.ts";
-import { explain, renderExplanation } from "../routing/explanation.ts";
-import type { RouteInput } from "../routing/types.ts";
-import { redactor } from "../config/masks.ts";
-import type { BackendConfig } from "../config/types.ts";
-import type { Plan, RoutePlan, UpstreamPlan } from "./types.ts";
+import { invariant } from "../../base/errors.ts";
+import type { HealthMemberSnapshot } from "../../health/group.ts";
+import type { HealthReason } from "../../health/reason.ts";
+import { explain, renderExplanation } from "../../routing/explanation.ts";
+import type { RouteInput } from "../../routing/types.ts";
+import { redactor } from "../../config/masks.ts";
+import type { BackendConfig } from "../../config/types.ts";
+import type { Plan, RoutePlan, UpstreamPlan } from "../types.ts";
 
 export interface ExplainedRequest {
   /** Null: none matches. */

@@ -5,11 +5,18 @@
  * takes part without being named here. Two spellings of one value ("60s", "1m") are the same value.
  */
 
-import { formatAddress } from "../base/address.ts";
-import { formatDuration } from "../base/duration.ts";
-import { formatSize } from "../base/size.ts";
-import { maskAt, withoutUserInfo } from "../config/masks.ts";
-import type { BackendAddress, Config, HashConfig, ListenAddress, RetryConfig, StatusRange } from "../config/types.ts";
+import { formatAddress } from "../../base/address.ts";
+import { formatDuration } from "../../base/duration.ts";
+import { formatSize } from "../../base/size.ts";
+import { maskAt, withoutUserInfo } from "../../config/masks.ts";
+import type {
+  BackendAddress,
+  Config,
+  HashConfig,
+  ListenAddress,
+  RetryConfig,
+  StatusRange,
+} from "../../config/types.ts";
 
 export interface ConfigValue {
   /** As a file would hold it, durations and sizes without quotes: what it is compared by, never shown. */
