@@ -121,7 +121,7 @@ const ROWS: readonly Row[] = [
   ["upstreams.*.pool.min_idle", 7, "transport/pool.ts", "idleMin", "plan"],
   ["upstreams.*.pool.queue", 7, "transport/pool.ts", "queueMax", "plan"],
   ["upstreams.*.pool.queue_timeout", "2s", "transport/pool.ts", "queueTimeoutMs", "plan"],
-  ["upstreams.*.pool.pipelining", 7, "transport/pipeline_pool.ts", "depthMax", "plan"],
+  ["upstreams.*.pool.pipelining", 7, "transport/http1/pipeline_pool.ts", "depthMax", "plan"],
   ["upstreams.*.tls.ca", "d.pem", "transport/dial.ts", "ca", "plan"],
   ["upstreams.*.tls.cert", "d.pem", "transport/dial.ts", "cert", "plan"],
   ["upstreams.*.tls.key", "d.key", "transport/dial.ts", "key", "plan"],

@@ -4,12 +4,12 @@ import { END } from "../lib/base/body_piece.ts";
 import { ProxyError } from "../lib/base/errors.ts";
 import type { Head } from "../lib/http1/head.ts";
 import type { BackendStream, Claimant } from "../lib/transport/backend_stream.ts";
-import { Connection } from "../lib/transport/connection.ts";
+import { Connection } from "../lib/transport/http1/connection.ts";
 import { Deadlines } from "../lib/transport/deadlines.ts";
-import { PipelinePool } from "../lib/transport/pipeline_pool.ts";
+import { PipelinePool } from "../lib/transport/http1/pipeline_pool.ts";
 import { Pool } from "../lib/transport/pool.ts";
 import { NO_BUDGET, type PoolSettings } from "../lib/transport/pool_settings.ts";
-import { Ticket } from "../lib/transport/ticket.ts";
+import { Ticket } from "../lib/transport/stream_source.ts";
 import { toText } from "./support/wire_bytes.ts";
 import { FakeConn, RESPONSE_BOUNDS } from "./transport_fakes.ts";
 

@@ -3,11 +3,11 @@
 import { assertEquals, assertRejects } from "./support/assert.ts";
 import { ProxyError } from "../lib/base/errors.ts";
 import type { Claimant } from "../lib/transport/backend_stream.ts";
-import { Connection } from "../lib/transport/connection.ts";
+import { Connection } from "../lib/transport/http1/connection.ts";
 import { Deadlines } from "../lib/transport/deadlines.ts";
 import { Pool } from "../lib/transport/pool.ts";
 import type { PoolSettings } from "../lib/transport/pool_settings.ts";
-import { Ticket } from "../lib/transport/ticket.ts";
+import { Ticket } from "../lib/transport/stream_source.ts";
 import { FakeConn, GET, RESPONSE_BOUNDS } from "./transport_fakes.ts";
 
 const SETTINGS: PoolSettings = {

@@ -6,7 +6,7 @@ import { ProxyError } from "../lib/base/errors.ts";
 import { lendWriter } from "../lib/base/lent_writers.ts";
 import { takeShortCuts } from "../lib/base/fast_path.ts";
 import { BODY_BUFFER_BYTES, bodyBuffers } from "../lib/transport/body_buffers.ts";
-import { Connection } from "../lib/transport/connection.ts";
+import { Connection } from "../lib/transport/http1/connection.ts";
 import { assert, assertEquals, assertRejects } from "./support/assert.ts";
 import { chunked } from "./support/backend_scripts.ts";
 import { toBytes, toText } from "./support/wire_bytes.ts";

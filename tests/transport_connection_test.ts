@@ -3,7 +3,7 @@
 import { END, WAIT } from "../lib/base/body_piece.ts";
 import { assert, assertEquals, assertRejects } from "./support/assert.ts";
 import { ProxyError } from "../lib/base/errors.ts";
-import { Connection } from "../lib/transport/connection.ts";
+import { Connection } from "../lib/transport/http1/connection.ts";
 import { chunked, response } from "./support/backend_scripts.ts";
 import { toBytes, toText } from "./support/wire_bytes.ts";
 import { FakeConn, GET, RESPONSE_BOUNDS } from "./transport_fakes.ts";

@@ -4,8 +4,8 @@ import { assertEquals, assertThrows } from "./support/assert.ts";
 import { ProxyError } from "../lib/base/errors.ts";
 import { clientKey } from "../lib/base/ip.ts";
 import type { Claimant } from "../lib/transport/backend_stream.ts";
-import type { Connection } from "../lib/transport/connection.ts";
-import { Ticket } from "../lib/transport/ticket.ts";
+import type { Connection } from "../lib/transport/http1/connection.ts";
+import { Ticket } from "../lib/transport/stream_source.ts";
 import { codeOf, PoolStage, settled, wholeOf } from "./pool_stage.ts";
 
 function client(clientIp: string, upgrade = ""): Claimant {

@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "./support/assert.ts";
-import { PipelineDepth } from "../lib/transport/pipeline_depth.ts";
-import { FALLBACK_MS, PipelineTrust } from "../lib/transport/pipeline_trust.ts";
+import { PipelineDepth } from "../lib/transport/http1/pipeline_depth.ts";
+import { FALLBACK_MS, PipelineTrust } from "../lib/transport/http1/pipeline_trust.ts";
 
 function after(samples: ReadonlyArray<readonly [tookMs: number, wasQueued: boolean, times: number]>): PipelineDepth {
   const depth = new PipelineDepth(8);

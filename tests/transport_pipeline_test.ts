@@ -3,7 +3,7 @@
 import { assert, assertEquals } from "./support/assert.ts";
 import { ProxyError } from "../lib/base/errors.ts";
 import type { BackendStream } from "../lib/transport/backend_stream.ts";
-import { Ticket } from "../lib/transport/ticket.ts";
+import { Ticket } from "../lib/transport/stream_source.ts";
 import { answerTo, CLIENT, PipelineStage, settled, targetsIn, type TestExchange } from "./pipeline_stage.ts";
 
 const OK = "HTTP/1.1 200 OK\r\n";

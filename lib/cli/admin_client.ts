@@ -7,7 +7,7 @@ import { END } from "../base/body_piece.ts";
 import type { OutcomeView } from "../admin/views.ts";
 import { ProxyError } from "../base/errors.ts";
 import { requestLine } from "../http1/encode.ts";
-import { Connection, type ResponseBounds } from "../transport/connection.ts";
+import { Connection, type ResponseBounds } from "../transport/http1/connection.ts";
 import { dial } from "../transport/dial.ts";
 import { AdminError, type AdminTarget, targetText } from "./admin_target.ts";
 import { VERSION } from "./version.ts";

@@ -22,10 +22,10 @@ import {
 } from "../config/bounds.ts";
 import { type MetricsRows, RowDirectory } from "../observe/metrics/rows.ts";
 import { type MetricsBlock, NO_BLOCK } from "../observe/metrics/store.ts";
-import { Connection, type ResponseBounds } from "../transport/connection.ts";
+import { Connection, type ResponseBounds } from "../transport/http1/connection.ts";
 import type { Deadlines } from "../transport/deadlines.ts";
 import { dial } from "../transport/dial.ts";
-import { type FallbackFacts, PipelinePool } from "../transport/pipeline_pool.ts";
+import { type FallbackFacts, PipelinePool } from "../transport/http1/pipeline_pool.ts";
 import type { Descriptors } from "../transport/descriptors.ts";
 import { Pool } from "../transport/pool.ts";
 import { NO_BUDGET, type PoolSettings } from "../transport/pool_settings.ts";

@@ -18,7 +18,7 @@ import type { RetrySettings } from "../resilience/retry_policy.ts";
 import type { Redirect } from "../routing/redirect.ts";
 import type { Rewrite } from "../routing/rewrite.ts";
 import type { RouteTable } from "../routing/route_table.ts";
-import type { PipelinePool } from "../transport/pipeline_pool.ts";
+import type { PipelinePool } from "../transport/http1/pipeline_pool.ts";
 import type { Pool } from "../transport/pool.ts";
 import type { Selector } from "../../strategies/selector.ts";
 import type { Affinity } from "./affinity.ts";

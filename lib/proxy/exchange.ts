@@ -16,7 +16,7 @@ import type { BackendPlan, Plan, RoutePlan, UpstreamPlan } from "../plan/types.t
 import type { LivePlan } from "../plan/holder.ts";
 import type { RouteInput } from "../routing/types.ts";
 import type { BackendStream, HeadReader, StreamSource } from "../transport/backend_stream.ts";
-import type { Ticket } from "../transport/ticket.ts";
+import type { Ticket } from "../transport/stream_source.ts";
 import type { PickInput } from "../../strategies/selector.ts";
 import type { ProxyCore } from "./core.ts";
 import { type DeadlineOwner, ExchangeDeadlines } from "./exchange_deadlines.ts";

@@ -12,7 +12,7 @@ import type { BackendPlan, RoutePlan, UpstreamAction, UpstreamPlan } from "../pl
 import { retryAfterMs } from "../resilience/retry_after.ts";
 import { RETRY_VERDICTS, retryVerdict } from "../resilience/retry_policy.ts";
 import type { BackendStream } from "../transport/backend_stream.ts";
-import { Ticket } from "../transport/ticket.ts";
+import { Ticket } from "../transport/stream_source.ts";
 import type { Matched } from "../routing/types.ts";
 import { BackendResponse } from "./backend_response.ts";
 import { type BodyPace, paceOf } from "./body_pace.ts";

@@ -14,7 +14,7 @@ import type { ByteWriter } from "../base/byte_writer.ts";
 import type { ProxyError } from "../base/errors.ts";
 import type { Framing } from "../http1/framing.ts";
 import type { Head } from "../http1/head.ts";
-import type { Ticket } from "./ticket.ts";
+import type { Ticket } from "./stream_source.ts";
 
 /** Whom a response is for. */
 export interface HeadReader {

@@ -21,10 +21,10 @@
 import { ProxyError } from "../base/errors.ts";
 import { LiveList } from "../base/live_list.ts";
 import type { BackendStream, Claimant, StreamSource } from "./backend_stream.ts";
-import type { Connection } from "./connection.ts";
+import type { Connection } from "./http1/connection.ts";
 import { FairShares } from "./fair_shares.ts";
 import type { PoolContext, PoolSettings } from "./pool_settings.ts";
-import { type EnterConnection, Ticket } from "./ticket.ts";
+import { type EnterConnection, Ticket } from "./stream_source.ts";
 import { WaitingLine } from "./waiting_line.ts";
 
 /** After a failed dial nothing is opened beforehand for so long: a dead backend is not hammered for warmth. */

@@ -1,6 +1,6 @@
 /** What a pool is told, and what it needs of the outside. */
 
-import type { Connection } from "./connection.ts";
+import type { Connection } from "./http1/connection.ts";
 import type { Deadlines } from "./deadlines.ts";
 
 export interface PoolSettings {

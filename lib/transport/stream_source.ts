@@ -2,7 +2,7 @@
 
 import { ProxyError } from "../base/errors.ts";
 import type { BackendStream } from "./backend_stream.ts";
-import type { Connection } from "./connection.ts";
+import type { Connection } from "./http1/connection.ts";
 import type { Timed } from "./deadlines.ts";
 import type { Waiting } from "./waiting_line.ts";
 

@@ -12,20 +12,20 @@
  * Views handed out point into the read buffer: a piece is valid until the next `readBody()`, the head until the first.
  */
 
-import { type Bytes, END, type ReadPiece, type TakenPiece, WAIT } from "../base/body_piece.ts";
-import type { ByteWriter } from "../base/byte_writer.ts";
-import { type ErrorCode, ProxyError } from "../base/errors.ts";
-import { lendWriter, takeBackWriter } from "../base/lent_writers.ts";
-import type { Listed } from "../base/live_list.ts";
-import { type BodyBounds, BodyDecoder } from "../http1/body_decoder.ts";
-import { decodeResponseHead } from "../http1/decode_response.ts";
-import { FieldMemory } from "../http1/field_memory.ts";
-import { BodyKind, type Framing, responseFraming } from "../http1/framing.ts";
-import { Head, type HeadBounds } from "../http1/head.ts";
-import type { BackendStream, HeadReader } from "./backend_stream.ts";
-import { BODY_BUFFER_BYTES, bodyBuffers } from "./body_buffers.ts";
-import { closeQuietly } from "./dial.ts";
-import { Socket } from "./socket.ts";
+import { type Bytes, END, type ReadPiece, type TakenPiece, WAIT } from "../../base/body_piece.ts";
+import type { ByteWriter } from "../../base/byte_writer.ts";
+import { type ErrorCode, ProxyError } from "../../base/errors.ts";
+import { lendWriter, takeBackWriter } from "../../base/lent_writers.ts";
+import type { Listed } from "../../base/live_list.ts";
+import { type BodyBounds, BodyDecoder } from "../../http1/body_decoder.ts";
+import { decodeResponseHead } from "../../http1/decode_response.ts";
+import { FieldMemory } from "../../http1/field_memory.ts";
+import { BodyKind, type Framing, responseFraming } from "../../http1/framing.ts";
+import { Head, type HeadBounds } from "../../http1/head.ts";
+import type { BackendStream, HeadReader } from "../backend_stream.ts";
+import { BODY_BUFFER_BYTES, bodyBuffers } from "../body_buffers.ts";
+import { closeQuietly } from "../dial.ts";
+import { Socket } from "../socket.ts";
 
 /** Holds almost every head, and a body of up to 16 KiB behind it: one read and one write for both. */
 const SMALL_BUFFER_BYTES = 20 * 1024;

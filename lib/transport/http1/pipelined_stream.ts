@@ -2,12 +2,12 @@
  * One exchange's place on a connection that several share. See pipeline.ts, which decides everything about it.
  */
 
-import type { Bytes, ReadPiece, TakenPiece } from "../base/body_piece.ts";
-import type { ByteWriter } from "../base/byte_writer.ts";
-import { invariant, ProxyError } from "../base/errors.ts";
-import type { Framing } from "../http1/framing.ts";
-import type { Head } from "../http1/head.ts";
-import type { BackendStream, HeadReader } from "./backend_stream.ts";
+import type { Bytes, ReadPiece, TakenPiece } from "../../base/body_piece.ts";
+import type { ByteWriter } from "../../base/byte_writer.ts";
+import { invariant, ProxyError } from "../../base/errors.ts";
+import type { Framing } from "../../http1/framing.ts";
+import type { Head } from "../../http1/head.ts";
+import type { BackendStream, HeadReader } from "../backend_stream.ts";
 import type { Connection } from "./connection.ts";
 import type { Pipeline } from "./pipeline.ts";
 

@@ -24,13 +24,13 @@
  *   has no number on a response, so this is for backends that frame their responses well, and it is off by default.
  */
 
-import { END } from "../base/body_piece.ts";
-import { ByteWriter } from "../base/byte_writer.ts";
-import { ProxyError } from "../base/errors.ts";
-import { BodyKind, type Framing } from "../http1/framing.ts";
+import { END } from "../../base/body_piece.ts";
+import { ByteWriter } from "../../base/byte_writer.ts";
+import { ProxyError } from "../../base/errors.ts";
+import { BodyKind, type Framing } from "../../http1/framing.ts";
 import type { Connection } from "./connection.ts";
-import type { Timed } from "./deadlines.ts";
-import { Lane } from "./lane.ts";
+import type { Timed } from "../deadlines.ts";
+import { Lane } from "./pipelined_stream.ts";
 
 /** Nobody waits for longer behind a response that does not come to its end. */
 const HELD_UP_MS = 250;
