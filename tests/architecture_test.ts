@@ -48,7 +48,7 @@ const IMPURITIES =
 const IMPORTERS: Readonly<Record<string, readonly string[]>> = {
   "@std/toml": ["lib/config/toml/parse.ts"],
   "@std/http/cookie": ["lib/fields/cookies.ts"],
-  "@std/http/status": ["lib/proxy/local_response.ts"],
+  "@std/http/status": ["lib/proxy/message/local_response.ts"],
   "hono": ["lib/admin/app.ts"],
   "uplot/dist/uPlot.iife.min.js": ["lib/admin/assets.ts"],
   "uplot/dist/uPlot.min.css": ["lib/admin/assets.ts"],

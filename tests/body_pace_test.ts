@@ -1,7 +1,7 @@
 /** How fast a client has to be: time that it spends, and earns back with bytes. */
 
 import { assertEquals } from "./support/assert.ts";
-import { BodyPace } from "../lib/proxy/body_pace.ts";
+import { BodyPace } from "../lib/proxy/message/body_pace.ts";
 
 /** Sends `bytes` after each `everyMs`. @returns After how long it was too slow; -1: never in ten hours. */
 function tooSlowAfter(bytes: number, everyMs: number): number {

@@ -3,8 +3,8 @@
 import { assertEquals, assertStrictEquals } from "./support/assert.ts";
 import { takeShortCuts } from "../lib/base/fast_path.ts";
 import { TextMemo } from "../lib/http1/text_memo.ts";
-import type { ProxyRequest } from "../lib/proxy/request.ts";
-import { RequestBody } from "../lib/proxy/request_body.ts";
+import type { ProxyRequest } from "../lib/proxy/message/request.ts";
+import { RequestBody } from "../lib/proxy/message/request_body.ts";
 import { BODY_BUFFER_BYTES, BodyBuffers } from "../lib/transport/body_buffers.ts";
 import { answer, type Echo, echo, echoOf, response } from "./support/backend_scripts.ts";
 import type { RawClient } from "./support/raw_client.ts";

@@ -11,9 +11,9 @@ import { decodeResponseHead } from "../lib/http1/decode_response.ts";
 import { FieldMemory } from "../lib/http1/field_memory.ts";
 import { isPersistent, requestFraming } from "../lib/http1/framing.ts";
 import { Head, type HeadBounds } from "../lib/http1/head.ts";
-import { copyFields } from "../lib/proxy/copy_fields.ts";
-import { FieldFilter } from "../lib/proxy/field_filter.ts";
-import { responseFilter } from "../lib/proxy/backend_response.ts";
+import { copyFields } from "../lib/proxy/message/copy_fields.ts";
+import { FieldFilter } from "../lib/proxy/message/field_filter.ts";
+import { responseFilter } from "../lib/proxy/message/backend_response.ts";
 
 const BOUNDS: HeadBounds = { bytesMax: 8192, fieldsMax: 40, targetBytesMax: 64 };
 const BUFFER_BYTES_MAX = 2048;

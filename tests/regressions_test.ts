@@ -1,8 +1,8 @@
 /** Faults that a review found in the running proxy, each with what broke. */
 
 import { assertEquals } from "@std/assert";
-import type { ProxyRequest } from "../lib/proxy/request.ts";
-import { RequestBody } from "../lib/proxy/request_body.ts";
+import type { ProxyRequest } from "../lib/proxy/message/request.ts";
+import { RequestBody } from "../lib/proxy/message/request_body.ts";
 import { accessOf, connect, listenerToml, step, upstreamToml } from "./proxy_stage.ts";
 import { answer, echo, echoOf, response, type Script } from "./support/backend_scripts.ts";
 import { request } from "./support/raw_client.ts";

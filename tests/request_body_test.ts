@@ -2,8 +2,8 @@
 
 import { assertEquals, assertRejects } from "./support/assert.ts";
 import { ProxyError } from "../lib/base/errors.ts";
-import type { ProxyRequest } from "../lib/proxy/request.ts";
-import { RequestBody } from "../lib/proxy/request_body.ts";
+import type { ProxyRequest } from "../lib/proxy/message/request.ts";
+import { RequestBody } from "../lib/proxy/message/request_body.ts";
 import { toBytes, toText } from "./support/wire_bytes.ts";
 
 interface Row {

@@ -10,7 +10,7 @@ import { SYSTEM_CLOCK } from "../../lib/base/clock.ts";
 import { TRACE_BATCH_MAX } from "../../lib/config/bounds.ts";
 import { NO_EDITS } from "../../lib/fields/edits.ts";
 import type { Exchange } from "../../lib/proxy/exchange.ts";
-import type { ProxyRequest } from "../../lib/proxy/request.ts";
+import type { ProxyRequest } from "../../lib/proxy/message/request.ts";
 import { NO_TRACER, type Tracer } from "../../lib/proxy/trace.ts";
 import { Otel, type ReadableSpan } from "../../lib/runtime/otel.ts";
 import { RatioTracer } from "../../lib/runtime/ratio_tracer.ts";

@@ -12,7 +12,7 @@ import { validAuthority } from "../../lib/fields/authority.ts";
 import { ForwardedFields } from "../../lib/fields/forwarded.ts";
 import { latin1 } from "../../lib/http1/grammar.ts";
 import { TextMemo } from "../../lib/http1/text_memo.ts";
-import { NOTHING_FORWARDED } from "../../lib/proxy/client_identity.ts";
+import { NOTHING_FORWARDED } from "../../lib/proxy/forward/client_identity.ts";
 
 const HOST = asciiBytes("www.example.com:8080");
 const memo = new TextMemo();

@@ -8,7 +8,7 @@
 import { type Bytes, END, type ReadPiece, type TakenPiece, WAIT } from "../base/body_piece.ts";
 import { ProxyError } from "../base/errors.ts";
 import type { Exchange } from "../proxy/exchange.ts";
-import type { ProxyRequest } from "../proxy/request.ts";
+import type { ProxyRequest } from "../proxy/message/request.ts";
 import { ENOUGH_SENT_BYTES } from "../transport/send_buffer.ts";
 import { TakenPace } from "./taken_pace.ts";
 

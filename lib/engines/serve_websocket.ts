@@ -18,7 +18,7 @@ import { FrameQueue } from "./frame_queue.ts";
 import { WebSocketControl } from "./websocket_control.ts";
 import { type WatchedSocket, WebSocketMemory } from "./websocket_memory.ts";
 import { serveResponse } from "./serve_response.ts";
-import type { Tunnel } from "../proxy/response.ts";
+import type { Tunnel } from "../proxy/message/response.ts";
 import { encodeClose, encodeFrame } from "../websocket/frame_encoder.ts";
 import { FrameDecoder, FrameError, type FrameEvent, Opcode, validCloseCode } from "../websocket/frames.ts";
 import { acceptOf, parseProtocols, validateHandshake } from "../websocket/handshake.ts";

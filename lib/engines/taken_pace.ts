@@ -1,7 +1,7 @@
 /** How long a client may take for what it is sent: silence and slowness, each with its bound. */
 
 import type { ErrorCode } from "../base/errors.ts";
-import { BodyPace, WINDOW_FACTOR } from "../proxy/body_pace.ts";
+import { BodyPace, WINDOW_FACTOR } from "../proxy/message/body_pace.ts";
 import type { Deadlines } from "../transport/deadlines.ts";
 import { takenWithinMs } from "../transport/send_buffer.ts";
 

@@ -17,7 +17,7 @@ import { type Head, HeadPhase } from "../http1/head.ts";
 import type { ProxyCore } from "../proxy/core.ts";
 import type { Exchange } from "../proxy/exchange.ts";
 import { handle, refuse } from "../proxy/handler.ts";
-import type { Tunnel } from "../proxy/response.ts";
+import type { Tunnel } from "../proxy/message/response.ts";
 import { closeQuietly } from "../transport/dial.ts";
 import type { Timed } from "../transport/deadlines.ts";
 import { takenWithinMs } from "../transport/send_buffer.ts";

@@ -10,10 +10,10 @@ import type { FieldEdits } from "../fields/edits.ts";
 import { type ConnectionOptions, NO_CONNECTION_OPTIONS, teTrailers } from "../fields/hop_by_hop.ts";
 import { BodyKind, type Framing, requestFraming } from "../http1/framing.ts";
 import type { Head } from "../http1/head.ts";
-import { connectionOptions } from "../proxy/connection_options.ts";
-import { copyFields } from "../proxy/copy_fields.ts";
-import type { FieldFilter } from "../proxy/field_filter.ts";
-import { NO_BODY, type ProxyRequest, UNKNOWN_LENGTH } from "../proxy/request.ts";
+import { connectionOptions } from "../proxy/message/connection_options.ts";
+import { copyFields } from "../proxy/message/copy_fields.ts";
+import type { FieldFilter } from "../proxy/message/field_filter.ts";
+import { NO_BODY, type ProxyRequest, UNKNOWN_LENGTH } from "../proxy/message/request.ts";
 import { hostOf, type WireTarget, wireTarget } from "./wire_target.ts";
 
 /** `docker exec` sends a few hundred bytes of JSON. */

@@ -14,10 +14,10 @@ import { asciiBytes, type ByteWriter } from "../base/byte_writer.ts";
 import type { FieldEdits } from "../fields/edits.ts";
 import { chunkHead, CRLF, LAST_CHUNK, statusLine } from "../http1/encode.ts";
 import type { Head } from "../http1/head.ts";
-import { responseFilter } from "../proxy/backend_response.ts";
-import { copyFields } from "../proxy/copy_fields.ts";
+import { responseFilter } from "../proxy/message/backend_response.ts";
+import { copyFields } from "../proxy/message/copy_fields.ts";
 import type { Exchange } from "../proxy/exchange.ts";
-import type { ProxyResponse } from "../proxy/response.ts";
+import type { ProxyResponse } from "../proxy/message/response.ts";
 import { httpDate } from "./http_date.ts";
 import type { WireRequest } from "./wire_request.ts";
 

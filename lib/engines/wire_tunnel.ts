@@ -8,7 +8,7 @@
 
 import { ProxyError } from "../base/errors.ts";
 import type { Exchange } from "../proxy/exchange.ts";
-import type { Tunnel } from "../proxy/response.ts";
+import type { Tunnel } from "../proxy/message/response.ts";
 
 export interface TunnelClient {
   /** Bytes that came behind the request. */

@@ -9,9 +9,9 @@ import { type RequestIds, saneRequestId } from "../observe/request_id.ts";
 import type { PlanHolder } from "../plan/holder.ts";
 import type { Plan } from "../plan/types.ts";
 import type { Deadlines } from "../transport/deadlines.ts";
-import { existingForwarded } from "./client_identity.ts";
+import { existingForwarded } from "./forward/client_identity.ts";
 import type { Exchange } from "./exchange.ts";
-import type { ProxyRequest } from "./request.ts";
+import type { ProxyRequest } from "./message/request.ts";
 import { NO_TRACER, type Tracer } from "./trace.ts";
 
 /** Told of what exchanges do, as it happens. Reads the exchange, keeps nothing of it, must not throw. */

@@ -20,10 +20,10 @@ import type { Ticket } from "../transport/stream_source.ts";
 import type { PickInput } from "../../strategies/selector.ts";
 import type { ProxyCore } from "./core.ts";
 import { type DeadlineOwner, ExchangeDeadlines } from "./exchange_deadlines.ts";
-import { errorResponse, type LocalContent, LocalResponse } from "./local_response.ts";
-import type { ProxyRequest } from "./request.ts";
-import type { RequestBody } from "./request_body.ts";
-import type { ProxyResponse } from "./response.ts";
+import { errorResponse, type LocalContent, LocalResponse } from "./message/local_response.ts";
+import type { ProxyRequest } from "./message/request.ts";
+import type { RequestBody } from "./message/request_body.ts";
+import type { ProxyResponse } from "./message/response.ts";
 import type { ExchangeTrace } from "./trace.ts";
 
 /**

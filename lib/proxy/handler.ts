@@ -2,13 +2,13 @@
  * From a request to its response: the route decides, the action is carried out, every failure becomes an answer.
  */
 
-import type { ProxyRequest } from "./request.ts";
+import type { ProxyRequest } from "./message/request.ts";
 import type { ProxyCore } from "./core.ts";
 import { type ErrorCode, ProxyError } from "../base/errors.ts";
 import { Exchange } from "./exchange.ts";
-import { forward } from "./forward.ts";
-import { edited, type LocalContent, redirectResponse } from "./local_response.ts";
-import { lastServerResponse, maxForwards } from "./max_forwards.ts";
+import { forward } from "./forward/forward.ts";
+import { edited, type LocalContent, redirectResponse } from "./message/local_response.ts";
+import { lastServerResponse, maxForwards } from "./forward/max_forwards.ts";
 
 const TRACE = "TRACE";
 

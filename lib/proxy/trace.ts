@@ -8,7 +8,7 @@
 import type { ByteWriter } from "../base/byte_writer.ts";
 import type { FieldEdits } from "../fields/edits.ts";
 import { formatTraceparent, TraceFlag } from "../observe/trace_context.ts";
-import type { ProxyRequest } from "./request.ts";
+import type { ProxyRequest } from "./message/request.ts";
 
 /** Decides at the beginning of each exchange; replaced by one assignment when the configuration changes. */
 export interface Tracer {

@@ -12,7 +12,7 @@ import { FIELD_NAMES, FieldId } from "../base/field_names.ts";
 import { type AccessEntry, type LineFormat, writeCombinedLine, writeJsonLine } from "../observe/access_line.ts";
 import { FieldText } from "../observe/access_text.ts";
 import type { Exchange } from "../proxy/exchange.ts";
-import type { ProxyRequest } from "../proxy/request.ts";
+import type { ProxyRequest } from "../proxy/message/request.ts";
 import { LineQueue, type LineSink } from "./line_queue.ts";
 import type { EventLog } from "./log.ts";
 

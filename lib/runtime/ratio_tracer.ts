@@ -15,7 +15,7 @@ import {
   ratioThreshold,
   TraceFlag,
 } from "../observe/trace_context.ts";
-import type { ProxyRequest } from "../proxy/request.ts";
+import type { ProxyRequest } from "../proxy/message/request.ts";
 import { ExchangeTrace, type Tracer } from "../proxy/trace.ts";
 import type { TraceIds } from "./trace_ids.ts";
 

@@ -2,14 +2,14 @@
  * The request head as a backend gets it: made anew in the connection's output buffer, in one pass.
  */
 
-import { asciiBytes, type ByteWriter } from "../base/byte_writer.ts";
-import { CRLF, requestLine } from "../http1/encode.ts";
-import type { Exchange } from "./exchange.ts";
+import { asciiBytes, type ByteWriter } from "../../base/byte_writer.ts";
+import { CRLF, requestLine } from "../../http1/encode.ts";
+import type { Exchange } from "../exchange.ts";
 import { clientBlock } from "./client_block.ts";
 import { existingForwarded } from "./client_identity.ts";
 import { countedDown, UNLIMITED } from "./max_forwards.ts";
-import { NO_BODY, UNKNOWN_LENGTH } from "./request.ts";
-import type { FieldFilter } from "./field_filter.ts";
+import { NO_BODY, UNKNOWN_LENGTH } from "../message/request.ts";
+import type { FieldFilter } from "../message/field_filter.ts";
 
 const REQUEST_ID = asciiBytes("x-request-id: ");
 

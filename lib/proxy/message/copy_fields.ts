@@ -1,8 +1,8 @@
 /** Copies the fields of a decoded head to the other side, with the case and the order in which they came. */
 
-import { ByteWriter } from "../base/byte_writer.ts";
-import type { FieldBlock } from "../http1/field_memory.ts";
-import type { Head } from "../http1/head.ts";
+import { ByteWriter } from "../../base/byte_writer.ts";
+import type { FieldBlock } from "../../http1/field_memory.ts";
+import type { Head } from "../../http1/head.ts";
 import type { FieldFilter } from "./field_filter.ts";
 
 /** For what is left of fields that are remembered. */

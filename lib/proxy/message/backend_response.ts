@@ -3,18 +3,18 @@
  * and what the route takes away, the route's own fields, the cookie that binds a client to its backend.
  */
 
-import { type Bytes, type ReadPiece, type TakenPiece, WAIT } from "../base/body_piece.ts";
-import type { ByteWriter } from "../base/byte_writer.ts";
-import { ProxyError } from "../base/errors.ts";
-import { FieldId, fieldIdOfName } from "../base/field_names.ts";
-import type { FieldEdits } from "../fields/edits.ts";
-import { BodyKind } from "../http1/framing.ts";
-import type { Head } from "../http1/head.ts";
-import type { BackendStream } from "../transport/backend_stream.ts";
-import { existingForwarded } from "./client_identity.ts";
+import { type Bytes, type ReadPiece, type TakenPiece, WAIT } from "../../base/body_piece.ts";
+import type { ByteWriter } from "../../base/byte_writer.ts";
+import { ProxyError } from "../../base/errors.ts";
+import { FieldId, fieldIdOfName } from "../../base/field_names.ts";
+import type { FieldEdits } from "../../fields/edits.ts";
+import { BodyKind } from "../../http1/framing.ts";
+import type { Head } from "../../http1/head.ts";
+import type { BackendStream } from "../../transport/backend_stream.ts";
+import { existingForwarded } from "../forward/client_identity.ts";
 import { connectionOptions } from "./connection_options.ts";
 import { copyFields } from "./copy_fields.ts";
-import type { Exchange } from "./exchange.ts";
+import type { Exchange } from "../exchange.ts";
 import { FieldFilter, RESPONSE_DROPS } from "./field_filter.ts";
 import type { EmitField, ProxyResponse, Tunnel } from "./response.ts";
 

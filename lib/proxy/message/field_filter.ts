@@ -6,11 +6,11 @@
  * field named something or the route has edits, which is rare.
  */
 
-import { invariant } from "../base/errors.ts";
-import { FieldId, fieldIdOfName, fieldKindOfName } from "../base/field_names.ts";
-import type { FieldEdits } from "../fields/edits.ts";
-import { FORWARDED_NAMES, ForwardedFields, type ForwardedMode } from "../fields/forwarded.ts";
-import { HOP_BY_HOP_NAMES } from "../fields/hop_by_hop.ts";
+import { invariant } from "../../base/errors.ts";
+import { FieldId, fieldIdOfName, fieldKindOfName } from "../../base/field_names.ts";
+import type { FieldEdits } from "../../fields/edits.ts";
+import { FORWARDED_NAMES, ForwardedFields, type ForwardedMode } from "../../fields/forwarded.ts";
+import { HOP_BY_HOP_NAMES } from "../../fields/hop_by_hop.ts";
 
 /** Made anew on every request, or without a meaning behind us, or harmful there; the forwarding chain comes on top. */
 const REQUEST_REMADE = ["host", "content-length", "x-request-id", "trailer", "http2-settings", "proxy"];

@@ -1,9 +1,9 @@
 /** What the `Connection` lines of a message say. The two usual ones cost no string. */
 
-import { FieldId } from "../base/field_names.ts";
-import { type ConnectionOptions, NO_CONNECTION_OPTIONS, parseConnection } from "../fields/hop_by_hop.ts";
-import { equalsFolded } from "../http1/grammar.ts";
-import type { Head } from "../http1/head.ts";
+import { FieldId } from "../../base/field_names.ts";
+import { type ConnectionOptions, NO_CONNECTION_OPTIONS, parseConnection } from "../../fields/hop_by_hop.ts";
+import { equalsFolded } from "../../http1/grammar.ts";
+import type { Head } from "../../http1/head.ts";
 
 const KEEP_ALIVE = parseConnection("keep-alive");
 const CLOSE = parseConnection("close");

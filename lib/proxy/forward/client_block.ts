@@ -5,11 +5,11 @@
  * bench/micro/wire_head_bench.ts: made anew 235 ns, copied 15.
  */
 
-import { ByteWriter } from "../base/byte_writer.ts";
-import { takesShortCuts } from "../base/fast_path.ts";
-import type { ForwardedMode } from "../fields/forwarded.ts";
+import { ByteWriter } from "../../base/byte_writer.ts";
+import { takesShortCuts } from "../../base/fast_path.ts";
+import type { ForwardedMode } from "../../fields/forwarded.ts";
 import { NOTHING_FORWARDED } from "./client_identity.ts";
-import type { Exchange } from "./exchange.ts";
+import type { Exchange } from "../exchange.ts";
 
 /** Clients remembered; a few hundred bytes each. All are forgotten together when there are more. */
 const CLIENTS_MAX = 1024;

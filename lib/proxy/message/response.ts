@@ -6,8 +6,8 @@
  * has got what it was owed.
  */
 
-import type { Bytes, ReadPiece, TakenPiece } from "../base/body_piece.ts";
-import type { ByteWriter } from "../base/byte_writer.ts";
+import type { Bytes, ReadPiece, TakenPiece } from "../../base/body_piece.ts";
+import type { ByteWriter } from "../../base/byte_writer.ts";
 
 export interface ProxyResponse {
   /** 200 to 599, or 101. */

@@ -5,10 +5,10 @@
  * straight into the output buffer by the engine, which knows best how they are stored.
  */
 
-import type { ByteWriter } from "../base/byte_writer.ts";
-import type { FieldEdits } from "../fields/edits.ts";
-import type { ConnectionOptions } from "../fields/hop_by_hop.ts";
-import type { Head } from "../http1/head.ts";
+import type { ByteWriter } from "../../base/byte_writer.ts";
+import type { FieldEdits } from "../../fields/edits.ts";
+import type { ConnectionOptions } from "../../fields/hop_by_hop.ts";
+import type { Head } from "../../http1/head.ts";
 import type { FieldFilter } from "./field_filter.ts";
 
 /** `bodyLength` of a request without a body and without `Content-Length`. */

@@ -6,16 +6,16 @@
  * in one write.
  */
 
-import { ProxyError } from "../base/errors.ts";
-import type { ByteWriter } from "../base/byte_writer.ts";
-import { chunkHead } from "../http1/encode.ts";
-import type { BackendStream } from "../transport/backend_stream.ts";
-import { writeChunkedEnd } from "./chunked_end.ts";
-import { type BodyPace, expectPiece } from "./body_pace.ts";
-import type { Exchange } from "./exchange.ts";
-import type { FieldFilter } from "./field_filter.ts";
-import { UNKNOWN_LENGTH } from "./request.ts";
-import type { RequestBody } from "./request_body.ts";
+import { ProxyError } from "../../base/errors.ts";
+import type { ByteWriter } from "../../base/byte_writer.ts";
+import { chunkHead } from "../../http1/encode.ts";
+import type { BackendStream } from "../../transport/backend_stream.ts";
+import { writeChunkedEnd } from "../message/chunked_end.ts";
+import { type BodyPace, expectPiece } from "../message/body_pace.ts";
+import type { Exchange } from "../exchange.ts";
+import type { FieldFilter } from "../message/field_filter.ts";
+import { UNKNOWN_LENGTH } from "../message/request.ts";
+import type { RequestBody } from "../message/request_body.ts";
 
 /** Up to here copying a piece behind the bytes that wait is cheaper than a write of its own. */
 const JOIN_BYTES_MAX = 16 * 1024;

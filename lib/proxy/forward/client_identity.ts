@@ -1,7 +1,7 @@
 /** What a request says about who is behind its connection. Believed only from a trusted proxy. */
 
-import type { ExistingForwarded } from "../fields/forwarded.ts";
-import type { ProxyRequest } from "./request.ts";
+import type { ExistingForwarded } from "../../fields/forwarded.ts";
+import type { ProxyRequest } from "../message/request.ts";
 
 export const NOTHING_FORWARDED: ExistingForwarded = {
   xForwardedFor: null,

@@ -10,11 +10,11 @@
  * asked where the body is known to be larger than what is kept, so that it may refuse an upload before it is sent.
  */
 
-import { BODY_COLLECT_MS } from "../config/bounds.ts";
-import { type BodyPace, expectPiece } from "./body_pace.ts";
-import type { Exchange } from "./exchange.ts";
-import { UNKNOWN_LENGTH } from "./request.ts";
-import type { RequestBody } from "./request_body.ts";
+import { BODY_COLLECT_MS } from "../../config/bounds.ts";
+import { type BodyPace, expectPiece } from "../message/body_pace.ts";
+import type { Exchange } from "../exchange.ts";
+import { UNKNOWN_LENGTH } from "../message/request.ts";
+import type { RequestBody } from "../message/request_body.ts";
 
 /** Whether there is something to wait for. @param keptBytesMax Of the body. */
 export function isToCollect({ request }: Exchange, body: RequestBody, keptBytesMax: number): boolean {

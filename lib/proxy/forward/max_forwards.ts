@@ -4,9 +4,9 @@
  * any, and only there `Connection` may name it.
  */
 
-import { ProxyError } from "../base/errors.ts";
-import type { LocalContent } from "./local_response.ts";
-import type { ProxyRequest } from "./request.ts";
+import { ProxyError } from "../../base/errors.ts";
+import type { LocalContent } from "../message/local_response.ts";
+import type { ProxyRequest } from "../message/request.ts";
 
 /** `maxForwards()` of a request that says nothing of it. */
 export const UNLIMITED = -1;

@@ -4,24 +4,24 @@
  * Ends in one of two ways: the response is a backend's, whose stream the exchange holds, or it is an error of ours.
  */
 
-import { type ErrorCode, ProxyError, toProxyError } from "../base/errors.ts";
-import { LATENCY_DECAY_MS, observeLatency } from "../base/ewma.ts";
-import { END, WAIT } from "../base/body_piece.ts";
-import { FieldId } from "../base/field_names.ts";
-import type { BackendPlan, RoutePlan, UpstreamAction, UpstreamPlan } from "../plan/types.ts";
-import { retryAfterMs } from "../resilience/retry_after.ts";
-import { RETRY_VERDICTS, retryVerdict } from "../resilience/retry_policy.ts";
-import type { BackendStream } from "../transport/backend_stream.ts";
-import { Ticket } from "../transport/stream_source.ts";
-import type { Matched } from "../routing/types.ts";
-import { BackendResponse } from "./backend_response.ts";
-import { type BodyPace, paceOf } from "./body_pace.ts";
+import { type ErrorCode, ProxyError, toProxyError } from "../../base/errors.ts";
+import { LATENCY_DECAY_MS, observeLatency } from "../../base/ewma.ts";
+import { END, WAIT } from "../../base/body_piece.ts";
+import { FieldId } from "../../base/field_names.ts";
+import type { BackendPlan, RoutePlan, UpstreamAction, UpstreamPlan } from "../../plan/types.ts";
+import { retryAfterMs } from "../../resilience/retry_after.ts";
+import { RETRY_VERDICTS, retryVerdict } from "../../resilience/retry_policy.ts";
+import type { BackendStream } from "../../transport/backend_stream.ts";
+import { Ticket } from "../../transport/stream_source.ts";
+import type { Matched } from "../../routing/types.ts";
+import { BackendResponse } from "../message/backend_response.ts";
+import { type BodyPace, paceOf } from "../message/body_pace.ts";
 import { collectBody, isToCollect } from "./collect_body.ts";
-import type { Exchange } from "./exchange.ts";
-import { FieldFilter, requestDrops, withoutExpect } from "./field_filter.ts";
+import type { Exchange } from "../exchange.ts";
+import { FieldFilter, requestDrops, withoutExpect } from "../message/field_filter.ts";
 import { UNLIMITED } from "./max_forwards.ts";
-import { NO_BODY } from "./request.ts";
-import { RequestBody } from "./request_body.ts";
+import { NO_BODY } from "../message/request.ts";
+import { RequestBody } from "../message/request_body.ts";
 import { encodeRequestHead } from "./request_head.ts";
 import { upload, writeWhole } from "./upload.ts";
 

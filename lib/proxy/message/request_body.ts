@@ -11,8 +11,8 @@
  * dribbles a small body then has no connection to a backend meanwhile.
  */
 
-import { invariant } from "../base/errors.ts";
-import { takesShortCuts } from "../base/fast_path.ts";
+import { invariant } from "../../base/errors.ts";
+import { takesShortCuts } from "../../base/fast_path.ts";
 import type { ProxyRequest } from "./request.ts";
 
 /** A piece costs its holder about so much, however small it is: single bytes must not be held in any number. */

@@ -7,7 +7,7 @@
  * later; who stops for a while, but was fast enough before, does not. Time in which the backend is waited for costs nothing.
  */
 
-import type { Exchange } from "./exchange.ts";
+import type { Exchange } from "../exchange.ts";
 import type { ProxyRequest } from "./request.ts";
 
 /** Of the bound on silence, which a client that stops comes to first. */

@@ -1,8 +1,8 @@
 /** The end of a chunked request body. */
 
-import type { ByteWriter } from "../base/byte_writer.ts";
-import { LAST_CHUNK } from "../http1/encode.ts";
-import type { Head } from "../http1/head.ts";
+import type { ByteWriter } from "../../base/byte_writer.ts";
+import { LAST_CHUNK } from "../../http1/encode.ts";
+import type { Head } from "../../http1/head.ts";
 import type { FieldFilter } from "./field_filter.ts";
 
 /**
