@@ -68,7 +68,7 @@ const SINGLE_PLACES: ReadonlyArray<{ call: RegExp; name: string; files: readonly
   {
     name: "Deno.serve",
     call: /\bDeno\.serve\(/,
-    files: ["lib/admin/listener.ts", "lib/cli/example_backend.ts", "lib/engines/serve.ts"],
+    files: ["lib/admin/listener.ts", "lib/cli/example_backend.ts", "lib/engines/serve/listener.ts"],
   },
   { name: "dialling", call: /\bDeno\.(connect|connectTls|startTls)\(/, files: ["lib/transport/dial.ts"] },
 ];

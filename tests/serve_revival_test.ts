@@ -1,6 +1,6 @@
 /** What is said of a listener of `serve` that failed: it is restored when it has served somebody, not when it listens. */
 
-import { Revival } from "../lib/engines/serve_revival.ts";
+import { Revival } from "../lib/engines/serve/revival.ts";
 import { assertEquals } from "./support/assert.ts";
 
 /** Longer than a listener has to stay open. */

@@ -5,7 +5,7 @@
 
 import { assert, assertEquals } from "./support/assert.ts";
 import { WEBSOCKET_ASSEMBLED_BYTES_MAX, WEBSOCKET_HELD_BYTES_MAX } from "../lib/config/bounds.ts";
-import { type WatchedSocket, WebSocketMemory } from "../lib/engines/websocket_memory.ts";
+import { type WatchedSocket, WebSocketMemory } from "../lib/engines/serve/websocket_memory.ts";
 import { encodeFrame } from "../lib/websocket/frame_encoder.ts";
 import { Opcode } from "../lib/websocket/frames.ts";
 import { acceptOf } from "../lib/websocket/handshake.ts";

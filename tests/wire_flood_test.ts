@@ -1,7 +1,7 @@
 /** What costs its sender little and us much, as fast as it is taken, on one connection: others are served meanwhile. */
 
 import { assert, assertEquals } from "@std/assert";
-import { giveWay, WireTurn } from "../lib/engines/wire_turn.ts";
+import { giveWay, WireTurn } from "../lib/engines/wire/http1/turn.ts";
 import { answer } from "./support/backend_scripts.ts";
 import { testCertificates } from "./support/certificates.ts";
 import type { RawClient } from "./support/raw_client.ts";

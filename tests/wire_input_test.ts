@@ -1,7 +1,7 @@
 /** How the wire engine keeps what a client sent: bounded whatever the client does, and in order. */
 
 import { assert, assertEquals } from "@std/assert";
-import { WireInput } from "../lib/engines/wire_input.ts";
+import { WireInput } from "../lib/engines/wire/http1/input.ts";
 import { BodyDecoder } from "../lib/http1/body_decoder.ts";
 import { BodyKind } from "../lib/http1/framing.ts";
 import { Head } from "../lib/http1/head.ts";

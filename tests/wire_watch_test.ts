@@ -1,8 +1,8 @@
 /** What the wire engine finds out about a client that sends ahead: in bounded memory, and not hidden by what was sent. */
 
 import { assert, assertEquals } from "@std/assert";
-import { WireInput } from "../lib/engines/wire_input.ts";
-import { WireWatch } from "../lib/engines/wire_watch.ts";
+import { WireInput } from "../lib/engines/wire/http1/input.ts";
+import { WireWatch } from "../lib/engines/wire/http1/watch.ts";
 import { Head } from "../lib/http1/head.ts";
 import { Deadlines, TICK_MS } from "../lib/transport/deadlines.ts";
 import { Socket } from "../lib/transport/socket.ts";

@@ -5,7 +5,7 @@
 
 import type { Clock } from "../base/clock.ts";
 import type { LoadedConfig } from "../config/load.ts";
-import { targetLookups } from "../engines/wire_target.ts";
+import { targetLookups } from "../engines/wire/http1/target.ts";
 import { GLOBAL } from "../observe/metrics/layout.ts";
 import type { MetricsBlock } from "../observe/metrics/store.ts";
 import { RequestIds } from "../observe/request_id.ts";

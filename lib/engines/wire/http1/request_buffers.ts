@@ -6,10 +6,10 @@
  * few that are still in the processor's cache.
  */
 
-import { CHUNK_HEAD_BYTES_MAX, TRAILER_BYTES_MAX, TRAILER_FIELDS_MAX } from "../config/bounds.ts";
-import { Spares } from "../base/free_list.ts";
-import { BodyDecoder } from "../http1/body_decoder.ts";
-import { Head } from "../http1/head.ts";
+import { CHUNK_HEAD_BYTES_MAX, TRAILER_BYTES_MAX, TRAILER_FIELDS_MAX } from "../../../config/bounds.ts";
+import { Spares } from "../../../base/free_list.ts";
+import { BodyDecoder } from "../../../http1/body_decoder.ts";
+import { Head } from "../../../http1/head.ts";
 
 export const BODY_BOUNDS = {
   chunkHeadBytesMax: CHUNK_HEAD_BYTES_MAX,

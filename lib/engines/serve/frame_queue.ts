@@ -6,7 +6,7 @@
  * that waited held the process up for half a minute.
  */
 
-import { WEBSOCKET_MESSAGE_COST_BYTES } from "../config/bounds.ts";
+import { WEBSOCKET_MESSAGE_COST_BYTES } from "../../config/bounds.ts";
 
 /** Frames are joined up to here; a larger one is written by itself. */
 const JOINED_BYTES_MAX = 64 * 1024;

@@ -7,21 +7,21 @@
  * too: `websocket_memory.ts`.
  */
 
-import { type ErrorCode, ProxyError } from "../base/errors.ts";
+import { type ErrorCode, ProxyError } from "../../base/errors.ts";
 import {
   WEBSOCKET_BUFFER_BYTES_MAX,
   WEBSOCKET_MESSAGE_BYTES_MAX,
   WEBSOCKET_MESSAGE_COST_BYTES,
-} from "../config/bounds.ts";
-import type { Exchange } from "../proxy/exchange.ts";
+} from "../../config/bounds.ts";
+import type { Exchange } from "../../proxy/exchange.ts";
 import { FrameQueue } from "./frame_queue.ts";
 import { WebSocketControl } from "./websocket_control.ts";
 import { type WatchedSocket, WebSocketMemory } from "./websocket_memory.ts";
-import { serveResponse } from "./serve_response.ts";
-import type { Tunnel } from "../proxy/message/response.ts";
-import { encodeClose, encodeFrame } from "../websocket/frame_encoder.ts";
-import { FrameDecoder, FrameError, type FrameEvent, Opcode, validCloseCode } from "../websocket/frames.ts";
-import { acceptOf, parseProtocols, validateHandshake } from "../websocket/handshake.ts";
+import { serveResponse } from "./response.ts";
+import type { Tunnel } from "../../proxy/message/response.ts";
+import { encodeClose, encodeFrame } from "../../websocket/frame_encoder.ts";
+import { FrameDecoder, FrameError, type FrameEvent, Opcode, validCloseCode } from "../../websocket/frames.ts";
+import { acceptOf, parseProtocols, validateHandshake } from "../../websocket/handshake.ts";
 
 /** Deno says nothing of a client that left in the last moment before our 101: the socket never opens. */
 const OPEN_TIMEOUT_MS = 3000;

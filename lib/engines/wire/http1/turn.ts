@@ -11,7 +11,7 @@
  * That concerns who gives much to do and lets nobody wait. An exchange with a backend waits, and costs nothing here.
  */
 
-import type { Clock } from "../base/clock.ts";
+import type { Clock } from "../../../base/clock.ts";
 
 /** What a turn may cost. */
 const COST_MAX = 256;

@@ -5,9 +5,9 @@
  * left) a pause instead of an end.
  */
 
-import type { ListenerConfig } from "../config/types.ts";
-import type { ProxyCore } from "../proxy/core.ts";
-import { closeQuietly } from "../transport/dial.ts";
+import type { ListenerConfig } from "../../config/types.ts";
+import type { ProxyCore } from "../../proxy/core.ts";
+import { closeQuietly } from "../../transport/dial.ts";
 import {
   addressOf,
   assertPortFree,
@@ -16,10 +16,10 @@ import {
   type ListenerOptions,
   peerIpOf,
   removeSocketFile,
-} from "./listener.ts";
-import { bindSocket } from "./socket_rights.ts";
-import { WireConnection } from "./wire_connection.ts";
-import type { WireListenerFacts } from "./wire_listener_facts.ts";
+} from "../listener.ts";
+import { bindSocket } from "../socket_rights.ts";
+import { WireConnection } from "./http1/connection.ts";
+import type { WireListenerFacts } from "./listener_facts.ts";
 
 /** Pause after a failed accept: the condition passes when somebody else closes something. */
 const ACCEPT_RETRY_MS = 50;

@@ -4,39 +4,33 @@
  *     idle ──first byte──▶ head ──▶ exchange ──▶ response ──▶ idle … or lingering close, or a tunnel
  *
  * The end of the client's side is not at once the end of the exchange: a client may close its writing half and still want
- * the answer. An exchange that takes long hears of the end (lib/engines/wire_watch.ts), and has a moment left then.
+ * the answer. An exchange that takes long hears of the end (lib/engines/wire/http1/watch.ts), and has a moment left then.
  */
 
-import { ByteWriter } from "../base/byte_writer.ts";
-import { ProxyError } from "../base/errors.ts";
-import { FieldId } from "../base/field_names.ts";
-import { lendWriter, takeBackWriter } from "../base/lent_writers.ts";
-import type { FieldEdits } from "../fields/edits.ts";
-import { FieldMemory } from "../http1/field_memory.ts";
-import { type Head, HeadPhase } from "../http1/head.ts";
-import type { ProxyCore } from "../proxy/core.ts";
-import type { Exchange } from "../proxy/exchange.ts";
-import { handle, refuse } from "../proxy/handler.ts";
-import type { Tunnel } from "../proxy/message/response.ts";
-import { closeQuietly } from "../transport/dial.ts";
-import type { Timed } from "../transport/deadlines.ts";
-import { takenWithinMs } from "../transport/send_buffer.ts";
-import { Socket } from "../transport/socket.ts";
-import { TakenPace } from "./taken_pace.ts";
-import type { WireListenerFacts } from "./wire_listener_facts.ts";
-import { KEPT_BYTES_MAX, WireInput } from "./wire_input.ts";
-import { BODY_BOUNDS, borrowKit, returnKit, type WireKit } from "./wire_kit.ts";
-import { UnreadableRequest, type WireBodySource, type WirePeer, WireRequest } from "./wire_request.ts";
-import {
-  beginResponse,
-  type WireSink,
-  writeInformational,
-  writeRest,
-  writeSwitchingProtocols,
-} from "./wire_response.ts";
-import { runTunnel } from "./wire_tunnel.ts";
-import { giveWay, WireTurn } from "./wire_turn.ts";
-import { WireWatch } from "./wire_watch.ts";
+import { ByteWriter } from "../../../base/byte_writer.ts";
+import { ProxyError } from "../../../base/errors.ts";
+import { FieldId } from "../../../base/field_names.ts";
+import { lendWriter, takeBackWriter } from "../../../base/lent_writers.ts";
+import type { FieldEdits } from "../../../fields/edits.ts";
+import { FieldMemory } from "../../../http1/field_memory.ts";
+import { type Head, HeadPhase } from "../../../http1/head.ts";
+import type { ProxyCore } from "../../../proxy/core.ts";
+import type { Exchange } from "../../../proxy/exchange.ts";
+import { handle, refuse } from "../../../proxy/handler.ts";
+import type { Tunnel } from "../../../proxy/message/response.ts";
+import { closeQuietly } from "../../../transport/dial.ts";
+import type { Timed } from "../../../transport/deadlines.ts";
+import { takenWithinMs } from "../../../transport/send_buffer.ts";
+import { Socket } from "../../../transport/socket.ts";
+import { TakenPace } from "../../taken_pace.ts";
+import type { WireListenerFacts } from "../listener_facts.ts";
+import { KEPT_BYTES_MAX, WireInput } from "./input.ts";
+import { BODY_BOUNDS, borrowKit, returnKit, type WireKit } from "./request_buffers.ts";
+import { UnreadableRequest, type WireBodySource, type WirePeer, WireRequest } from "./request.ts";
+import { beginResponse, type WireSink, writeInformational, writeRest, writeSwitchingProtocols } from "./response.ts";
+import { runTunnel } from "./tunnel.ts";
+import { giveWay, WireTurn } from "./turn.ts";
+import { WireWatch } from "./watch.ts";
 
 /** A refused body is read off up to here, so that the refusal is not lost to a reset (RFC 9112 §9.6). */
 const LINGER_BYTES_MAX = 1024 * 1024;

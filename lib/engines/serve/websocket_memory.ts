@@ -9,7 +9,7 @@
  * Idle clients may have to connect again then; the process stays.
  */
 
-import { WEBSOCKET_ASSEMBLED_BYTES_MAX, WEBSOCKET_HELD_BYTES_MAX } from "../config/bounds.ts";
+import { WEBSOCKET_ASSEMBLED_BYTES_MAX, WEBSOCKET_HELD_BYTES_MAX } from "../../config/bounds.ts";
 
 const LOOK_MS = 100;
 /** Looks in which nothing was heard. */

@@ -1,5 +1,5 @@
-import type { ListenerLimits } from "../config/types.ts";
-import type { HeadBounds } from "../http1/head.ts";
+import type { ListenerLimits } from "../../config/types.ts";
+import type { HeadBounds } from "../../http1/head.ts";
 
 /** What all connections of a wire listener share. Replaced, never changed, when the configuration does. */
 export interface WireListenerFacts {

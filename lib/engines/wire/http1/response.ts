@@ -9,17 +9,17 @@
  * may ask again.
  */
 
-import { END, type TakenPiece, WAIT } from "../base/body_piece.ts";
-import { asciiBytes, type ByteWriter } from "../base/byte_writer.ts";
-import type { FieldEdits } from "../fields/edits.ts";
-import { chunkHead, CRLF, LAST_CHUNK, statusLine } from "../http1/encode.ts";
-import type { Head } from "../http1/head.ts";
-import { responseFilter } from "../proxy/message/backend_response.ts";
-import { copyFields } from "../proxy/message/copy_fields.ts";
-import type { Exchange } from "../proxy/exchange.ts";
-import type { ProxyResponse } from "../proxy/message/response.ts";
+import { END, type TakenPiece, WAIT } from "../../../base/body_piece.ts";
+import { asciiBytes, type ByteWriter } from "../../../base/byte_writer.ts";
+import type { FieldEdits } from "../../../fields/edits.ts";
+import { chunkHead, CRLF, LAST_CHUNK, statusLine } from "../../../http1/encode.ts";
+import type { Head } from "../../../http1/head.ts";
+import { responseFilter } from "../../../proxy/message/backend_response.ts";
+import { copyFields } from "../../../proxy/message/copy_fields.ts";
+import type { Exchange } from "../../../proxy/exchange.ts";
+import type { ProxyResponse } from "../../../proxy/message/response.ts";
 import { httpDate } from "./http_date.ts";
-import type { WireRequest } from "./wire_request.ts";
+import type { WireRequest } from "./request.ts";
 
 /** A piece up to here is copied behind what waits to be written; a larger one gets a write of its own. */
 const JOIN_BYTES_MAX = 16 * 1024;

@@ -12,12 +12,12 @@
  * twice what is unread (and at least `BUFFER_BYTES`), and a small piece of a body does not keep a large buffer alive.
  */
 
-import { ProxyError } from "../base/errors.ts";
-import { Spares } from "../base/free_list.ts";
-import type { BodyDecoder } from "../http1/body_decoder.ts";
-import { decodeRequestHead } from "../http1/decode_request.ts";
-import type { Head, HeadBounds } from "../http1/head.ts";
-import type { Socket } from "../transport/socket.ts";
+import { ProxyError } from "../../../base/errors.ts";
+import { Spares } from "../../../base/free_list.ts";
+import type { BodyDecoder } from "../../../http1/body_decoder.ts";
+import { decodeRequestHead } from "../../../http1/decode_request.ts";
+import type { Head, HeadBounds } from "../../../http1/head.ts";
+import type { Socket } from "../../../transport/socket.ts";
 
 /** Every idle connection has one to read into. It grows with the head, up to the listener's limit. */
 const BUFFER_BYTES = 1024;

@@ -3,18 +3,18 @@
  * asked for.
  */
 
-import { ByteWriter } from "../base/byte_writer.ts";
-import { ProxyError } from "../base/errors.ts";
-import { FIELD_NAMES, FieldId, fieldIdOfName } from "../base/field_names.ts";
-import type { FieldEdits } from "../fields/edits.ts";
-import { type ConnectionOptions, NO_CONNECTION_OPTIONS, teTrailers } from "../fields/hop_by_hop.ts";
-import { BodyKind, type Framing, requestFraming } from "../http1/framing.ts";
-import type { Head } from "../http1/head.ts";
-import { connectionOptions } from "../proxy/message/connection_options.ts";
-import { copyFields } from "../proxy/message/copy_fields.ts";
-import type { FieldFilter } from "../proxy/message/field_filter.ts";
-import { NO_BODY, type ProxyRequest, UNKNOWN_LENGTH } from "../proxy/message/request.ts";
-import { hostOf, type WireTarget, wireTarget } from "./wire_target.ts";
+import { ByteWriter } from "../../../base/byte_writer.ts";
+import { ProxyError } from "../../../base/errors.ts";
+import { FIELD_NAMES, FieldId, fieldIdOfName } from "../../../base/field_names.ts";
+import type { FieldEdits } from "../../../fields/edits.ts";
+import { type ConnectionOptions, NO_CONNECTION_OPTIONS, teTrailers } from "../../../fields/hop_by_hop.ts";
+import { BodyKind, type Framing, requestFraming } from "../../../http1/framing.ts";
+import type { Head } from "../../../http1/head.ts";
+import { connectionOptions } from "../../../proxy/message/connection_options.ts";
+import { copyFields } from "../../../proxy/message/copy_fields.ts";
+import type { FieldFilter } from "../../../proxy/message/field_filter.ts";
+import { NO_BODY, type ProxyRequest, UNKNOWN_LENGTH } from "../../../proxy/message/request.ts";
+import { hostOf, type WireTarget, wireTarget } from "./target.ts";
 
 /** `docker exec` sends a few hundred bytes of JSON. */
 const UPGRADE_BODY_BYTES_MAX = 64 * 1024;

@@ -2,11 +2,11 @@
  * Authority and target of a request head as bytes (RFC 9112 §3.2, §3.3).
  */
 
-import { type ErrorCode, ProxyError } from "../base/errors.ts";
-import { FieldId } from "../base/field_names.ts";
-import { validAuthority } from "../fields/authority.ts";
-import type { Head } from "../http1/head.ts";
-import { TextMemo } from "../http1/text_memo.ts";
+import { type ErrorCode, ProxyError } from "../../../base/errors.ts";
+import { FieldId } from "../../../base/field_names.ts";
+import { validAuthority } from "../../../fields/authority.ts";
+import type { Head } from "../../../http1/head.ts";
+import { TextMemo } from "../../../http1/text_memo.ts";
 
 export interface WireTarget {
   readonly authority: string;

@@ -9,10 +9,10 @@
  * And Deno closes the old listener's WebSockets with 1001 (so too when a listener is removed, and at a shutdown).
  */
 
-import { ProxyError } from "../base/errors.ts";
-import type { ListenerConfig } from "../config/types.ts";
-import type { ProxyCore } from "../proxy/core.ts";
-import { handle, refuse } from "../proxy/handler.ts";
+import { ProxyError } from "../../base/errors.ts";
+import type { ListenerConfig } from "../../config/types.ts";
+import type { ProxyCore } from "../../proxy/core.ts";
+import { handle, refuse } from "../../proxy/handler.ts";
 import {
   addressOf,
   assertPortFree,
@@ -20,13 +20,13 @@ import {
   type EngineListener,
   type ListenerOptions,
   removeSocketFile,
-} from "./listener.ts";
-import { type ServeListenerFacts, ServeRequest } from "./serve_request.ts";
-import { lastResponse, serveResponse } from "./serve_response.ts";
-import { bindSocket } from "./socket_rights.ts";
-import { Revival } from "./serve_revival.ts";
-import { fallbackAuthority } from "./serve_target.ts";
-import { acceptWebSocket } from "./serve_websocket.ts";
+} from "../listener.ts";
+import { type ServeListenerFacts, ServeRequest } from "./request.ts";
+import { lastResponse, serveResponse } from "./response.ts";
+import { bindSocket } from "../socket_rights.ts";
+import { Revival } from "./revival.ts";
+import { fallbackAuthority } from "./target.ts";
+import { acceptWebSocket } from "./websocket.ts";
 
 /** Both listeners accept for so long. A connection in use has had an answer by then, and is told to end with it. */
 const HANDOVER_MS = 2000;

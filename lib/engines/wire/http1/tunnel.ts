@@ -6,9 +6,9 @@
  * like one that still listens, and the other side may never notice.
  */
 
-import { ProxyError } from "../base/errors.ts";
-import type { Exchange } from "../proxy/exchange.ts";
-import type { Tunnel } from "../proxy/message/response.ts";
+import { ProxyError } from "../../../base/errors.ts";
+import type { Exchange } from "../../../proxy/exchange.ts";
+import type { Tunnel } from "../../../proxy/message/response.ts";
 
 export interface TunnelClient {
   /** Bytes that came behind the request. */

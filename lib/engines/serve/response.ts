@@ -5,12 +5,12 @@
  * is large: measured with a 66-byte body, 12 µs of CPU per request against 52.
  */
 
-import { type Bytes, END, type ReadPiece, type TakenPiece, WAIT } from "../base/body_piece.ts";
-import { ProxyError } from "../base/errors.ts";
-import type { Exchange } from "../proxy/exchange.ts";
-import type { ProxyRequest } from "../proxy/message/request.ts";
-import { ENOUGH_SENT_BYTES } from "../transport/send_buffer.ts";
-import { TakenPace } from "./taken_pace.ts";
+import { type Bytes, END, type ReadPiece, type TakenPiece, WAIT } from "../../base/body_piece.ts";
+import { ProxyError } from "../../base/errors.ts";
+import type { Exchange } from "../../proxy/exchange.ts";
+import type { ProxyRequest } from "../../proxy/message/request.ts";
+import { ENOUGH_SENT_BYTES } from "../../transport/send_buffer.ts";
+import { TakenPace } from "../taken_pace.ts";
 
 /** Statuses for which a `Response` takes no body. */
 const NULL_BODY: ReadonlySet<number> = new Set([101, 204, 205, 304]);

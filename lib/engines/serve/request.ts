@@ -5,17 +5,17 @@
  * repeated lines and lower-cased the names already.
  */
 
-import type { ByteWriter } from "../base/byte_writer.ts";
-import { type ErrorCode, ProxyError } from "../base/errors.ts";
-import { fieldKindOfName, isUnderscored } from "../base/field_names.ts";
-import type { ListenerLimits } from "../config/types.ts";
-import { type ConnectionOptions, NO_CONNECTION_OPTIONS, parseConnection } from "../fields/hop_by_hop.ts";
-import type { FieldFilter } from "../proxy/message/field_filter.ts";
-import { NO_BODY, type ProxyRequest, UNKNOWN_LENGTH } from "../proxy/message/request.ts";
-import { validKey } from "../websocket/handshake.ts";
-import { peerIpOf } from "./listener.ts";
-import { hiddenBody, STILL_TO_COME } from "./serve_hidden_body.ts";
-import { serveTarget } from "./serve_target.ts";
+import type { ByteWriter } from "../../base/byte_writer.ts";
+import { type ErrorCode, ProxyError } from "../../base/errors.ts";
+import { fieldKindOfName, isUnderscored } from "../../base/field_names.ts";
+import type { ListenerLimits } from "../../config/types.ts";
+import { type ConnectionOptions, NO_CONNECTION_OPTIONS, parseConnection } from "../../fields/hop_by_hop.ts";
+import type { FieldFilter } from "../../proxy/message/field_filter.ts";
+import { NO_BODY, type ProxyRequest, UNKNOWN_LENGTH } from "../../proxy/message/request.ts";
+import { validKey } from "../../websocket/handshake.ts";
+import { peerIpOf } from "../listener.ts";
+import { hiddenBody, STILL_TO_COME } from "./hidden_body.ts";
+import { serveTarget } from "./target.ts";
 
 export interface ServeListenerFacts {
   readonly isSecure: boolean;

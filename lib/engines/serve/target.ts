@@ -6,8 +6,8 @@
  * listener's own name there, see `fallbackAuthority`), or with the HTTP/2 authority of that very name.
  */
 
-import type { ErrorCode } from "../base/errors.ts";
-import { validAuthority } from "../fields/authority.ts";
+import type { ErrorCode } from "../../base/errors.ts";
+import { validAuthority } from "../../fields/authority.ts";
 
 export interface ServeTarget {
   readonly authority: string;

@@ -9,9 +9,9 @@
  * asks again for what was not answered).
  */
 
-import type { Head } from "../http1/head.ts";
-import type { Deadlines, Timed } from "../transport/deadlines.ts";
-import type { InputWatcher, WireInput } from "./wire_input.ts";
+import type { Head } from "../../../http1/head.ts";
+import type { Deadlines, Timed } from "../../../transport/deadlines.ts";
+import type { InputWatcher, WireInput } from "./input.ts";
 
 /** A client may send so much ahead that it fills its buffer, and still have all of it answered, when answers are quick. */
 const FULL_MS = 10_000;
