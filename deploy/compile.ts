@@ -14,7 +14,7 @@ const OUTPUT = `${ROOT}dist/sluice`;
 const PERMISSIONS: readonly string[] = ["--no-prompt", "--allow-net", "--allow-read", "--allow-write", "--allow-env"];
 
 /** Modules that only a path names (workers, pages): `deno compile` does not find them by itself. */
-export const INCLUDED: readonly string[] = ["lib/runtime/worker_main.ts"];
+export const INCLUDED: readonly string[] = ["lib/runtime/workers/worker_main.ts"];
 
 export function compileArguments(output: string): string[] {
   const includes = INCLUDED.flatMap((path) => ["--include", path]);

@@ -1,6 +1,6 @@
 import { assertEquals } from "./support/assert.ts";
-import { ErrorTally } from "../lib/runtime/error_tally.ts";
-import { EventRings, EVENTS_MAX } from "../lib/runtime/event_rings.ts";
+import { ErrorTally } from "../lib/runtime/telemetry/error_tally.ts";
+import { EventRings, EVENTS_MAX } from "../lib/runtime/operator/event_rings.ts";
 import type { Exchange } from "../lib/proxy/exchange.ts";
 
 function failed(errorCode: string, route = "r", backend = "b1"): Exchange {

@@ -52,16 +52,16 @@ const IMPORTERS: Readonly<Record<string, readonly string[]>> = {
   "hono": ["lib/admin/app.ts"],
   "uplot/dist/uPlot.iife.min.js": ["lib/admin/assets.ts"],
   "uplot/dist/uPlot.min.css": ["lib/admin/assets.ts"],
-  "@opentelemetry/api": ["lib/runtime/otel.ts"],
-  "@opentelemetry/exporter-trace-otlp-http": ["lib/runtime/otel.ts"],
-  "@opentelemetry/resources": ["lib/runtime/otel.ts"],
-  "@opentelemetry/sdk-trace-base": ["lib/runtime/otel.ts"],
-  "node:http": ["lib/runtime/otel.ts"],
-  "node:https": ["lib/runtime/otel.ts"],
+  "@opentelemetry/api": ["lib/runtime/telemetry/otel.ts"],
+  "@opentelemetry/exporter-trace-otlp-http": ["lib/runtime/telemetry/otel.ts"],
+  "@opentelemetry/resources": ["lib/runtime/telemetry/otel.ts"],
+  "@opentelemetry/sdk-trace-base": ["lib/runtime/telemetry/otel.ts"],
+  "node:http": ["lib/runtime/telemetry/otel.ts"],
+  "node:https": ["lib/runtime/telemetry/otel.ts"],
 };
 
 /** Loaded when a configuration asks for it, so that no other start pays for it: nobody imports it statically. */
-const LAZY: readonly string[] = ["lib/runtime/otel.ts"];
+const LAZY: readonly string[] = ["lib/runtime/telemetry/otel.ts"];
 
 /** What only one place may call. */
 const SINGLE_PLACES: ReadonlyArray<{ call: RegExp; name: string; files: readonly string[] }> = [

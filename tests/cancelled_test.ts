@@ -3,8 +3,8 @@
 import { PrivateConnections } from "../lib/base/shared/shared_connections.ts";
 import { ProxyError } from "../lib/base/errors.ts";
 import { openListener } from "../lib/engines/open.ts";
-import type { LocalPlane } from "../lib/runtime/local_plane.ts";
-import { loadFromDisk } from "../lib/runtime/load.ts";
+import type { LocalPlane } from "../lib/runtime/serving/local_data_plane.ts";
+import { loadFromDisk } from "../lib/runtime/reload/load.ts";
 import { assert, assertEquals } from "./support/assert.ts";
 import { echo } from "./support/backend_scripts.ts";
 import { ConfigFile } from "./support/config_file.ts";

@@ -43,7 +43,7 @@ Deno.test("compile includes every module that only a path names", () => {
       Deno.readTextFileSync(ROOT + path),
     )
   );
-  assertEquals(named, ["lib/runtime/worker_handle.ts"], "what they name belongs into INCLUDED");
+  assertEquals(named, ["lib/runtime/workers/worker_handle.ts"], "what they name belongs into INCLUDED");
 });
 
 Deno.test("compileArguments() bakes in no permission to run programs or load foreign code", () => {

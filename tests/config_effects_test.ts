@@ -13,7 +13,7 @@ import type { Config } from "../lib/config/types.ts";
 import { UNSUPPORTED } from "../lib/config/schema/unsupported.ts";
 import { examine } from "../lib/config/validate/validate.ts";
 import { healthIdentity, poolIdentity } from "../lib/plan/resources.ts";
-import { dryCompile } from "../lib/runtime/dry_compile.ts";
+import { dryCompile } from "../lib/runtime/reload/dry_compile.ts";
 
 type Tree = { [key: string]: unknown };
 
@@ -84,8 +84,8 @@ const ROWS: readonly Row[] = [
   ["listeners[].mode", "0600", "engines/socket_rights.ts", "mode"],
   ["listeners[].group", "7", "engines/socket_rights.ts", "gid"],
   ["listeners[].engine", "serve", "engines/open.ts", "engine"],
-  ["listeners[].tls.cert", "b.pem", "runtime/listener_set.ts", "certPath"],
-  ["listeners[].tls.key", "b.key", "runtime/listener_set.ts", "keyPath"],
+  ["listeners[].tls.cert", "b.pem", "runtime/serving/listener_set.ts", "certPath"],
+  ["listeners[].tls.key", "b.key", "runtime/serving/listener_set.ts", "keyPath"],
   ["listeners[].limits.head", "2KiB", "engines", "headBytesMax"],
   ["listeners[].limits.fields", 7, "engines", "fieldsMax"],
   ["listeners[].limits.body", "1B", "engines", "bodyBytesMax"],
@@ -184,11 +184,11 @@ const ROWS: readonly Row[] = [
   ["features.fast_path", false, "plan/resources.ts", "fastPath", "plan"],
   ["features.prewarm", false, "plan/resources.ts", "prewarm", "plan"],
   ["log.level", "error", "runtime", "level"],
-  ["log.access", "a.log", "runtime/access_log.ts", "access"],
-  ["log.format", "combined", "runtime/access_log.ts", "format"],
-  ["tracing.endpoint", "http://h/v1", "runtime/otel.ts", "endpoint"],
-  ["tracing.sample", 0.5, "runtime/tracing.ts", "sample"],
-  ["tracing.service", "s", "runtime/otel.ts", "service"],
+  ["log.access", "a.log", "runtime/logs/access_log.ts", "access"],
+  ["log.format", "combined", "runtime/logs/access_log.ts", "format"],
+  ["tracing.endpoint", "http://h/v1", "runtime/telemetry/otel.ts", "endpoint"],
+  ["tracing.sample", 0.5, "runtime/telemetry/tracing.ts", "sample"],
+  ["tracing.service", "s", "runtime/telemetry/otel.ts", "service"],
 ];
 
 Deno.test("every key of the schema has a row here, and every row a key", () => {

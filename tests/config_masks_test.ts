@@ -6,9 +6,9 @@ import { ConfigError } from "../lib/config/issue.ts";
 import { NO_MASKS, redactor, withoutUserInfo } from "../lib/config/masks.ts";
 import { planDiff } from "../lib/plan/people/diff.ts";
 import { explainRequest, requestToExplain } from "../lib/plan/people/explain.ts";
-import { routeViews } from "../lib/runtime/views.ts";
-import { dryCompile } from "../lib/runtime/dry_compile.ts";
-import { NOTHING_RUNS, previewReload } from "../lib/runtime/preview.ts";
+import { routeViews } from "../lib/runtime/operator/views.ts";
+import { dryCompile } from "../lib/runtime/reload/dry_compile.ts";
+import { NOTHING_RUNS, previewReload } from "../lib/runtime/reload/preview.ts";
 import { EVERYTHING, EVERYTHING_WORKS, load, MINIMAL, problems, routed } from "./config_support.ts";
 
 /** In every content below; no message says anything like it by itself. */

@@ -1,7 +1,7 @@
 /** What makes the watcher of the configuration's files read them. What it then does: tests/reload_files_test.ts. */
 
 import { assert, assertEquals } from "./support/assert.ts";
-import { FileWatcher } from "../lib/runtime/file_watcher.ts";
+import { FileWatcher } from "../lib/runtime/reload/file_watcher.ts";
 
 const PATIENCE_MS = 10_000;
 

@@ -1,6 +1,6 @@
 /** Lines on their way to a file: all of them and in order, whole, never waited for; dropped and counted when it is too slow. */
 
-import { LineQueue, type LineSink } from "../lib/runtime/line_queue.ts";
+import { LineQueue, type LineSink } from "../lib/runtime/logs/line_queue.ts";
 import { assert, assertEquals } from "./support/assert.ts";
 
 /** Takes what it is given when it is told to. */

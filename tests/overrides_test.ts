@@ -4,12 +4,12 @@ import { HealthGroup } from "../lib/health/group.ts";
 import type { HealthState } from "../lib/health/reason.ts";
 import type { Config } from "../lib/config/types.ts";
 import type { Plan } from "../lib/plan/types.ts";
-import { Control, type ReloadResult, type Running } from "../lib/runtime/control.ts";
-import { TlsProblems } from "../lib/runtime/tls_problems.ts";
-import { EventRings } from "../lib/runtime/event_rings.ts";
-import { EventLog } from "../lib/runtime/log.ts";
-import { Metrics } from "../lib/runtime/metrics.ts";
-import { Overrides, sharersOf } from "../lib/runtime/overrides.ts";
+import { Control, type ReloadResult, type Running } from "../lib/runtime/operator/control.ts";
+import { TlsProblems } from "../lib/runtime/logs/tls_problems.ts";
+import { EventRings } from "../lib/runtime/operator/event_rings.ts";
+import { EventLog } from "../lib/runtime/logs/event_log.ts";
+import { Metrics } from "../lib/runtime/telemetry/metrics.ts";
+import { Overrides, sharersOf } from "../lib/runtime/operator/overrides.ts";
 
 const SETTINGS = {
   health: null,

@@ -1,7 +1,7 @@
 /** Spans on their way to a collector that takes them, refuses them, or does not answer. */
 
 import { assert, assertEquals } from "./support/assert.ts";
-import { SpanQueue, type SpanQueueBounds } from "../lib/runtime/span_queue.ts";
+import { SpanQueue, type SpanQueueBounds } from "../lib/runtime/telemetry/span_queue.ts";
 import { Watch } from "./support/waiting.ts";
 
 const PATIENCE_MS = 20_000;

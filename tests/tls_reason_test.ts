@@ -2,7 +2,7 @@
 
 import type { StatusView } from "../lib/admin/views.ts";
 import { caFault } from "../lib/config/ca_fault.ts";
-import { TlsProblems } from "../lib/runtime/tls_problems.ts";
+import { TlsProblems } from "../lib/runtime/logs/tls_problems.ts";
 import { isCertificateFault, tlsReason } from "../lib/transport/tls_reason.ts";
 import { ADMIN_TOML, AdminClient } from "./admin_client.ts";
 import { assert, assertEquals, assertStringIncludes } from "./support/assert.ts";

@@ -1,5 +1,5 @@
 import { assertEquals, assertMatch } from "./support/assert.ts";
-import { TraceIds } from "../lib/runtime/trace_ids.ts";
+import { TraceIds } from "../lib/runtime/telemetry/trace_ids.ts";
 
 Deno.test("TraceIds are distinct, of the right length, and never all zero", () => {
   const ids = new TraceIds();

@@ -2,7 +2,7 @@
 
 import { createBlock } from "../../lib/observe/metrics/store.ts";
 import type { Exchange } from "../../lib/proxy/exchange.ts";
-import { MetricsRecorder } from "../../lib/runtime/metrics_recorder.ts";
+import { MetricsRecorder } from "../../lib/runtime/telemetry/metrics_recorder.ts";
 
 const EXCHANGES = 64;
 const recorder = new MetricsRecorder(createBlock({ isShared: false }));

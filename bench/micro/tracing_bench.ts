@@ -12,10 +12,10 @@ import { NO_EDITS } from "../../lib/fields/edits.ts";
 import type { Exchange } from "../../lib/proxy/exchange.ts";
 import type { ProxyRequest } from "../../lib/proxy/message/request.ts";
 import { NO_TRACER, type Tracer } from "../../lib/proxy/trace.ts";
-import { Otel, type ReadableSpan } from "../../lib/runtime/otel.ts";
-import { RatioTracer } from "../../lib/runtime/ratio_tracer.ts";
-import { clientSpan, serverSpan } from "../../lib/runtime/spans.ts";
-import { TraceIds } from "../../lib/runtime/trace_ids.ts";
+import { Otel, type ReadableSpan } from "../../lib/runtime/telemetry/otel.ts";
+import { RatioTracer } from "../../lib/runtime/telemetry/ratio_tracer.ts";
+import { clientSpan, serverSpan } from "../../lib/runtime/telemetry/spans.ts";
+import { TraceIds } from "../../lib/runtime/telemetry/trace_ids.ts";
 
 const TRACE = "0af7651916cd43dd8448eb211c80319c";
 const SPAN = "b7ad6b7169203331";

@@ -9,7 +9,7 @@ import { DEFAULTS, envNameOf } from "../config/defaults.ts";
 import { parseToml } from "../config/toml/parse.ts";
 import { folderOf, resolvePath } from "../config/paths.ts";
 import { hostOf } from "../plan/backend_host.ts";
-import { readEnv } from "../runtime/load.ts";
+import { readEnv } from "../runtime/reload/load.ts";
 import { CONFIG_OPTIONS, configPathOf } from "./command.ts";
 import { type OptionSpecs, type ParsedArguments, UsageError, valueOf } from "./options.ts";
 

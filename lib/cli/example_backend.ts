@@ -1,6 +1,6 @@
 /** An example backend of the demo: greets, streams, and can be killed to see what sluice makes of it. */
 
-import { ListenError } from "../runtime/listener_set.ts";
+import { ListenError } from "../runtime/serving/listener_set.ts";
 
 /** How long a killed one stays away. */
 export const DEATH_MS = 20_000;

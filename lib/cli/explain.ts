@@ -2,8 +2,8 @@
 
 import type { ExplanationView } from "../admin/views.ts";
 import { explainRequest, requestToExplain } from "../plan/people/explain.ts";
-import { dryCompile } from "../runtime/dry_compile.ts";
-import { loadFromDisk } from "../runtime/load.ts";
+import { dryCompile } from "../runtime/reload/dry_compile.ts";
+import { loadFromDisk } from "../runtime/reload/load.ts";
 import { AdminClient } from "./admin_client.ts";
 import { ADMIN_HELP, ADMIN_OPTIONS, adminTarget } from "./admin_target.ts";
 import { type Command, configPathOf } from "./command.ts";

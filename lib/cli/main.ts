@@ -7,9 +7,9 @@
 
 import { nearestName } from "../base/nearest.ts";
 import { ConfigError } from "../config/issue.ts";
-import { AccessLogError } from "../runtime/access_log.ts";
-import { ListenError } from "../runtime/listener_set.ts";
-import { PermissionError } from "../runtime/permissions.ts";
+import { AccessLogError } from "../runtime/logs/access_log.ts";
+import { ListenError } from "../runtime/serving/listener_set.ts";
+import { PermissionError } from "../runtime/reload/permissions.ts";
 import { AdminError } from "./admin_target.ts";
 import { disable, drain, enable, weight } from "./backend_commands.ts";
 import { check } from "./check.ts";

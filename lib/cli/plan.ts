@@ -2,8 +2,8 @@
 
 import type { PlanView, StatusView } from "../admin/views.ts";
 import { ConfigError, formatIssue } from "../config/issue.ts";
-import { loadFromDisk } from "../runtime/load.ts";
-import { NOTHING_RUNS, previewReload } from "../runtime/preview.ts";
+import { loadFromDisk } from "../runtime/reload/load.ts";
+import { NOTHING_RUNS, previewReload } from "../runtime/reload/preview.ts";
 import { AdminClient } from "./admin_client.ts";
 import { ADMIN_HELP, ADMIN_OPTIONS, AdminError, adminTarget, targetText } from "./admin_target.ts";
 import type { Command } from "./command.ts";

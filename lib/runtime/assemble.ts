@@ -17,14 +17,14 @@ import { PlanHolder } from "../plan/holder.ts";
 import { Resources } from "../plan/resources.ts";
 import type { Plan } from "../plan/types.ts";
 import { Deadlines } from "../transport/deadlines.ts";
-import { Fleet } from "./fleet.ts";
-import { LocalPlane } from "./local_plane.ts";
-import { logPipeliningFallback } from "./log.ts";
-import { Metrics } from "./metrics.ts";
-import { processDescriptors } from "./process_descriptors.ts";
-import type { Plane } from "./plane.ts";
+import { Fleet } from "./workers/worker_pool.ts";
+import { LocalPlane } from "./serving/local_data_plane.ts";
+import { logPipeliningFallback } from "./logs/event_log.ts";
+import { Metrics } from "./telemetry/metrics.ts";
+import { processDescriptors } from "./telemetry/process_descriptors.ts";
+import type { Plane } from "./serving/data_plane.ts";
 import type { SluiceOptions } from "./sluice.ts";
-import { TlsProblems } from "./tls_problems.ts";
+import { TlsProblems } from "./logs/tls_problems.ts";
 
 export interface Parts {
   readonly plane: Plane;

@@ -1,8 +1,8 @@
 /** Sluice within the test's own process, for what can only be looked at from inside. */
 
 import { SYSTEM_CLOCK } from "../../lib/base/clock.ts";
-import { EventRings } from "../../lib/runtime/event_rings.ts";
-import { EventLog } from "../../lib/runtime/log.ts";
+import { EventRings } from "../../lib/runtime/operator/event_rings.ts";
+import { EventLog } from "../../lib/runtime/logs/event_log.ts";
 import { Sluice } from "../../lib/runtime/sluice.ts";
 
 /** @param path Of the configuration. Who starts it shuts it down. */

@@ -9,7 +9,7 @@
  */
 
 import { main } from "../../lib/cli/main.ts";
-import type { ToWorker } from "../../lib/runtime/worker_messages.ts";
+import type { ToWorker } from "../../lib/runtime/workers/worker_messages.ts";
 
 const [what, id] = (Deno.env.get("SLUICE_TEST_MEDDLE") ?? "").split(" ");
 /** Nothing is prepared that could be committed: the worker gives itself up. */

@@ -1,0 +1,62 @@
+/**
+ * What serves: listeners and everything behind them, in this thread (`LocalPlane`) or in several (`Fleet`). The control
+ * side (`sluice.ts`) loads, compiles, judges health and decides; it never touches an exchange.
+ */
+
+import type { ConnectionsFact } from "../../observe/metrics/facts.ts";
+import type { WorkerView } from "../../admin/views.ts";
+import type { LoadedConfig } from "../../config/load.ts";
+import type { PlanHolder } from "../../plan/holder.ts";
+import type { Plan } from "../../plan/types.ts";
+import type { ErrorCount } from "../telemetry/error_tally.ts";
+
+/** One of two follows. `commit` cannot fail. */
+export interface PlaneChange {
+  /** As they will be. */
+  readonly listeners: readonly BoundListener[];
+  /** From now on new exchanges run on the new plan: here at once, in other threads when it resolves. Never rejects. */
+  commit(): Promise<void>;
+  undo(): void;
+}
+
+export interface BoundListener {
+  /** What tells it from others; see `listenerPlace`. */
+  readonly place: string;
+  readonly name: string;
+  /** With the port that was found free where 0 was asked for. */
+  readonly address: string;
+}
+
+/** For metrics. */
+export interface ThreadCounts {
+  /** That serve: 1 without worker threads. */
+  readonly workers: number;
+  readonly workerRestarts: number;
+}
+
+export interface Plane {
+  readonly plans: PlanHolder;
+  /** Exchanges under way. */
+  readonly exchanges: number;
+  /** In the order they were opened. */
+  readonly listeners: readonly BoundListener[];
+  /** Of the listeners that know; see `EngineListener.connections`. */
+  readonly connections: readonly ConnectionsFact[];
+  readonly workers: readonly WorkerView[];
+  /** Of exchanges, since the last time. */
+  takeErrors(): readonly ErrorCount[];
+  /** Ends a worker at once, with what it has in flight; another takes its place. @returns Whether there is such a one. */
+  restart(id: number): boolean;
+  readonly threads: ThreadCounts;
+  /** Writes what this thread knows into its block of metrics, before a scrape; others do so by themselves. */
+  publish(): void;
+  /** @throws {ListenError} {@link AccessLogError} and the like: nothing has changed then. */
+  prepare(loaded: LoadedConfig, plan: Plan): Promise<PlaneChange>;
+  setLogLevel(level: LoadedConfig["config"]["log"]["level"]): void;
+  /**
+   * Accepts no more, lets what is under way end within `drainMs`, then ends it.
+   *
+   * @returns Exchanges that had to be cut off.
+   */
+  shutdown(drainMs: number): Promise<number>;
+}

@@ -1,0 +1,240 @@
+/**
+ * A worker thread: a `LocalPlane` that is told what to serve. It judges nothing and watches nothing; the control thread
+ * prepares it, commits and ends it.
+ */
+
+import { groupMemories } from "../../health/group_memory.ts";
+import { ReportWriter } from "../../health/report.ts";
+import { AssignedSlots } from "../../plan/registry.ts";
+import { SharedConnections } from "../../base/shared/shared_connections.ts";
+import { BerthWord, type SharedState, sharedStateOn, sharedTable } from "../../base/shared/shared_state.ts";
+import { type Clock, turnClock } from "../../base/clock.ts";
+import { createRandom } from "../../base/random.ts";
+import { redactor } from "../../config/masks.ts";
+import { AssignedRows } from "../../observe/metrics/rows.ts";
+import { blockOver, clearGauges, type MetricsBlock } from "../../observe/metrics/store.ts";
+import { compile, dispose } from "../../plan/compile.ts";
+import { SharedHealth } from "../../plan/health_source.ts";
+import { PlanHolder } from "../../plan/holder.ts";
+import { Resources } from "../../plan/resources.ts";
+import type { Plan } from "../../plan/types.ts";
+import { Deadlines } from "../../transport/deadlines.ts";
+import type { LineSink } from "../logs/line_queue.ts";
+import { LocalPlane } from "../serving/local_data_plane.ts";
+import { ListenError } from "../serving/listener_set.ts";
+import { EventLog, logPipeliningFallback } from "../logs/event_log.ts";
+import type { PlaneChange } from "../serving/data_plane.ts";
+import { problemsOf } from "../reload/problems.ts";
+import { processDescriptors } from "../telemetry/process_descriptors.ts";
+import { catchStrays } from "../logs/uncaught.ts";
+import { TlsProblems } from "../logs/tls_problems.ts";
+import type { FromWorker, PlanMessage, ToWorker, WorkerSetup } from "./worker_messages.ts";
+
+/** How often the control thread sees that this one is alive, and what it has under way. */
+const HEARTBEAT_MS = 100;
+/** How often it tells of errors. */
+const ERRORS_MS = 1000;
+
+/** What `self` is here; the compiler knows only pages. */
+interface WorkerScope {
+  onmessage: ((event: MessageEvent<ToWorker>) => void) | null;
+  postMessage(message: FromWorker, transfer?: Transferable[]): void;
+}
+const scope = globalThis as unknown as WorkerScope;
+
+class WorkerThread {
+  readonly #setup: WorkerSetup;
+  readonly #state: SharedState;
+  readonly #clock: Clock;
+  readonly #log: EventLog;
+  readonly #random: () => number;
+  readonly #deadlines: Deadlines;
+  readonly #slots: AssignedSlots;
+  readonly #metricsRows: AssignedRows = new AssignedRows([]);
+  readonly #block: MetricsBlock;
+  readonly #resources: Resources;
+  readonly #writer: ReportWriter;
+  readonly #stdout: MessageSink = new MessageSink();
+  #ports: ReadonlyMap<string, number> = new Map();
+  #listenerRows: ReadonlyMap<string, number> = new Map();
+  #plane: LocalPlane | null = null;
+  #prepared: { readonly plan: Plan; readonly change: PlaneChange } | null = null;
+  #isStopping = false;
+
+  constructor(setup: WorkerSetup) {
+    const offsetMs = performance.timeOrigin - setup.timeOriginMs;
+    this.#setup = setup;
+    this.#clock = { nowMs: turnClock(() => performance.now() + offsetMs), epochMs: () => Date.now() };
+    this.#log = new EventLog("info", () => Date.now(), { worker: setup.id });
+    this.#random = createRandom(setup.seed);
+    this.#state = sharedStateOn(setup.shared, setup.workers);
+    this.#slots = new AssignedSlots(sharedTable(this.#state, setup.berth));
+    this.#deadlines = new Deadlines(() => this.#clock.nowMs());
+    this.#writer = new ReportWriter(
+      this.#state,
+      setup.berth,
+      (report) => scope.postMessage({ kind: "report", report }),
+    );
+    this.#block = blockOver(setup.block);
+    clearGauges(this.#block);
+    const tlsProblems = new TlsProblems(
+      () => this.#clock.nowMs(),
+      (backend, problem) => scope.postMessage({ kind: "tls", backend, problem }),
+    );
+    this.#resources = new Resources({
+      clock: this.#clock,
+      deadlines: this.#deadlines,
+      descriptors: processDescriptors(setup.configPath, this.#log, () => this.#resources.shedIdle()),
+      slots: this.#slots,
+      metrics: { rows: this.#metricsRows, block: this.#block },
+      onHealthChange: () => {}, // judged elsewhere
+      onPipeliningFallback: (backend, facts) => logPipeliningFallback(this.#log, backend, facts),
+      onTls: (backend, problem) => tlsProblems.tell(backend, problem),
+    });
+    catchStrays(this.#log);
+    setInterval(() => this.#beat(), HEARTBEAT_MS);
+    setInterval(() => this.#tellErrors(), ERRORS_MS);
+  }
+
+  async receive(message: Exclude<ToWorker, { kind: "setup" }>): Promise<void> {
+    switch (message.kind) {
+      case "prepare":
+        return await this.#prepare(message.plan);
+      case "commit":
+        return await this.#commit();
+      case "undo":
+        return this.#undo();
+      case "log_level":
+        return this.#plane?.setLogLevel(message.level);
+      case "written":
+        return this.#stdout.written(message.problem);
+      case "shutdown":
+        this.#isStopping = true;
+        return scope.postMessage({ kind: "drained", cut: await this.#plane?.shutdown(message.drainMs) ?? 0 });
+    }
+  }
+
+  async #prepare(message: PlanMessage): Promise<void> {
+    const { generation } = message;
+    let plan: Plan | null = null;
+    try {
+      this.#log.redact = redactor(message.loaded.config.masks);
+      this.#ports = new Map(message.ports);
+      this.#listenerRows = new Map(message.listenerRows);
+      plan = await this.#compile(message);
+      this.#plane ??= this.#createPlane(plan);
+      const change = await this.#plane.prepare(message.loaded, plan);
+      if (this.#isStopping) {
+        change.undo();
+        throw new ListenError("sluice is shutting down");
+      }
+      this.#prepared = { plan, change };
+      scope.postMessage({ kind: "prepared", generation, listeners: change.listeners });
+    } catch (error) {
+      if (plan !== null) this.#drop(plan);
+      scope.postMessage({ kind: "refused", generation, problems: problemsOf(error) });
+    }
+  }
+
+  async #commit(): Promise<void> {
+    const prepared = this.#prepared!;
+    this.#prepared = null;
+    await prepared.change.commit();
+    scope.postMessage({ kind: "committed" }); // behind "freed" of the old plan, if nothing is left on it
+  }
+
+  #undo(): void {
+    const prepared = this.#prepared;
+    if (prepared === null) return; // it was this worker that refused
+    this.#prepared = null;
+    prepared.change.undo();
+    this.#drop(prepared.plan);
+  }
+
+  /** Of a plan that was not committed. The first one is held by the plane all the same, until another takes its place. */
+  #drop(plan: Plan): void {
+    if (this.#plane?.plans.current.plan !== plan) dispose(plan, this.#resources);
+  }
+
+  #compile({ loaded, generation, slots, rows, metricsRows, memory }: PlanMessage): Promise<Plan> {
+    const members = loaded.config.upstreams.map(({ backends }) => backends.length);
+    this.#slots.assign(slots);
+    this.#metricsRows.assign(metricsRows);
+    return compile(loaded.config, {
+      resources: this.#resources,
+      generation,
+      health: new SharedHealth({
+        state: this.#state,
+        writer: this.#writer,
+        rows: new Map(rows),
+        memories: groupMemories(memory, members),
+      }),
+      stickySecret: this.#setup.stickySecret,
+      random: this.#random,
+    });
+  }
+
+  #createPlane(plan: Plan): LocalPlane {
+    const plans = new PlanHolder(plan, (freed) => {
+      dispose(freed, this.#resources);
+      scope.postMessage({ kind: "freed", generation: freed.generation });
+    });
+    return new LocalPlane({
+      clock: this.#clock,
+      log: this.#log,
+      deadlines: this.#deadlines,
+      resources: this.#resources,
+      plans,
+      random: this.#random,
+      block: this.#block,
+      listeners: {
+        sharesPorts: true,
+        isFirst: this.#setup.id === 1,
+        portAt: (place) => this.#ports.get(place),
+        countOf: (place) => this.#countOf(place),
+      },
+      stdout: this.#stdout,
+    });
+  }
+
+  #tellErrors(): void {
+    const counts = this.#plane?.takeErrors() ?? [];
+    if (counts.length > 0) scope.postMessage({ kind: "errors", counts });
+  }
+
+  #countOf(place: string): SharedConnections {
+    const { berth, commonSeed } = this.#setup;
+    return new SharedConnections(this.#state, { berth, row: this.#listenerRows.get(place)!, seed: commonSeed });
+  }
+
+  #beat(): void {
+    const { header } = this.#state.berths[this.#setup.berth];
+    header[BerthWord.exchanges] = this.#plane?.exchanges ?? 0;
+    Atomics.add(header, BerthWord.heartbeat, 1);
+  }
+}
+
+/** Lines on their way to the control thread, one message at a time. */
+class MessageSink implements LineSink {
+  #written: PromiseWithResolvers<void> | null = null;
+
+  write(bytes: Uint8Array): Promise<void> {
+    const written = this.#written = Promise.withResolvers<void>();
+    const own = bytes.slice();
+    scope.postMessage({ kind: "lines", bytes: own }, [own.buffer]);
+    return written.promise;
+  }
+
+  written(problem: string): void {
+    if (problem === "") this.#written?.resolve();
+    else this.#written?.reject(new Error(problem));
+  }
+
+  close(): void {}
+}
+
+let thread: WorkerThread | null = null;
+scope.onmessage = ({ data }) => {
+  if (data.kind === "setup") thread = new WorkerThread(data.setup);
+  else thread!.receive(data).catch((error) => scope.postMessage({ kind: "broken", reason: String(error) }));
+};

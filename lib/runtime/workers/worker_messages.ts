@@ -1,0 +1,70 @@
+/** What the control thread and a worker say to each other. Plain data; health and numbers go through shared memory. */
+
+import type { HealthReport } from "../../health/report.ts";
+import type { LoadedConfig } from "../../config/load.ts";
+import type { RowAssignment } from "../../observe/metrics/rows.ts";
+import type { ErrorCount } from "../telemetry/error_tally.ts";
+import type { BoundListener } from "../serving/data_plane.ts";
+
+/** A plan as a worker needs it to compile the same one. */
+export interface PlanMessage {
+  readonly loaded: LoadedConfig;
+  readonly generation: number;
+  /** By connection identity. */
+  readonly slots: ReadonlyArray<readonly [identity: string, slot: number]>;
+  /** By health identity. */
+  readonly rows: ReadonlyArray<readonly [identity: string, row: number]>;
+  readonly metricsRows: readonly RowAssignment[];
+  /** Of the plan's groups. */
+  readonly memory: SharedArrayBuffer;
+  /** Ports that were found for listeners on port 0. */
+  readonly ports: ReadonlyArray<readonly [place: string, port: number]>;
+  /** Where connections are counted. */
+  readonly listenerRows: ReadonlyArray<readonly [place: string, row: number]>;
+}
+
+export interface WorkerSetup {
+  readonly id: number;
+  /** Where in shared memory it writes. */
+  readonly berth: number;
+  readonly workers: number;
+  /** Of the file, which may be read. */
+  readonly configPath: string;
+  readonly shared: SharedArrayBuffer;
+  /** Where it counts. */
+  readonly block: SharedArrayBuffer;
+  readonly seed: number;
+  /** The same for all. */
+  readonly commonSeed: number;
+  readonly stickySecret: string;
+  /** `performance.timeOrigin` of the control thread, whose clock counts. */
+  readonly timeOriginMs: number;
+}
+
+export type ToWorker =
+  | { readonly kind: "setup"; readonly setup: WorkerSetup }
+  | { readonly kind: "prepare"; readonly plan: PlanMessage }
+  | { readonly kind: "commit"; readonly generation: number }
+  | { readonly kind: "undo"; readonly generation: number }
+  | { readonly kind: "log_level"; readonly level: LoadedConfig["config"]["log"]["level"] }
+  /** @param problem Why the lines could not be written; "" when they were. */
+  | { readonly kind: "written"; readonly problem: string }
+  | { readonly kind: "shutdown"; readonly drainMs: number };
+
+export type FromWorker =
+  | { readonly kind: "prepared"; readonly generation: number; readonly listeners: readonly BoundListener[] }
+  | { readonly kind: "refused"; readonly generation: number; readonly problems: readonly string[] }
+  | { readonly kind: "committed" }
+  /** The last exchange of an old plan has ended. */
+  | { readonly kind: "freed"; readonly generation: number }
+  /** Lines for stdout, which is the control thread's to write to. Answered by `written`. */
+  | { readonly kind: "lines"; readonly bytes: Uint8Array<ArrayBuffer> }
+  /** One that did not fit into the ring. */
+  | { readonly kind: "report"; readonly report: HealthReport }
+  /** About once a second, when there were any. */
+  | { readonly kind: "errors"; readonly counts: readonly ErrorCount[] }
+  /** TLS to a backend is refused; "": no more. */
+  | { readonly kind: "tls"; readonly backend: string; readonly problem: string }
+  /** What cannot fail has failed: it does not know any more what it serves. */
+  | { readonly kind: "broken"; readonly reason: string }
+  | { readonly kind: "drained"; readonly cut: number };

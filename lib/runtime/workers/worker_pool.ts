@@ -1,0 +1,370 @@
+/**
+ * Worker threads that share the ports: the plane when `server.workers` is above 1.
+ *
+ * - A change reaches all workers or none. All prepare (the first before the others, because it finds the ports for
+ *   listeners on port 0); when one refuses, all undo; else all commit. One that dies meanwhile is no reason to refuse:
+ *   the others prepare once more without it.
+ * - A worker that dies loses what it had in flight. Its counts are taken off, its trials given back, and another one takes
+ *   its place on the current plan. The kernel gives new connections to the others meanwhile.
+ * - A worker that starts during a change takes no part in it, and may come up on the old plan; whoever commits looks for
+ *   such and has it catch up. So a worker is never asked for two things at once.
+ *
+ * Unix sockets can't be shared: the first worker has them all.
+ */
+
+import type { HealthCourt } from "../../health/report_collector.ts";
+import { BerthWord, COUNT_AT, forgetCounts, type SharedState } from "../../base/shared/shared_state.ts";
+import type { LoadedConfig } from "../../config/load.ts";
+import type { PlanHolder } from "../../plan/holder.ts";
+import { listenerPlace } from "../../plan/listener_identity.ts";
+import type { Plan } from "../../plan/types.ts";
+import { STDOUT } from "../logs/access_log.ts";
+import { type ErrorCount, ErrorTally } from "../telemetry/error_tally.ts";
+import { Berths } from "./shared_regions.ts";
+import { ListenerRows } from "./listener_rows.ts";
+import type { Metrics } from "../telemetry/metrics.ts";
+import type { ConnectionsFact } from "../../observe/metrics/facts.ts";
+import type { BoundListener, Plane, PlaneChange, ThreadCounts } from "../serving/data_plane.ts";
+import { assertPortsFree, boundWithout } from "./shared_ports.ts";
+import type { SluiceOptions } from "../sluice.ts";
+import { WorkerDied, WorkerHandle } from "./worker_handle.ts";
+import type { PlanMessage } from "./worker_messages.ts";
+import type { TlsProblems } from "../logs/tls_problems.ts";
+import { within } from "../serving/within.ts";
+
+const TICK_MS = 250;
+/** A worker that lived for less is started again only after a pause, doubled each time. */
+const SETTLED_MS = 5000;
+const PAUSE_MS = 100;
+const PAUSE_MS_MAX = 10_000;
+/** Not a reason to wake anybody. */
+const RESTARTED = "restarted by the operator";
+/** Beyond the drain, for the workers' own farewell. */
+const GRACE_MS = 2000;
+/** A reader of stdout that does not read must not hold up the end. */
+const WRITE_MS_MAX = 1000;
+/** All berths rest: workers died in a row, or their threads are stuck. */
+const BERTH_PAUSE_MS = 1000;
+
+export interface FleetParts {
+  readonly options: SluiceOptions;
+  readonly state: SharedState;
+  readonly court: HealthCourt;
+  readonly metrics: Metrics;
+  readonly plans: PlanHolder;
+  readonly tlsProblems: TlsProblems;
+  /** Where the groups of a plan write. */
+  readonly memoryOf: (plan: Plan) => SharedArrayBuffer;
+}
+
+export interface WorkerFacts {
+  readonly id: number;
+  readonly state: "starting" | "serving" | "draining";
+  readonly restarts: number;
+  readonly exchanges: number;
+}
+
+interface Place {
+  handle: WorkerHandle | null;
+  restarts: number;
+  pauseMs: number;
+  startedMs: number;
+  /** Of the next start. */
+  timer: ReturnType<typeof setTimeout> | null;
+}
+
+export class Fleet implements Plane {
+  readonly plans: PlanHolder;
+  listeners: readonly BoundListener[] = [];
+  readonly #parts: FleetParts;
+  readonly #places: readonly Place[];
+  readonly #berths: Berths;
+  readonly #listenerRows: ListenerRows;
+  readonly #ticker: ReturnType<typeof setInterval>;
+  /** What is in force; null before the first commit. */
+  #current: { readonly loaded: LoadedConfig; readonly plan: Plan } | null = null;
+  #writing: Promise<unknown> = Promise.resolve();
+  readonly #errors: ErrorTally = new ErrorTally();
+  #isStopping = false;
+  readonly #hearing: Promise<void>;
+
+  constructor(parts: FleetParts) {
+    this.plans = parts.plans;
+    this.#parts = parts;
+    const { counts, berths, workers } = parts.state;
+    this.#places = Array.from({ length: workers }, () => {
+      return { handle: null, restarts: 0, pauseMs: PAUSE_MS, startedMs: 0, timer: null };
+    });
+    this.#berths = new Berths(berths.length);
+    this.#listenerRows = new ListenerRows((row) => Atomics.load(counts, COUNT_AT.listeners + row));
+    this.#ticker = setInterval(() => this.#tick(), TICK_MS);
+    this.#hearing = this.#hearReports();
+  }
+
+  get exchanges(): number {
+    return this.#handles.reduce((sum, { exchanges }) => sum + exchanges, 0);
+  }
+
+  get threads(): ThreadCounts {
+    return {
+      workers: this.#handles.filter(({ state }) => state === "serving").length,
+      workerRestarts: this.#places.reduce((sum, { restarts }) => sum + restarts, 0),
+    };
+  }
+
+  /** Workers add up in shared memory what their listeners with the engine wire have; the other engine counts nothing. */
+  get connections(): readonly ConnectionsFact[] {
+    return (this.#current?.loaded.config.listeners ?? [])
+      .filter(({ engine }) => engine === "wire")
+      .map((config) => ({ listener: config.name, open: this.#listenerRows.openAt(listenerPlace(config)) }));
+  }
+
+  publish(): void {}
+
+  get workers(): readonly WorkerFacts[] {
+    return this.#places.map(({ handle, restarts }, index) => ({
+      id: index + 1,
+      state: handle?.state ?? "starting",
+      restarts,
+      exchanges: handle?.exchanges ?? 0,
+    }));
+  }
+
+  takeErrors(): readonly ErrorCount[] {
+    return this.#errors.take();
+  }
+
+  /** Ends a worker at once, with what it has in flight; another takes its place. @returns Whether there is such a one. */
+  restart(id: number): boolean {
+    const handle = this.#places[id - 1]?.handle ?? null;
+    handle?.kill(RESTARTED);
+    return handle !== null;
+  }
+
+  async prepare(loaded: LoadedConfig, plan: Plan): Promise<PlaneChange> {
+    const isFirst = this.#current === null;
+    const open = new Set(this.listeners.map(({ place }) => place));
+    await assertPortsFree(loaded.config.listeners.filter((listener) => !open.has(listenerPlace(listener))), !isFirst);
+    if (isFirst) this.#places.forEach((place) => this.#start(place));
+    for (let isSecondTry = false;; isSecondTry = true) {
+      const handles = this.#handles.filter(({ state, isBehind }) => isFirst || (state === "serving" && !isBehind));
+      const undo = () => handles.forEach((handle) => handle.post({ kind: "undo", generation: plan.generation }));
+      try {
+        const listeners = await this.#prepareAll(handles, loaded, plan);
+        return { listeners, undo, commit: () => this.#commit({ loaded, plan, listeners, handles }) };
+      } catch (error) {
+        undo();
+        if (isFirst || isSecondTry || !(error instanceof WorkerDied)) throw error;
+      }
+    }
+  }
+
+  setLogLevel(level: LoadedConfig["config"]["log"]["level"]): void {
+    this.#parts.options.log.level = level;
+    for (const handle of this.#handles) handle.post({ kind: "log_level", level });
+  }
+
+  async shutdown(drainMs: number): Promise<number> {
+    this.#isStopping = true;
+    clearInterval(this.#ticker);
+    for (const { timer } of this.#places) if (timer !== null) clearTimeout(timer);
+    const serving = this.#handles.filter(({ state }) => state === "serving");
+    for (const handle of this.#handles) if (!serving.includes(handle)) handle.kill("shutdown");
+    const drained = Promise.all(serving.map((handle) => handle.shutdown(drainMs)));
+    await within(drained, drainMs + GRACE_MS);
+    await within(this.#writing, WRITE_MS_MAX);
+    for (const handle of serving) handle.kill("shutdown");
+    Atomics.notify(this.#parts.state.wake, 0);
+    await this.#hearing;
+    return (await drained).reduce((sum, cut) => sum + cut, 0);
+  }
+
+  get #handles(): readonly WorkerHandle[] {
+    return this.#places.flatMap(({ handle }) => handle ?? []);
+  }
+
+  async #commit(
+    { loaded, plan, listeners, handles }: {
+      loaded: LoadedConfig;
+      plan: Plan;
+      listeners: readonly BoundListener[];
+      handles: readonly WorkerHandle[];
+    },
+  ): Promise<void> {
+    this.#parts.options.log.level = loaded.config.log.level;
+    if (this.plans.current.plan !== plan) this.plans.swap(plan);
+    this.#current = { loaded, plan };
+    this.listeners = listeners;
+    const committed = handles.map((handle) => handle.commit(plan.generation, this.plans.current));
+    for (const place of this.#places) {
+      const { handle, timer } = place;
+      if (handle === null && timer === null) this.#startAgain(place, 0); // died before there was anything to serve
+      else if (handle?.state === "serving" && !handle.isBehind && !handles.includes(handle)) this.#catchUp(handle);
+    }
+    await Promise.all(committed);
+  }
+
+  /** @returns The listeners as they will be. */
+  async #prepareAll(
+    handles: readonly WorkerHandle[],
+    loaded: LoadedConfig,
+    plan: Plan,
+  ): Promise<readonly BoundListener[]> {
+    const [first, ...others] = handles;
+    if (first === undefined) return boundWithout(loaded, this.listeners);
+    const opened = await first.prepare(this.#messageOf(loaded, plan, this.listeners));
+    const listeners = first.id === 1 ? opened : boundWithout(loaded, opened);
+    const message = this.#messageOf(loaded, plan, listeners);
+    await settleAll(others.map((handle) => handle.prepare(message)));
+    return listeners;
+  }
+
+  /** @returns Null when there is no berth for it now. */
+  #start(place: Place): WorkerHandle | null {
+    const { options, state, court, metrics } = this.#parts;
+    const nowMs = options.clock.nowMs();
+    const berth = this.#berths.take(nowMs);
+    if (berth < 0) return null;
+    forgetCounts(state, berth);
+    court.beginBerth(berth);
+    Atomics.store(state.berths[berth].header, BerthWord.exchanges, 0);
+    const index = this.#places.indexOf(place);
+    const handle = new WorkerHandle(
+      {
+        id: index + 1,
+        berth,
+        workers: state.workers,
+        shared: state.buffer,
+        block: metrics.blocks[index].buffer as SharedArrayBuffer,
+        seed: (options.seed + (index + 1) * 0x9e37_79b9 + place.restarts * 0x85eb_ca6b) >>> 0,
+        commonSeed: options.seed,
+        configPath: options.path,
+        stickySecret: options.stickySecret,
+        timeOriginMs: performance.timeOrigin,
+      },
+      state,
+      {
+        onLines: (worker, bytes) => this.#write(worker, bytes),
+        onMessage: (worker, { report }) => court.judge(worker.berth, report, options.clock.nowMs()),
+        onErrors: (counts) => counts.forEach((count) => this.#errors.add(count)),
+        onTls: (backend, problem) => this.#parts.tlsProblems.tell(backend, problem),
+        onDeath: (worker, reason) => this.#onDeath(place, worker, reason),
+      },
+    );
+    place.handle = handle;
+    place.startedMs = nowMs;
+    return handle;
+  }
+
+  #startAgain(place: Place, pauseMs: number): void {
+    place.timer = setTimeout(() => {
+      place.timer = null;
+      if (this.#isStopping) return;
+      const handle = this.#start(place);
+      if (handle !== null) this.#catchUp(handle);
+      else this.#startAgain(place, BERTH_PAUSE_MS);
+    }, pauseMs);
+  }
+
+  /** Brings a worker to what is in force, also when that changes meanwhile. */
+  async #catchUp(handle: WorkerHandle): Promise<void> {
+    const isNew = handle.state === "starting";
+    handle.isBehind = true;
+    try {
+      for (;;) {
+        const target = this.#current!;
+        await handle.prepare(this.#messageOf(target.loaded, target.plan, this.listeners));
+        if (this.#isStopping) return;
+        if (this.#current !== target) {
+          handle.post({ kind: "undo", generation: target.plan.generation });
+          continue;
+        }
+        await handle.commit(target.plan.generation, this.plans.current);
+        if (this.#current === target) break;
+      }
+      if (isNew) this.#sayStarted(handle);
+    } catch (error) {
+      handle.kill((error as Error).message);
+    } finally {
+      handle.isBehind = false;
+    }
+  }
+
+  #sayStarted({ id }: WorkerHandle): void {
+    const { log, events } = this.#parts.options;
+    log.info("worker_started", { worker: id });
+    events.push("worker", "worker_started", `worker ${id} serves again`);
+  }
+
+  #onDeath(place: Place, handle: WorkerHandle, reason: string): void {
+    const { options, state, court } = this.#parts;
+    const nowMs = options.clock.nowMs();
+    court.endBerth(handle.berth, nowMs);
+    forgetCounts(state, handle.berth);
+    this.#berths.leave(handle.berth, nowMs, handle.isSilent);
+    if (place.handle !== handle) return;
+    place.handle = null;
+    if (this.#isStopping || this.#current === null) return; // the start fails and says why, or makes up for it
+    place.restarts++;
+    const pauseMs = nowMs - place.startedMs >= SETTLED_MS ? 0 : place.pauseMs;
+    place.pauseMs = pauseMs === 0 ? PAUSE_MS : Math.min(place.pauseMs * 2, PAUSE_MS_MAX);
+    const level = reason === RESTARTED ? "info" : "error";
+    options.log[level]("worker_died", { worker: handle.id, reason, restart_in_ms: pauseMs });
+    options.events.push("worker", "worker_died", `worker ${handle.id} ended: ${reason}`);
+    this.#startAgain(place, pauseMs);
+  }
+
+  #tick(): void {
+    const { options, state } = this.#parts;
+    for (const handle of this.#handles) handle.tick();
+    for (const berth of this.#berths.resting(options.clock.nowMs())) forgetCounts(state, berth);
+  }
+
+  #messageOf(loaded: LoadedConfig, plan: Plan, listeners: readonly BoundListener[]): PlanMessage {
+    const { court, metrics, memoryOf } = this.#parts;
+    return {
+      loaded,
+      generation: plan.generation,
+      slots: plan.backends.map(({ identity, resource }) => [identity, resource.slot]),
+      rows: plan.machines.map(({ identity, resource }) => [identity, court.rowOf(resource)]),
+      metricsRows: metrics.rows.all(),
+      memory: memoryOf(plan),
+      ports: listeners.filter(({ address }) => !address.startsWith("unix:"))
+        .map(({ place, address }) => [place, Number(address.slice(address.lastIndexOf(":") + 1))]),
+      listenerRows: this.#listenerRows.assign([
+        ...new Set([...loaded.config.listeners.map(listenerPlace), ...this.listeners.map(({ place }) => place)]),
+      ]),
+    };
+  }
+
+  /** One batch after another: lines of two workers are never cut by each other. */
+  #write(worker: WorkerHandle, bytes: Uint8Array): void {
+    this.#writing = this.#writing
+      .then(() => STDOUT.write(bytes as Uint8Array<ArrayBuffer>))
+      .then(() => "", (error) => (error as Error).message)
+      .then((problem) => worker.post({ kind: "written", problem }));
+  }
+
+  /** Asleep until a worker has something to say: a failure in one is known to all within a millisecond or two. */
+  async #hearReports(): Promise<void> {
+    const { state, court, options } = this.#parts;
+    while (!this.#isStopping) {
+      const seen = Atomics.load(state.wake, 0);
+      try {
+        court.hear(options.clock.nowMs());
+      } catch (error) {
+        options.log.error("internal_error", { message: String(error), stack: (error as Error)?.stack });
+      }
+      const woken = Atomics.waitAsync(state.wake, 0, seen, TICK_MS);
+      // Nobody else here must starve while reports pour in.
+      await (woken.async ? woken.value : new Promise((resolve) => setTimeout(resolve, 0)));
+    }
+  }
+}
+
+/** Waits for all, then throws the first failure: none must still be under way when the others are undone. */
+async function settleAll(work: readonly Promise<unknown>[]): Promise<void> {
+  const settled = await Promise.allSettled(work);
+  const failed = settled.find(({ status }) => status === "rejected");
+  if (failed !== undefined) throw (failed as PromiseRejectedResult).reason;
+}
