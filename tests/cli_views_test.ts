@@ -2,11 +2,11 @@
 
 import { backendNamed } from "../lib/cli/backend_name.ts";
 import { UsageError } from "../lib/cli/options.ts";
-import { planLines } from "../lib/cli/plan_lines.ts";
-import { type ScreenOutput, watchScreen } from "../lib/cli/screen.ts";
-import { isAllWell, spanText, statusLines } from "../lib/cli/status_lines.ts";
-import { COLOURED, PLAIN, styleFor } from "../lib/cli/style.ts";
-import { type Cell, tableLines } from "../lib/cli/table.ts";
+import { planLines } from "../lib/cli/terminal/plan_lines.ts";
+import { type ScreenOutput, watchScreen } from "../lib/cli/terminal/screen.ts";
+import { isAllWell, spanText, statusLines } from "../lib/cli/terminal/status_lines.ts";
+import { COLOURED, PLAIN, styleFor } from "../lib/cli/terminal/style.ts";
+import { type Cell, tableLines } from "../lib/cli/terminal/table.ts";
 import { assert, assertEquals, assertRejects, assertStringIncludes, assertThrows } from "./support/assert.ts";
 import { backendView, statusView, upstreamView } from "./support/fake_admin.ts";
 

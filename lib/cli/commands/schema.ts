@@ -1,9 +1,9 @@
 /** `sluice schema`: the configuration's description, for editors or for people. */
 
-import { renderReference } from "../config/schema/reference.ts";
-import { jsonSchema } from "../config/schema/json_schema.ts";
-import type { Command } from "./command.ts";
-import { type OptionSpecs, parseArguments, refuseMoreThan } from "./options.ts";
+import { renderReference } from "../../config/schema/reference.ts";
+import { jsonSchema } from "../../config/schema/json_schema.ts";
+import type { Command } from "../command.ts";
+import { type OptionSpecs, parseArguments, refuseMoreThan } from "../options.ts";
 
 const OPTIONS: OptionSpecs = { "--markdown": { kind: "flag", doc: "the reference for people" } };
 

@@ -1,11 +1,11 @@
 /** `sluice permissions`: the Deno flags that a configuration needs, and no others. */
 
-import { formatAddress } from "../base/address.ts";
-import { loadFromDisk } from "../runtime/reload/load.ts";
-import { permissionsFor } from "../runtime/reload/permissions.ts";
-import { ADMIN_OPTIONS, type AdminTarget, adminTarget } from "./admin_target.ts";
-import { type Command, defaultConfigPath } from "./command.ts";
-import { type OptionSpecs, parseArguments, refuseMoreThan, UsageError } from "./options.ts";
+import { formatAddress } from "../../base/address.ts";
+import { loadFromDisk } from "../../runtime/reload/load.ts";
+import { permissionsFor } from "../../runtime/reload/permissions.ts";
+import { ADMIN_OPTIONS, type AdminTarget, adminTarget } from "../admin_target.ts";
+import { type Command, defaultConfigPath } from "../command.ts";
+import { type OptionSpecs, parseArguments, refuseMoreThan, UsageError } from "../options.ts";
 
 const OPTIONS: OptionSpecs = {
   "--admin": { kind: "flag", doc: "of the commands that ask a running proxy" },

@@ -1,14 +1,14 @@
 /** `sluice status`: how the running proxy and its backends are. */
 
-import type { StatusView } from "../admin/views.ts";
-import { AdminClient } from "./admin_client.ts";
-import { ADMIN_HELP, ADMIN_OPTIONS, AdminError, adminTarget, targetText } from "./admin_target.ts";
-import { namesOf, upstreamNamed } from "./backend_name.ts";
-import type { Command } from "./command.ts";
-import { type OptionSpecs, parseArguments, refuseMoreThan, UsageError } from "./options.ts";
-import { STDOUT, untilInterrupted, watchScreen, widthOf } from "./screen.ts";
-import { isAllWell, statusLines } from "./status_lines.ts";
-import { styleFor } from "./style.ts";
+import type { StatusView } from "../../admin/views.ts";
+import { AdminClient } from "../admin_client.ts";
+import { ADMIN_HELP, ADMIN_OPTIONS, AdminError, adminTarget, targetText } from "../admin_target.ts";
+import { namesOf, upstreamNamed } from "../backend_name.ts";
+import type { Command } from "../command.ts";
+import { type OptionSpecs, parseArguments, refuseMoreThan, UsageError } from "../options.ts";
+import { STDOUT, untilInterrupted, watchScreen, widthOf } from "../terminal/screen.ts";
+import { isAllWell, statusLines } from "../terminal/status_lines.ts";
+import { styleFor } from "../terminal/style.ts";
 
 const INTERVAL_MS = 1000;
 const NOT_WELL = 3;

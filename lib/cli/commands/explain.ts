@@ -1,13 +1,13 @@
 /** `sluice explain`: which route a request takes and why not the others, and who might serve it. */
 
-import type { ExplanationView } from "../admin/views.ts";
-import { explainRequest, requestToExplain } from "../plan/people/explain.ts";
-import { dryCompile } from "../runtime/reload/dry_compile.ts";
-import { loadFromDisk } from "../runtime/reload/load.ts";
-import { AdminClient } from "./admin_client.ts";
-import { ADMIN_HELP, ADMIN_OPTIONS, adminTarget } from "./admin_target.ts";
-import { type Command, configPathOf } from "./command.ts";
-import { type OptionSpecs, parseArguments, UsageError } from "./options.ts";
+import type { ExplanationView } from "../../admin/views.ts";
+import { explainRequest, requestToExplain } from "../../plan/people/explain.ts";
+import { dryCompile } from "../../runtime/reload/dry_compile.ts";
+import { loadFromDisk } from "../../runtime/reload/load.ts";
+import { AdminClient } from "../admin_client.ts";
+import { ADMIN_HELP, ADMIN_OPTIONS, adminTarget } from "../admin_target.ts";
+import { type Command, configPathOf } from "../command.ts";
+import { type OptionSpecs, parseArguments, UsageError } from "../options.ts";
 
 type Field = readonly [name: string, value: string];
 

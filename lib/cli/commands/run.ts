@@ -1,13 +1,13 @@
 /** `sluice run`: the proxy itself, until a signal ends it. */
 
-import { SYSTEM_CLOCK } from "../base/clock.ts";
-import { EventRings } from "../runtime/operator/event_rings.ts";
-import { EventLog } from "../runtime/logs/event_log.ts";
-import { Sluice } from "../runtime/sluice.ts";
-import { catchStrays } from "../runtime/logs/uncaught.ts";
-import { type Command, CONFIG_OPTIONS, configPathOf } from "./command.ts";
-import { parseArguments, refuseMoreThan } from "./options.ts";
-import { VERSION } from "./version.ts";
+import { SYSTEM_CLOCK } from "../../base/clock.ts";
+import { EventRings } from "../../runtime/operator/event_rings.ts";
+import { EventLog } from "../../runtime/logs/event_log.ts";
+import { Sluice } from "../../runtime/sluice.ts";
+import { catchStrays } from "../../runtime/logs/uncaught.ts";
+import { type Command, CONFIG_OPTIONS, configPathOf } from "../command.ts";
+import { parseArguments, refuseMoreThan } from "../options.ts";
+import { VERSION } from "../version.ts";
 
 const STICKY_SECRET_BYTES = 32;
 

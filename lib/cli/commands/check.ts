@@ -1,10 +1,10 @@
 /** `sluice check`: is this configuration good, and what does it come to? */
 
-import { formatIssue } from "../config/issue.ts";
-import { dryCompile } from "../runtime/reload/dry_compile.ts";
-import { loadFromDisk } from "../runtime/reload/load.ts";
-import { type Command, defaultConfigPath } from "./command.ts";
-import { type OptionSpecs, parseArguments, refuseMoreThan } from "./options.ts";
+import { formatIssue } from "../../config/issue.ts";
+import { dryCompile } from "../../runtime/reload/dry_compile.ts";
+import { loadFromDisk } from "../../runtime/reload/load.ts";
+import { type Command, defaultConfigPath } from "../command.ts";
+import { type OptionSpecs, parseArguments, refuseMoreThan } from "../options.ts";
 
 const OPTIONS: OptionSpecs = { "--effective": { kind: "flag", doc: "every value with where it came from" } };
 

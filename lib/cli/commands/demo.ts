@@ -1,8 +1,8 @@
 /** `sluice demo`: three example backends and the proxy in front of them, on config.toml. */
 
-import { type Command, CONFIG_OPTIONS, configPathOf } from "./command.ts";
-import { DEATH_MS, ExampleBackend } from "./example_backend.ts";
-import { parseArguments, refuseMoreThan } from "./options.ts";
+import { type Command, CONFIG_OPTIONS, configPathOf } from "../command.ts";
+import { DEATH_MS, ExampleBackend } from "../example_backend.ts";
+import { parseArguments, refuseMoreThan } from "../options.ts";
 import { runProxy } from "./run.ts";
 
 /** Where config.toml expects the example backends. */

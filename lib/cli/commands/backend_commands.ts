@@ -1,11 +1,11 @@
 /** `sluice drain | disable | enable | weight`: what an operator does to one backend, live and until it is taken back. */
 
-import type { OutcomeView, StatusView } from "../admin/views.ts";
-import { AdminClient } from "./admin_client.ts";
-import { ADMIN_HELP, ADMIN_OPTIONS, AdminError, adminTarget } from "./admin_target.ts";
-import { type BackendName, backendNamed } from "./backend_name.ts";
-import { parseDuration } from "../base/duration.ts";
-import type { Command } from "./command.ts";
+import type { OutcomeView, StatusView } from "../../admin/views.ts";
+import { AdminClient } from "../admin_client.ts";
+import { ADMIN_HELP, ADMIN_OPTIONS, AdminError, adminTarget } from "../admin_target.ts";
+import { type BackendName, backendNamed } from "../backend_name.ts";
+import { parseDuration } from "../../base/duration.ts";
+import type { Command } from "../command.ts";
 import {
   type OptionSpecs,
   parseArguments,
@@ -13,8 +13,8 @@ import {
   refuseMoreThan,
   UsageError,
   valueOf,
-} from "./options.ts";
-import { pause, untilInterrupted } from "./screen.ts";
+} from "../options.ts";
+import { pause, untilInterrupted } from "../terminal/screen.ts";
 
 const WEIGHT_MAX = 65535;
 const POLL_MS = 200;

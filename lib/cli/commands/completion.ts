@@ -1,7 +1,7 @@
 /** `sluice completion`: scripts for shells, made from the table of commands, so that they know every option there is. */
 
-import type { Command } from "./command.ts";
-import { type Completes, parseArguments, refuseMoreThan, UsageError } from "./options.ts";
+import type { Command } from "../command.ts";
+import { type Completes, parseArguments, refuseMoreThan, UsageError } from "../options.ts";
 
 const SHELLS = ["bash", "zsh", "fish"] as const;
 

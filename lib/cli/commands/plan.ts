@@ -1,12 +1,12 @@
 /** `sluice plan`: what a reload to another file would change, before it happens. */
 
-import type { PlanView, StatusView } from "../admin/views.ts";
-import { ConfigError, formatIssue } from "../config/issue.ts";
-import { loadFromDisk } from "../runtime/reload/load.ts";
-import { NOTHING_RUNS, previewReload } from "../runtime/reload/preview.ts";
-import { AdminClient } from "./admin_client.ts";
-import { ADMIN_HELP, ADMIN_OPTIONS, AdminError, adminTarget, targetText } from "./admin_target.ts";
-import type { Command } from "./command.ts";
+import type { PlanView, StatusView } from "../../admin/views.ts";
+import { ConfigError, formatIssue } from "../../config/issue.ts";
+import { loadFromDisk } from "../../runtime/reload/load.ts";
+import { NOTHING_RUNS, previewReload } from "../../runtime/reload/preview.ts";
+import { AdminClient } from "../admin_client.ts";
+import { ADMIN_HELP, ADMIN_OPTIONS, AdminError, adminTarget, targetText } from "../admin_target.ts";
+import type { Command } from "../command.ts";
 import {
   type OptionSpecs,
   parseArguments,
@@ -14,9 +14,9 @@ import {
   refuseMoreThan,
   UsageError,
   valueOf,
-} from "./options.ts";
-import { planLines } from "./plan_lines.ts";
-import { styleFor } from "./style.ts";
+} from "../options.ts";
+import { planLines } from "../terminal/plan_lines.ts";
+import { styleFor } from "../terminal/style.ts";
 
 const INVALID = 2;
 const DIFFERS = 4;

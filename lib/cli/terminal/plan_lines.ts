@@ -1,6 +1,6 @@
 /** What `sluice plan` prints. Pure. */
 
-import type { ChangeView, PlanView } from "../admin/views.ts";
+import type { ChangeView, PlanView } from "../../admin/views.ts";
 import type { Style } from "./style.ts";
 
 export interface PlanLinesOptions {

@@ -1,6 +1,6 @@
 /** What `sluice status` prints: a few lines about the process, then a table of backends. Pure. */
 
-import type { BackendView, StatusView, UpstreamView } from "../admin/views.ts";
+import type { BackendView, StatusView, UpstreamView } from "../../admin/views.ts";
 import type { Style } from "./style.ts";
 import { type Cell, type Column, tableLines } from "./table.ts";
 

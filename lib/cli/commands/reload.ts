@@ -1,10 +1,10 @@
 /** `sluice reload`: the running proxy reads its file again, and says what came of it. */
 
-import { AdminClient } from "./admin_client.ts";
-import { ADMIN_HELP, ADMIN_OPTIONS, adminTarget } from "./admin_target.ts";
+import { AdminClient } from "../admin_client.ts";
+import { ADMIN_HELP, ADMIN_OPTIONS, adminTarget } from "../admin_target.ts";
 import { report } from "./backend_commands.ts";
-import type { Command } from "./command.ts";
-import { parseArguments, refuseMoreThan } from "./options.ts";
+import type { Command } from "../command.ts";
+import { parseArguments, refuseMoreThan } from "../options.ts";
 
 /** It may look up names and open listeners. */
 const TIMEOUT_MS = 30_000;
