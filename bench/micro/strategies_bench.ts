@@ -13,7 +13,7 @@ import { decay, LATENCY_DECAY_MS } from "../../lib/base/ewma.ts";
 import { selectMembers } from "../../strategies/members.ts";
 import { WideRoundRobin } from "../../strategies/round_robin.ts";
 import type { PickInput, Selector, SelectorSpec, StrategyName } from "../../strategies/selector.ts";
-import { createFixture } from "../../tests/strategies_fixture.ts";
+import { createFixture } from "../../tests/unit/strategies/strategies_fixture.ts";
 
 const PICKS = 100;
 

@@ -3,7 +3,7 @@
 import { assert, assertEquals } from "../support/assert.ts";
 import type { Script } from "../support/backend_scripts.ts";
 import type { RawClient } from "../support/raw_client.ts";
-import { type Gateway, PATIENCE_MS } from "../gateway_stage.ts";
+import { type Gateway, PATIENCE_MS } from "../support/gateway_stage.ts";
 import type { ResponseCase } from "./case.ts";
 import { answerWithItsName, ask } from "./stage.ts";
 

@@ -11,7 +11,7 @@ import { CARELESS, type LenientOptions } from "../support/lenient_parser.ts";
 import type { RawClient } from "../support/raw_client.ts";
 import type { ScriptedBackend } from "../support/scripted_backend.ts";
 import { toText } from "../support/wire_bytes.ts";
-import { Gateway, type GatewayOptions, PATIENCE_MS, type Site } from "../gateway_stage.ts";
+import { Gateway, type GatewayOptions, PATIENCE_MS, type Site } from "../support/gateway_stage.ts";
 import { RESPONSES } from "./responses.ts";
 import { ENGINES, type Outcome, type RequestCase } from "./case.ts";
 

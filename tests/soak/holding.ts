@@ -8,7 +8,7 @@ import { ATTACKS, honest } from "../support/holding_attacks.ts";
 import { get } from "../support/raw_client.ts";
 import { ScriptedBackend } from "../support/scripted_backend.ts";
 import { SluiceProcess } from "../support/sluice_process.ts";
-import { connect, listenerToml, upstreamToml } from "../proxy_stage.ts";
+import { connect, listenerToml, upstreamToml } from "../support/proxy_stage.ts";
 import type { Order } from "./holding_worker.ts";
 
 const CONNECTIONS = 32;

@@ -11,7 +11,7 @@ import { Load } from "../support/load.ts";
 import { openDescriptors } from "../support/process_usage.ts";
 import { SluiceProcess } from "../support/sluice_process.ts";
 import { turmoil } from "../support/turmoil.ts";
-import { listenerToml, upstreamToml } from "../proxy_stage.ts";
+import { listenerToml, upstreamToml } from "../support/proxy_stage.ts";
 import { holdingProblems } from "./holding.ts";
 
 const REPORT_MS = 10_000;
