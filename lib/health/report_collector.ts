@@ -19,7 +19,7 @@ import { HEALTH_ROWS_MAX, type HealthColumns, type SharedState } from "../base/s
 const INDEX_OF_STATE = new Map<HealthState, number>(HEALTH_STATES.map((state, index) => [state, index]));
 const NOBODY = -1;
 
-export class HealthCourt {
+export class ReportCollector {
   readonly #state: SharedState;
   /** By berth. */
   readonly #readers: readonly ReportReader[];

@@ -2,7 +2,7 @@
  * Puts the running proxy together, with or without worker threads: who owns health, slots and plans, and what serves.
  */
 
-import { HealthCourt } from "../health/report_collector.ts";
+import { ReportCollector } from "../health/report_collector.ts";
 import { describeReason, type HealthChange } from "../health/reason.ts";
 import { Slots } from "../plan/registry.ts";
 import { createPlanMemory, groupMemories } from "../health/group_memory.ts";
@@ -33,7 +33,7 @@ export interface Parts {
   readonly random: () => number;
   readonly tlsProblems: TlsProblems;
   /** Where workers' reports are judged; null without workers. */
-  readonly court: HealthCourt | null;
+  readonly collector: ReportCollector | null;
   /** Compiles beside the running plan. @throws {ConfigError} */
   compile(loaded: LoadedConfig, running: Plan): Promise<Plan>;
 }
@@ -70,7 +70,7 @@ async function assembleAlone(options: SluiceOptions, loaded: LoadedConfig): Prom
     metrics,
     random,
     tlsProblems,
-    court: null,
+    collector: null,
     compile: (next, { generation, upstreams }) => compileFrom(next, generation + 1, new Set(upstreams.keys())),
   };
 }
@@ -79,7 +79,7 @@ async function assembleFleet(options: SluiceOptions, loaded: LoadedConfig): Prom
   const { clock, stickySecret } = options;
   const random = createRandom(options.seed);
   const state = createSharedState(loaded.config.server.workers);
-  const court = new HealthCourt(state);
+  const collector = new ReportCollector(state);
   const metrics = new Metrics(state.workers, () => clock.nowMs());
   const tlsProblems = createTlsProblems(options);
   const resources = new Resources({
@@ -90,8 +90,8 @@ async function assembleFleet(options: SluiceOptions, loaded: LoadedConfig): Prom
     metrics: { rows: metrics.rows, block: NO_BLOCK },
     slots: new Slots(sharedTable(state, -1)),
     onMachine: {
-      made: (machine) => court.admitMachine(machine),
-      gone: (machine) => court.dismissMachine(machine, clock.nowMs()),
+      made: (machine) => collector.admitMachine(machine),
+      gone: (machine) => collector.dismissMachine(machine, clock.nowMs()),
     },
   });
   const memories = new WeakMap<Plan, SharedArrayBuffer>();
@@ -107,7 +107,7 @@ async function assembleFleet(options: SluiceOptions, loaded: LoadedConfig): Prom
   const plane = new Fleet({
     options,
     state,
-    court,
+    collector,
     metrics,
     plans,
     tlsProblems,
@@ -119,7 +119,7 @@ async function assembleFleet(options: SluiceOptions, loaded: LoadedConfig): Prom
     metrics,
     random,
     tlsProblems,
-    court,
+    collector,
     compile: (next, { generation, upstreams }) => compileFrom(next, generation + 1, new Set(upstreams.keys())),
   };
 }

@@ -275,7 +275,7 @@ export class Sluice {
 
   #tickHealth(): void {
     const nowMs = this.#options.clock.nowMs();
-    this.#parts.court?.count(nowMs);
+    this.#parts.collector?.count(nowMs);
     for (const { judged } of this.plan.upstreams.values()) judged?.group.tick(nowMs);
   }
 

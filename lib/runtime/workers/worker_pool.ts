@@ -12,7 +12,7 @@
  * Unix sockets can't be shared: the first worker has them all.
  */
 
-import type { HealthCourt } from "../../health/report_collector.ts";
+import type { ReportCollector } from "../../health/report_collector.ts";
 import { BerthWord, COUNT_AT, forgetCounts, type SharedState } from "../../base/shared/shared_state.ts";
 import type { LoadedConfig } from "../../config/load.ts";
 import type { PlanHolder } from "../../plan/holder.ts";
@@ -49,7 +49,7 @@ const BERTH_PAUSE_MS = 1000;
 export interface FleetParts {
   readonly options: SluiceOptions;
   readonly state: SharedState;
-  readonly court: HealthCourt;
+  readonly collector: ReportCollector;
   readonly metrics: Metrics;
   readonly plans: PlanHolder;
   readonly tlsProblems: TlsProblems;
@@ -221,12 +221,12 @@ export class Fleet implements Plane {
 
   /** @returns Null when there is no berth for it now. */
   #start(place: Place): WorkerHandle | null {
-    const { options, state, court, metrics } = this.#parts;
+    const { options, state, collector, metrics } = this.#parts;
     const nowMs = options.clock.nowMs();
     const berth = this.#berths.take(nowMs);
     if (berth < 0) return null;
     forgetCounts(state, berth);
-    court.beginBerth(berth);
+    collector.beginBerth(berth);
     Atomics.store(state.berths[berth].header, BerthWord.exchanges, 0);
     const index = this.#places.indexOf(place);
     const handle = new WorkerHandle(
@@ -245,7 +245,7 @@ export class Fleet implements Plane {
       state,
       {
         onLines: (worker, bytes) => this.#write(worker, bytes),
-        onMessage: (worker, { report }) => court.judge(worker.berth, report, options.clock.nowMs()),
+        onMessage: (worker, { report }) => collector.judge(worker.berth, report, options.clock.nowMs()),
         onErrors: (counts) => counts.forEach((count) => this.#errors.add(count)),
         onTls: (backend, problem) => this.#parts.tlsProblems.tell(backend, problem),
         onDeath: (worker, reason) => this.#onDeath(place, worker, reason),
@@ -297,9 +297,9 @@ export class Fleet implements Plane {
   }
 
   #onDeath(place: Place, handle: WorkerHandle, reason: string): void {
-    const { options, state, court } = this.#parts;
+    const { options, state, collector } = this.#parts;
     const nowMs = options.clock.nowMs();
-    court.endBerth(handle.berth, nowMs);
+    collector.endBerth(handle.berth, nowMs);
     forgetCounts(state, handle.berth);
     this.#berths.leave(handle.berth, nowMs, handle.isSilent);
     if (place.handle !== handle) return;
@@ -321,12 +321,12 @@ export class Fleet implements Plane {
   }
 
   #messageOf(loaded: LoadedConfig, plan: Plan, listeners: readonly BoundListener[]): PlanMessage {
-    const { court, metrics, memoryOf } = this.#parts;
+    const { collector, metrics, memoryOf } = this.#parts;
     return {
       loaded,
       generation: plan.generation,
       slots: plan.backends.map(({ identity, resource }) => [identity, resource.slot]),
-      rows: plan.machines.map(({ identity, resource }) => [identity, court.rowOf(resource)]),
+      rows: plan.machines.map(({ identity, resource }) => [identity, collector.rowOf(resource)]),
       metricsRows: metrics.rows.all(),
       memory: memoryOf(plan),
       ports: listeners.filter(({ address }) => !address.startsWith("unix:"))
@@ -347,11 +347,11 @@ export class Fleet implements Plane {
 
   /** Asleep until a worker has something to say: a failure in one is known to all within a millisecond or two. */
   async #hearReports(): Promise<void> {
-    const { state, court, options } = this.#parts;
+    const { state, collector, options } = this.#parts;
     while (!this.#isStopping) {
       const seen = Atomics.load(state.wake, 0);
       try {
-        court.hear(options.clock.nowMs());
+        collector.hear(options.clock.nowMs());
       } catch (error) {
         options.log.error("internal_error", { message: String(error), stack: (error as Error)?.stack });
       }

@@ -1,11 +1,11 @@
 /**
- * Health judged in one thread and asked in others: reports in a ring, the court that hears them, and the same answers as
- * a thread that judges by itself.
+ * Health judged in one thread and asked in others: reports in a ring, the collector that hears them, and the same
+ * answers as a thread that judges by itself.
  */
 
 import { createPlanMemory, groupMemories } from "../../../lib/health/group_memory.ts";
 import { HealthMachine } from "../../../lib/health/machine.ts";
-import { HealthCourt } from "../../../lib/health/report_collector.ts";
+import { ReportCollector } from "../../../lib/health/report_collector.ts";
 import { REFUSED } from "../../../lib/health/gate.ts";
 import { HealthGroup } from "../../../lib/health/group.ts";
 import type { FailureCode } from "../../../lib/health/reason.ts";
@@ -26,13 +26,15 @@ const SETTINGS: HealthSettings = {
 /** One control thread and two workers, in this thread. */
 class World {
   readonly state: SharedState = createSharedState(2);
-  readonly court: HealthCourt = new HealthCourt(this.state);
+  readonly collector: ReportCollector = new ReportCollector(this.state);
   readonly machines: HealthMachine[];
   readonly group: HealthGroup;
   readonly workers: { readonly machines: SharedMachine[]; readonly group: SharedGroup }[];
   nowMs = 0;
 
-  /** @param between The court and the group: told of each machine when the first knows it, and the second does not. */
+  /**
+   * @param between The collector and the group: told of each machine when the first knows it, and the second does not.
+   */
   constructor(
     members = 1,
     settings = SETTINGS,
@@ -41,18 +43,18 @@ class World {
   ) {
     this.machines = Array.from({ length: members }, () => {
       const machine = new HealthMachine(settings, { nowMs: 0, state: "healthy" });
-      this.court.admitMachine(machine);
+      this.collector.admitMachine(machine);
       between(machine);
       return machine;
     });
     const [memory] = groupMemories(createPlanMemory([members]), [members]);
     this.group = groupOf(this.machines, policy, memory);
     this.workers = [0, 1].map((berth) => {
-      const writer = new ReportWriter(this.state, berth, (report) => this.court.judge(berth, report, this.nowMs));
+      const writer = new ReportWriter(this.state, berth, (report) => this.collector.judge(berth, report, this.nowMs));
       const machines = this.machines.map((machine) =>
         new SharedMachine({
           columns: this.state.health,
-          row: this.court.rowOf(machine),
+          row: this.collector.rowOf(machine),
           writer,
           slowStartMs: settings.slowStartMs,
         })
@@ -74,7 +76,7 @@ class World {
   }
 
   hear(): void {
-    this.court.hear(this.nowMs);
+    this.collector.hear(this.nowMs);
   }
 
   /** Until the first machine is in probation. */
@@ -146,7 +148,7 @@ const STREAKS: readonly { name: string; events: string; failures: number }[] = [
   { name: "both, each with a success between", events: "f F s S f F", failures: 1 },
 ];
 for (const { name, events, failures } of STREAKS) {
-  Deno.test(`HealthCourt.hear() puts successes where they belong: ${name}`, () => {
+  Deno.test(`ReportCollector.hear() puts successes where they belong: ${name}`, () => {
     const world = new World();
     for (const event of events.split(" ")) {
       const worker = event === event.toLowerCase() ? 0 : 1;
@@ -155,12 +157,12 @@ for (const { name, events, failures } of STREAKS) {
     }
     world.hear();
     assertEquals(world.machines[0].snapshot().consecutiveFailures, failures);
-    world.court.count(0);
+    world.collector.count(0);
     assertEquals(world.machines[0].snapshot().windowRequests, events.split(" ").length);
   });
 }
 
-Deno.test("HealthCourt: an opening is seen by the other worker, and tickets from before it change nothing", () => {
+Deno.test("ReportCollector: an opening is seen by the other worker, and tickets from before it change nothing", () => {
   const world = new World(2);
   const stragglers = [0, 1].map((worker) => world.admit(worker));
   for (let count = 0; count < 3; count++) world.fail(0, "connect_refused");
@@ -179,7 +181,7 @@ Deno.test("HealthCourt: an opening is seen by the other worker, and tickets from
   assertEquals(world.machines[0].state, "healthy");
 });
 
-Deno.test("HealthCourt: probation gives one trial over all workers, also before it has heard of it", () => {
+Deno.test("ReportCollector: probation gives one trial over all workers, also before it has heard of it", () => {
   const world = new World();
   world.bringToProbation();
   const tickets = [0, 1, 0, 1].map((worker) => world.admit(worker));
@@ -205,23 +207,23 @@ const DEATHS: readonly { name: string; before: (world: World) => void }[] = [
   },
 ];
 for (const { name, before } of DEATHS) {
-  Deno.test(`HealthCourt.endBerth() gives back a trial ${name}`, () => {
+  Deno.test(`ReportCollector.endBerth() gives back a trial ${name}`, () => {
     const world = new World();
     world.bringToProbation();
     before(world);
     assertEquals(world.admit(1), REFUSED);
-    world.court.endBerth(0, world.nowMs);
+    world.collector.endBerth(0, world.nowMs);
     assertEquals(world.admit(1) % 2, 1);
   });
 }
 
-Deno.test("HealthCourt: a thread that was ended is heard no more, but for a trial that it takes", () => {
+Deno.test("ReportCollector: a thread that was ended is heard no more, but for a trial that it takes", () => {
   const world = new World();
   const ticket = world.admit(0);
-  world.court.endBerth(0, 0);
+  world.collector.endBerth(0, 0);
   for (let count = 0; count < 5; count++) world.fail(0, "connect_refused", ticket);
   world.succeed(0, ticket);
-  world.court.count(0);
+  world.collector.count(0);
   assertEquals([world.machines[0].state, world.machines[0].snapshot().windowRequests], ["healthy", 0]);
   for (let count = 0; count < 3; count++) world.fail(1, "connect_refused");
   world.hear();
@@ -231,20 +233,20 @@ Deno.test("HealthCourt: a thread that was ended is heard no more, but for a tria
   world.hear();
   assertEquals(world.admit(1) % 2, 1);
   // Another thread at that berth begins with nothing.
-  world.court.beginBerth(0);
+  world.collector.beginBerth(0);
   world.succeed(0, ticket);
-  world.court.count(100);
+  world.collector.count(100);
   assertEquals(world.machines[0].snapshot().windowRequests, 3);
 });
 
-Deno.test("HealthCourt.dismissMachine() leaves nothing in the rings for the next machine of its row", () => {
+Deno.test("ReportCollector.dismissMachine() leaves nothing in the rings for the next machine of its row", () => {
   const world = new World();
   for (let count = 0; count < 5; count++) world.fail(0);
-  const row = world.court.rowOf(world.machines[0]);
-  world.court.dismissMachine(world.machines[0], 0);
+  const row = world.collector.rowOf(world.machines[0]);
+  world.collector.dismissMachine(world.machines[0], 0);
   const next = new HealthMachine(SETTINGS, { nowMs: 0, state: "healthy" });
-  world.court.admitMachine(next);
-  assertEquals(world.court.rowOf(next), row);
+  world.collector.admitMachine(next);
+  assertEquals(world.collector.rowOf(next), row);
   world.hear();
   assertEquals([next.state, next.snapshot().windowFailures], ["healthy", 0]);
 });
@@ -269,7 +271,7 @@ Deno.test("SharedGroup never refuses a lone member that is spared, whatever mome
 
 /** The same events to a thread that judges by itself, and to workers that are heard after each. */
 for (let seed = 1; seed <= 30; seed++) {
-  Deno.test(`SharedGroup and HealthCourt do what HealthGroup and HealthMachine do (seed ${seed})`, () => {
+  Deno.test(`SharedGroup and ReportCollector do what HealthGroup and HealthMachine do (seed ${seed})`, () => {
     const random = createRandom(seed);
     const below = (end: number) => Math.floor(random() * end);
     const members = [1, 2, 3, 5][below(4)];
@@ -312,7 +314,7 @@ for (let seed = 1; seed <= 30; seed++) {
         const command = (["drain", "disable", "enable", "enable"] as const)[below(4)];
         for (const machine of [world.machines[position], oracle[position]]) machine.admin(command, nowMs);
       }
-      world.court.count(nowMs);
+      world.collector.count(nowMs);
       assertEquals(world.group.snapshot(), oracleGroup.snapshot(), `step ${step}`);
       assertEquals([...world.workers[worker].group.eligible], [...oracleGroup.eligible], `mask at step ${step}`);
     }
@@ -329,7 +331,7 @@ Deno.test("no worker gets a trial of what probes hold open, and none brings it b
   assertEquals([world.admit(0), world.admit(1), world.state.health.offer[0]], [REFUSED, REFUSED, 0]);
   before.forEach((ticket, worker) => world.succeed(worker, ticket));
   world.hear();
-  world.court.count(world.nowMs);
+  world.collector.count(world.nowMs);
   assertEquals([machine.state, world.admit(0)], ["open", REFUSED]);
   for (let count = 0; count < 2; count++) machine.onProbeSuccess(world.nowMs);
   assert(world.admit(0) !== REFUSED && world.admit(1) !== REFUSED);
