@@ -17,17 +17,17 @@ import { PlanHolder } from "../plan/holder.ts";
 import { Resources } from "../plan/resources.ts";
 import type { Plan } from "../plan/types.ts";
 import { Deadlines } from "../transport/deadlines.ts";
-import { Fleet } from "./workers/worker_pool.ts";
-import { LocalPlane } from "./serving/local_data_plane.ts";
+import { WorkerPool } from "./workers/worker_pool.ts";
+import { LocalDataPlane } from "./serving/local_data_plane.ts";
 import { logPipeliningFallback } from "./logs/event_log.ts";
 import { Metrics } from "./telemetry/metrics.ts";
 import { processDescriptors } from "./telemetry/process_descriptors.ts";
-import type { Plane } from "./serving/data_plane.ts";
+import type { DataPlane } from "./serving/data_plane.ts";
 import type { SluiceOptions } from "./sluice.ts";
 import { TlsProblems } from "./logs/tls_problems.ts";
 
 export interface Parts {
-  readonly plane: Plane;
+  readonly dataPlane: DataPlane;
   readonly resources: Resources;
   readonly metrics: Metrics;
   readonly random: () => number;
@@ -40,7 +40,7 @@ export interface Parts {
 
 /** @throws {ConfigError} Nothing is open yet when it returns. */
 export function assemble(options: SluiceOptions, loaded: LoadedConfig): Promise<Parts> {
-  return needsWorkerThreads(loaded.config) ? assembleFleet(options, loaded) : assembleAlone(options, loaded);
+  return needsWorkerThreads(loaded.config) ? assembleWorkers(options, loaded) : assembleAlone(options, loaded);
 }
 
 async function assembleAlone(options: SluiceOptions, loaded: LoadedConfig): Promise<Parts> {
@@ -65,7 +65,7 @@ async function assembleAlone(options: SluiceOptions, loaded: LoadedConfig): Prom
   };
   const plans = new PlanHolder(await compileFrom(loaded, 1, new Set()), (plan) => dispose(plan, resources));
   return {
-    plane: new LocalPlane({ clock, log, deadlines, resources, plans, random, block }),
+    dataPlane: new LocalDataPlane({ clock, log, deadlines, resources, plans, random, block }),
     resources,
     metrics,
     random,
@@ -75,7 +75,7 @@ async function assembleAlone(options: SluiceOptions, loaded: LoadedConfig): Prom
   };
 }
 
-async function assembleFleet(options: SluiceOptions, loaded: LoadedConfig): Promise<Parts> {
+async function assembleWorkers(options: SluiceOptions, loaded: LoadedConfig): Promise<Parts> {
   const { clock, stickySecret } = options;
   const random = createRandom(options.seed);
   const state = createSharedState(loaded.config.server.workers);
@@ -104,7 +104,7 @@ async function assembleFleet(options: SluiceOptions, loaded: LoadedConfig): Prom
     return plan;
   };
   const plans = new PlanHolder(await compileFrom(loaded, 1, new Set()), (plan) => dispose(plan, resources));
-  const plane = new Fleet({
+  const dataPlane = new WorkerPool({
     options,
     state,
     collector,
@@ -114,7 +114,7 @@ async function assembleFleet(options: SluiceOptions, loaded: LoadedConfig): Prom
     memoryOf: (plan) => memories.get(plan)!,
   });
   return {
-    plane,
+    dataPlane,
     resources,
     metrics,
     random,

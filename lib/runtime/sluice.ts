@@ -1,10 +1,10 @@
 /**
  * The running proxy: what it is made of, how it reloads, how it ends.
  *
- * This is the control side: it loads, compiles, judges health and decides. What serves is the plane, in this thread or
- * in worker threads. A reload is parse, validate, compile, open new listeners, then one assignment. Everything before the
- * assignment can fail and changes nothing; nothing after it can. Reloads run one after another, and asking for one during
- * another means one more afterwards.
+ * This is the control side: it loads, compiles, judges health and decides. What serves is the data plane, in this
+ * thread or in worker threads. A reload is parse, validate, compile, open new listeners, then one assignment.
+ * Everything before the assignment can fail and changes nothing; nothing after it can. Reloads run one after another,
+ * and asking for one during another means one more afterwards.
  */
 
 import type { AdminListener } from "../admin/listener.ts";
@@ -25,7 +25,7 @@ import { type FileContents, loadFromDisk, loadText, type SettledFiles } from "./
 import type { EventLog, LogLevel } from "./logs/event_log.ts";
 import type { Metrics } from "./telemetry/metrics.ts";
 import { missingPermissions, PermissionError } from "./reload/permissions.ts";
-import type { Plane, PlaneChange } from "./serving/data_plane.ts";
+import type { DataPlane, DataPlaneChange } from "./serving/data_plane.ts";
 import { previewReload } from "./reload/preview.ts";
 import { problemsOf, StoppingError } from "./reload/problems.ts";
 import { restartNeeded } from "./reload/restart_needed.ts";
@@ -50,7 +50,7 @@ export interface SluiceOptions {
 }
 
 export class Sluice {
-  readonly plane: Plane;
+  readonly dataPlane: DataPlane;
   readonly resources: Resources;
   readonly metrics: Metrics;
   readonly #options: SluiceOptions;
@@ -89,7 +89,7 @@ export class Sluice {
         await sluice.#open(contents);
       } catch (error) {
         await sluice.#close();
-        await sluice.plane.shutdown(0);
+        await sluice.dataPlane.shutdown(0);
         throw error;
       }
       return sluice;
@@ -104,7 +104,7 @@ export class Sluice {
     this.#log = options.log;
     this.#loaded = loaded;
     this.#parts = parts;
-    this.plane = parts.plane;
+    this.dataPlane = parts.dataPlane;
     this.resources = parts.resources;
     this.metrics = parts.metrics;
     const { clock, log, events } = options;
@@ -142,13 +142,13 @@ export class Sluice {
   }
 
   get plan(): Plan {
-    return this.plane.plans.current.plan;
+    return this.dataPlane.plans.current.plan;
   }
 
   /** Prometheus text, of now. */
   metricsText(): string {
-    this.plane.publish();
-    const { threads, connections } = this.plane;
+    this.dataPlane.publish();
+    const { threads, connections } = this.dataPlane;
     return this.metrics.render({ version: this.#options.version, plan: this.plan, ...threads, connections });
   }
 
@@ -183,10 +183,10 @@ export class Sluice {
   async shutdown(): Promise<number> {
     this.#isStopping = true;
     const { drainMs } = this.#loaded.config.server;
-    this.#log.info("draining", { exchanges: this.plane.exchanges, within_ms: drainMs });
+    this.#log.info("draining", { exchanges: this.dataPlane.exchanges, within_ms: drainMs });
     await this.#watcher.close();
     await this.#reloading; // it would open listeners behind our back
-    const cut = await this.plane.shutdown(drainMs);
+    const cut = await this.dataPlane.shutdown(drainMs);
     await this.#close();
     this.#log.info("stopped", { cut_off: cut });
     return cut;
@@ -195,7 +195,7 @@ export class Sluice {
   async #open(contents: FileContents): Promise<void> {
     this.#every(HEALTH_TICK_MS, () => this.#tickHealth());
     this.#every(SECOND_MS, () => this.#eachSecond());
-    const change = await this.plane.prepare(this.#loaded, this.plan);
+    const change = await this.dataPlane.prepare(this.#loaded, this.plan);
     await change.commit();
     this.#prober.follow(this.plan);
     const { admin } = this.#loaded.config;
@@ -218,13 +218,13 @@ export class Sluice {
       const effective = this.#withOverrides(loaded, from === "file" ? loaded.config.log.level : this.#log.level);
       plan = await this.#parts.compile(effective, this.plan);
       this.#control.overrides.withdrawIn(plan);
-      const change = await this.plane.prepare(effective, plan);
+      const change = await this.dataPlane.prepare(effective, plan);
       if (this.#isStopping) change.undo();
       this.#assertRuns();
       if (from === "file") this.#watcher.watch(contents);
       await this.#swap(loaded, change);
       if (from === "file") this.metrics.reloaded(true);
-      this.#log.info("reloaded", { generation: plan.generation, trigger, plans_alive: this.plane.plans.alive });
+      this.#log.info("reloaded", { generation: plan.generation, trigger, plans_alive: this.dataPlane.plans.alive });
       this.#control.reloaded(trigger, from, []);
       return { ok: true, generation: plan.generation };
     } catch (error) {
@@ -255,7 +255,7 @@ export class Sluice {
   }
 
   /** Nothing in it can fail. Resolves when all threads have swapped. */
-  #swap(loaded: LoadedConfig, change: PlaneChange): Promise<void> {
+  #swap(loaded: LoadedConfig, change: DataPlaneChange): Promise<void> {
     if (loaded !== this.#loaded) {
       this.#warn(restartNeeded(this.#loaded.config, loaded.config));
       this.#warn(loaded.warnings.map((issue) => formatIssue(this.#options.path, issue)));
@@ -281,22 +281,22 @@ export class Sluice {
 
   #eachSecond(): void {
     this.metrics.tick();
-    this.#control.tick(this.plane.takeErrors());
+    this.#control.tick(this.dataPlane.takeErrors());
     const { recent } = this.resources.slots.table;
     for (let slot = 0; slot < recent.length; slot++) recent[slot] *= 0.5;
   }
 
   #now(): RunningNow {
-    this.plane.publish();
+    this.dataPlane.publish();
     return {
       isStarted: this.#isStarted,
       isDraining: this.#isStopping,
       plan: this.plan,
-      plansAlive: this.plane.plans.alive,
+      plansAlive: this.dataPlane.plans.alive,
       loaded: this.#loaded,
-      listeners: this.plane.listeners,
-      connections: this.plane.connections,
-      workers: this.plane.workers,
+      listeners: this.dataPlane.listeners,
+      connections: this.dataPlane.connections,
+      workers: this.dataPlane.workers,
       logLevel: this.#log.level,
     };
   }
@@ -309,7 +309,7 @@ export class Sluice {
       path,
       now: () => this.#now(),
       metricsText: () => this.metricsText(),
-      setLogLevel: (level) => this.plane.setLogLevel(level),
+      setLogLevel: (level) => this.dataPlane.setLogLevel(level),
       reload: (trigger, from) => this.reload(trigger, from),
       preview: (text) =>
         previewReload(() => text === "" ? loadFromDisk(path) : loadText(text, path, this.#loaded), {
@@ -318,7 +318,7 @@ export class Sluice {
           examine: assertPermitted,
           problemsOf,
         }),
-      restartWorker: (id) => this.plane.restart(id),
+      restartWorker: (id) => this.dataPlane.restart(id),
     };
   }
 

@@ -14,7 +14,7 @@ for (const workers of [1, 2]) {
       const stopping = sluice.shutdown();
       const refused = { ok: false, problems: ["sluice is shutting down"] } as const;
       assertEquals(await reloading, refused);
-      assertEquals(sluice.plane.listeners.map(({ name }) => name), ["first"]);
+      assertEquals(sluice.dataPlane.listeners.map(({ name }) => name), ["first"]);
       await stopping;
       assertEquals(await sluice.reload("too late"), refused);
     } finally {

@@ -67,7 +67,7 @@ Deno.test("a backend that fails in one worker is out for both before the other h
   try {
     using one = new Observer();
     using other = new Observer();
-    const [{ address }] = sluice.plane.listeners;
+    const [{ address }] = sluice.dataPlane.listeners;
     const [[finder], [follower]] = await crewsOf(address, { backend: good, target: "/good/x", count: 1 });
     const delaysMs: number[] = [];
     for (let round = 0; round < ROUNDS; round++) {

@@ -3,7 +3,7 @@
 import { PrivateConnections } from "../../lib/base/shared/shared_connections.ts";
 import { ProxyError } from "../../lib/base/errors.ts";
 import { openListener } from "../../lib/engines/open.ts";
-import type { LocalPlane } from "../../lib/runtime/serving/local_data_plane.ts";
+import type { LocalDataPlane } from "../../lib/runtime/serving/local_data_plane.ts";
 import { loadFromDisk } from "../../lib/runtime/reload/load.ts";
 import { assert, assertEquals } from "../support/assert.ts";
 import { echo } from "../support/backend_scripts.ts";
@@ -21,7 +21,7 @@ for (const engine of ENGINES) {
       `${upstreamToml("app", [backend.url])}\n[log]\naccess = "off"\n`;
     const file = new ConfigFile(toml);
     const sluice = await startInProcess(file.path);
-    const { core } = sluice.plane as LocalPlane;
+    const { core } = sluice.dataPlane as LocalDataPlane;
     const { config } = await loadFromDisk(file.path, new Map());
     const bugs: unknown[] = [];
     const listener = openListener({

@@ -39,7 +39,7 @@ class Stage {
   }
 
   connect(): Promise<RawClient> {
-    return RawClient.connect(this.#sluice.plane.listeners[0].address, { deadlineMs: PATIENCE_MS });
+    return RawClient.connect(this.#sluice.dataPlane.listeners[0].address, { deadlineMs: PATIENCE_MS });
   }
 
   async reload(engine: Engine, toml: string): Promise<void> {

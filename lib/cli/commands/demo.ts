@@ -26,7 +26,7 @@ Starts three example backends on 127.0.0.1 (ports ${DEMO_PORTS.join(", ")}) and 
     try {
       for (const [index, port] of DEMO_PORTS.entries()) backends.push(new ExampleBackend(`b${index + 1}`, port));
       return await runProxy(path, (sluice) => {
-        const [first] = sluice.plane.listeners;
+        const [first] = sluice.dataPlane.listeners;
         console.error(welcome(first.address, sluice.adminAddress, path));
       });
     } finally {

@@ -39,7 +39,7 @@ export async function runProxy(path: string, onStarted: (sluice: Sluice) => void
   let isStopping = false;
   const onStop = (signal: Deno.Signal) => {
     if (isStopping) {
-      log.warn("signal", { signal, cut_off: sluice?.plane.exchanges ?? 0 });
+      log.warn("signal", { signal, cut_off: sluice?.dataPlane.exchanges ?? 0 });
       Deno.exit(signal === "SIGINT" ? 130 : 143);
     }
     isStopping = true;

@@ -1,6 +1,6 @@
 /**
- * What serves: listeners and everything behind them, in this thread (`LocalPlane`) or in several (`Fleet`). The control
- * side (`sluice.ts`) loads, compiles, judges health and decides; it never touches an exchange.
+ * What serves: listeners and everything behind them, in this thread (`LocalDataPlane`) or in several (`WorkerPool`).
+ * The control side (`sluice.ts`) loads, compiles, judges health and decides; it never touches an exchange.
  */
 
 import type { ConnectionsFact } from "../../observe/metrics/facts.ts";
@@ -11,7 +11,7 @@ import type { Plan } from "../../plan/types.ts";
 import type { ErrorCount } from "../telemetry/error_tally.ts";
 
 /** One of two follows. `commit` cannot fail. */
-export interface PlaneChange {
+export interface DataPlaneChange {
   /** As they will be. */
   readonly listeners: readonly BoundListener[];
   /** From now on new exchanges run on the new plan: here at once, in other threads when it resolves. Never rejects. */
@@ -34,7 +34,7 @@ export interface ThreadCounts {
   readonly workerRestarts: number;
 }
 
-export interface Plane {
+export interface DataPlane {
   readonly plans: PlanHolder;
   /** Exchanges under way. */
   readonly exchanges: number;
@@ -51,7 +51,7 @@ export interface Plane {
   /** Writes what this thread knows into its block of metrics, before a scrape; others do so by themselves. */
   publish(): void;
   /** @throws {ListenError} {@link AccessLogError} and the like: nothing has changed then. */
-  prepare(loaded: LoadedConfig, plan: Plan): Promise<PlaneChange>;
+  prepare(loaded: LoadedConfig, plan: Plan): Promise<DataPlaneChange>;
   setLogLevel(level: LoadedConfig["config"]["log"]["level"]): void;
   /**
    * Accepts no more, lets what is under way end within `drainMs`, then ends it.

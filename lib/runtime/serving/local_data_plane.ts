@@ -22,7 +22,7 @@ import { type ListenerChange, ListenerSet, type ListenerSetOptions } from "./lis
 import type { EventLog } from "../logs/event_log.ts";
 import { MetricsRecorder } from "../telemetry/metrics_recorder.ts";
 import type { ConnectionsFact } from "../../observe/metrics/facts.ts";
-import type { BoundListener, Plane, PlaneChange, ThreadCounts } from "./data_plane.ts";
+import type { BoundListener, DataPlane, DataPlaneChange, ThreadCounts } from "./data_plane.ts";
 import { Recorders } from "../telemetry/recorders.ts";
 import { Tracing } from "../telemetry/tracing.ts";
 import { within } from "./within.ts";
@@ -34,7 +34,7 @@ const PUBLISH_MS = 250;
 /** For the last answers ("shutting down") to reach their clients, and the access log. */
 const FAREWELL_MS = 500;
 
-export interface LocalPlaneParts {
+export interface LocalDataPlaneParts {
   readonly clock: Clock;
   readonly log: EventLog;
   readonly deadlines: Deadlines;
@@ -48,7 +48,7 @@ export interface LocalPlaneParts {
   readonly stdout?: LineSink;
 }
 
-export class LocalPlane implements Plane {
+export class LocalDataPlane implements DataPlane {
   readonly core: ProxyCore;
   readonly plans: PlanHolder;
   readonly #log: EventLog;
@@ -62,13 +62,13 @@ export class LocalPlane implements Plane {
   readonly #errors: ErrorTally = new ErrorTally();
   /** A plan has been committed. */
   #isServing = false;
-  /** As published last: access lines; spans; look-ups, which other planes of this thread may have made before. */
+  /** As published last: access lines; spans; look-ups, which other data planes of this thread may have made before. */
   #dropped = 0;
   #spansDropped = 0;
   #lookups = targetLookups();
   readonly #timers: readonly ReturnType<typeof setInterval>[];
 
-  constructor(parts: LocalPlaneParts) {
+  constructor(parts: LocalDataPlaneParts) {
     const { clock, log, random } = parts;
     this.plans = parts.plans;
     this.#log = log;
@@ -128,7 +128,7 @@ export class LocalPlane implements Plane {
     return false;
   }
 
-  async prepare({ config, contents }: LoadedConfig, plan: Plan): Promise<PlaneChange> {
+  async prepare({ config, contents }: LoadedConfig, plan: Plan): Promise<DataPlaneChange> {
     const tracing = await this.tracing.prepare(config.tracing); // nothing of it has to be undone
     const accessLog = this.#accessLog.prepare(config.log);
     const observe = () => {

@@ -1,6 +1,6 @@
 /**
- * A worker thread: a `LocalPlane` that is told what to serve. It judges nothing and watches nothing; the control thread
- * prepares it, commits and ends it.
+ * A worker thread: a `LocalDataPlane` that is told what to serve. It judges nothing and watches nothing; the control
+ * thread prepares it, commits and ends it.
  */
 
 import { groupMemories } from "../../health/group_memory.ts";
@@ -20,10 +20,10 @@ import { Resources } from "../../plan/resources.ts";
 import type { Plan } from "../../plan/types.ts";
 import { Deadlines } from "../../transport/deadlines.ts";
 import type { LineSink } from "../logs/line_queue.ts";
-import { LocalPlane } from "../serving/local_data_plane.ts";
+import { LocalDataPlane } from "../serving/local_data_plane.ts";
 import { ListenError } from "../serving/listener_set.ts";
 import { EventLog, logPipeliningFallback } from "../logs/event_log.ts";
-import type { PlaneChange } from "../serving/data_plane.ts";
+import type { DataPlaneChange } from "../serving/data_plane.ts";
 import { problemsOf } from "../reload/problems.ts";
 import { processDescriptors } from "../telemetry/process_descriptors.ts";
 import { catchStrays } from "../logs/uncaught.ts";
@@ -57,8 +57,8 @@ class WorkerThread {
   readonly #stdout: MessageSink = new MessageSink();
   #ports: ReadonlyMap<string, number> = new Map();
   #listenerRows: ReadonlyMap<string, number> = new Map();
-  #plane: LocalPlane | null = null;
-  #prepared: { readonly plan: Plan; readonly change: PlaneChange } | null = null;
+  #dataPlane: LocalDataPlane | null = null;
+  #prepared: { readonly plan: Plan; readonly change: DataPlaneChange } | null = null;
   #isStopping = false;
 
   constructor(setup: WorkerSetup) {
@@ -105,12 +105,12 @@ class WorkerThread {
       case "undo":
         return this.#undo();
       case "log_level":
-        return this.#plane?.setLogLevel(message.level);
+        return this.#dataPlane?.setLogLevel(message.level);
       case "written":
         return this.#stdout.written(message.problem);
       case "shutdown":
         this.#isStopping = true;
-        return scope.postMessage({ kind: "drained", cut: await this.#plane?.shutdown(message.drainMs) ?? 0 });
+        return scope.postMessage({ kind: "drained", cut: await this.#dataPlane?.shutdown(message.drainMs) ?? 0 });
     }
   }
 
@@ -122,8 +122,8 @@ class WorkerThread {
       this.#ports = new Map(message.ports);
       this.#listenerRows = new Map(message.listenerRows);
       plan = await this.#compile(message);
-      this.#plane ??= this.#createPlane(plan);
-      const change = await this.#plane.prepare(message.loaded, plan);
+      this.#dataPlane ??= this.#createDataPlane(plan);
+      const change = await this.#dataPlane.prepare(message.loaded, plan);
       if (this.#isStopping) {
         change.undo();
         throw new ListenError("sluice is shutting down");
@@ -151,9 +151,12 @@ class WorkerThread {
     this.#drop(prepared.plan);
   }
 
-  /** Of a plan that was not committed. The first one is held by the plane all the same, until another takes its place. */
+  /**
+   * Of a plan that was not committed. The first one is held by the data plane all the same, until another takes its
+   * place.
+   */
   #drop(plan: Plan): void {
-    if (this.#plane?.plans.current.plan !== plan) dispose(plan, this.#resources);
+    if (this.#dataPlane?.plans.current.plan !== plan) dispose(plan, this.#resources);
   }
 
   #compile({ loaded, generation, slots, rows, metricsRows, memory }: PlanMessage): Promise<Plan> {
@@ -174,12 +177,12 @@ class WorkerThread {
     });
   }
 
-  #createPlane(plan: Plan): LocalPlane {
+  #createDataPlane(plan: Plan): LocalDataPlane {
     const plans = new PlanHolder(plan, (freed) => {
       dispose(freed, this.#resources);
       scope.postMessage({ kind: "freed", generation: freed.generation });
     });
-    return new LocalPlane({
+    return new LocalDataPlane({
       clock: this.#clock,
       log: this.#log,
       deadlines: this.#deadlines,
@@ -198,7 +201,7 @@ class WorkerThread {
   }
 
   #tellErrors(): void {
-    const counts = this.#plane?.takeErrors() ?? [];
+    const counts = this.#dataPlane?.takeErrors() ?? [];
     if (counts.length > 0) scope.postMessage({ kind: "errors", counts });
   }
 
@@ -209,7 +212,7 @@ class WorkerThread {
 
   #beat(): void {
     const { header } = this.#state.berths[this.#setup.berth];
-    header[BerthWord.exchanges] = this.#plane?.exchanges ?? 0;
+    header[BerthWord.exchanges] = this.#dataPlane?.exchanges ?? 0;
     Atomics.add(header, BerthWord.heartbeat, 1);
   }
 }

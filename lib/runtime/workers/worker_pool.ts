@@ -1,5 +1,5 @@
 /**
- * Worker threads that share the ports: the plane when `server.workers` is above 1.
+ * Worker threads that share the ports: the data plane when `server.workers` is above 1.
  *
  * - A change reaches all workers or none. All prepare (the first before the others, because it finds the ports for
  *   listeners on port 0); when one refuses, all undo; else all commit. One that dies meanwhile is no reason to refuse:
@@ -24,7 +24,7 @@ import { Berths } from "./shared_regions.ts";
 import { ListenerRows } from "./listener_rows.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { ConnectionsFact } from "../../observe/metrics/facts.ts";
-import type { BoundListener, Plane, PlaneChange, ThreadCounts } from "../serving/data_plane.ts";
+import type { BoundListener, DataPlane, DataPlaneChange, ThreadCounts } from "../serving/data_plane.ts";
 import { assertPortsFree, boundWithout } from "./shared_ports.ts";
 import type { SluiceOptions } from "../sluice.ts";
 import { WorkerDied, WorkerHandle } from "./worker_handle.ts";
@@ -46,7 +46,7 @@ const WRITE_MS_MAX = 1000;
 /** All berths rest: workers died in a row, or their threads are stuck. */
 const BERTH_PAUSE_MS = 1000;
 
-export interface FleetParts {
+export interface WorkerPoolParts {
   readonly options: SluiceOptions;
   readonly state: SharedState;
   readonly collector: ReportCollector;
@@ -64,7 +64,7 @@ export interface WorkerFacts {
   readonly exchanges: number;
 }
 
-interface Place {
+interface WorkerRecord {
   handle: WorkerHandle | null;
   restarts: number;
   pauseMs: number;
@@ -73,11 +73,11 @@ interface Place {
   timer: ReturnType<typeof setTimeout> | null;
 }
 
-export class Fleet implements Plane {
+export class WorkerPool implements DataPlane {
   readonly plans: PlanHolder;
   listeners: readonly BoundListener[] = [];
-  readonly #parts: FleetParts;
-  readonly #places: readonly Place[];
+  readonly #parts: WorkerPoolParts;
+  readonly #records: readonly WorkerRecord[];
   readonly #berths: Berths;
   readonly #listenerRows: ListenerRows;
   readonly #ticker: ReturnType<typeof setInterval>;
@@ -88,11 +88,11 @@ export class Fleet implements Plane {
   #isStopping = false;
   readonly #hearing: Promise<void>;
 
-  constructor(parts: FleetParts) {
+  constructor(parts: WorkerPoolParts) {
     this.plans = parts.plans;
     this.#parts = parts;
     const { counts, berths, workers } = parts.state;
-    this.#places = Array.from({ length: workers }, () => {
+    this.#records = Array.from({ length: workers }, () => {
       return { handle: null, restarts: 0, pauseMs: PAUSE_MS, startedMs: 0, timer: null };
     });
     this.#berths = new Berths(berths.length);
@@ -108,7 +108,7 @@ export class Fleet implements Plane {
   get threads(): ThreadCounts {
     return {
       workers: this.#handles.filter(({ state }) => state === "serving").length,
-      workerRestarts: this.#places.reduce((sum, { restarts }) => sum + restarts, 0),
+      workerRestarts: this.#records.reduce((sum, { restarts }) => sum + restarts, 0),
     };
   }
 
@@ -122,7 +122,7 @@ export class Fleet implements Plane {
   publish(): void {}
 
   get workers(): readonly WorkerFacts[] {
-    return this.#places.map(({ handle, restarts }, index) => ({
+    return this.#records.map(({ handle, restarts }, index) => ({
       id: index + 1,
       state: handle?.state ?? "starting",
       restarts,
@@ -136,16 +136,16 @@ export class Fleet implements Plane {
 
   /** Ends a worker at once, with what it has in flight; another takes its place. @returns Whether there is such a one. */
   restart(id: number): boolean {
-    const handle = this.#places[id - 1]?.handle ?? null;
+    const handle = this.#records[id - 1]?.handle ?? null;
     handle?.kill(RESTARTED);
     return handle !== null;
   }
 
-  async prepare(loaded: LoadedConfig, plan: Plan): Promise<PlaneChange> {
+  async prepare(loaded: LoadedConfig, plan: Plan): Promise<DataPlaneChange> {
     const isFirst = this.#current === null;
     const open = new Set(this.listeners.map(({ place }) => place));
     await assertPortsFree(loaded.config.listeners.filter((listener) => !open.has(listenerPlace(listener))), !isFirst);
-    if (isFirst) this.#places.forEach((place) => this.#start(place));
+    if (isFirst) this.#records.forEach((record) => this.#start(record));
     for (let isSecondTry = false;; isSecondTry = true) {
       const handles = this.#handles.filter(({ state, isBehind }) => isFirst || (state === "serving" && !isBehind));
       const undo = () => handles.forEach((handle) => handle.post({ kind: "undo", generation: plan.generation }));
@@ -167,7 +167,7 @@ export class Fleet implements Plane {
   async shutdown(drainMs: number): Promise<number> {
     this.#isStopping = true;
     clearInterval(this.#ticker);
-    for (const { timer } of this.#places) if (timer !== null) clearTimeout(timer);
+    for (const { timer } of this.#records) if (timer !== null) clearTimeout(timer);
     const serving = this.#handles.filter(({ state }) => state === "serving");
     for (const handle of this.#handles) if (!serving.includes(handle)) handle.kill("shutdown");
     const drained = Promise.all(serving.map((handle) => handle.shutdown(drainMs)));
@@ -180,7 +180,7 @@ export class Fleet implements Plane {
   }
 
   get #handles(): readonly WorkerHandle[] {
-    return this.#places.flatMap(({ handle }) => handle ?? []);
+    return this.#records.flatMap(({ handle }) => handle ?? []);
   }
 
   async #commit(
@@ -196,9 +196,9 @@ export class Fleet implements Plane {
     this.#current = { loaded, plan };
     this.listeners = listeners;
     const committed = handles.map((handle) => handle.commit(plan.generation, this.plans.current));
-    for (const place of this.#places) {
-      const { handle, timer } = place;
-      if (handle === null && timer === null) this.#startAgain(place, 0); // died before there was anything to serve
+    for (const record of this.#records) {
+      const { handle, timer } = record;
+      if (handle === null && timer === null) this.#startAgain(record, 0); // died before there was anything to serve
       else if (handle?.state === "serving" && !handle.isBehind && !handles.includes(handle)) this.#catchUp(handle);
     }
     await Promise.all(committed);
@@ -220,7 +220,7 @@ export class Fleet implements Plane {
   }
 
   /** @returns Null when there is no berth for it now. */
-  #start(place: Place): WorkerHandle | null {
+  #start(record: WorkerRecord): WorkerHandle | null {
     const { options, state, collector, metrics } = this.#parts;
     const nowMs = options.clock.nowMs();
     const berth = this.#berths.take(nowMs);
@@ -228,7 +228,7 @@ export class Fleet implements Plane {
     forgetCounts(state, berth);
     collector.beginBerth(berth);
     Atomics.store(state.berths[berth].header, BerthWord.exchanges, 0);
-    const index = this.#places.indexOf(place);
+    const index = this.#records.indexOf(record);
     const handle = new WorkerHandle(
       {
         id: index + 1,
@@ -236,7 +236,7 @@ export class Fleet implements Plane {
         workers: state.workers,
         shared: state.buffer,
         block: metrics.blocks[index].buffer as SharedArrayBuffer,
-        seed: (options.seed + (index + 1) * 0x9e37_79b9 + place.restarts * 0x85eb_ca6b) >>> 0,
+        seed: (options.seed + (index + 1) * 0x9e37_79b9 + record.restarts * 0x85eb_ca6b) >>> 0,
         commonSeed: options.seed,
         configPath: options.path,
         stickySecret: options.stickySecret,
@@ -248,21 +248,21 @@ export class Fleet implements Plane {
         onMessage: (worker, { report }) => collector.judge(worker.berth, report, options.clock.nowMs()),
         onErrors: (counts) => counts.forEach((count) => this.#errors.add(count)),
         onTls: (backend, problem) => this.#parts.tlsProblems.tell(backend, problem),
-        onDeath: (worker, reason) => this.#onDeath(place, worker, reason),
+        onDeath: (worker, reason) => this.#onDeath(record, worker, reason),
       },
     );
-    place.handle = handle;
-    place.startedMs = nowMs;
+    record.handle = handle;
+    record.startedMs = nowMs;
     return handle;
   }
 
-  #startAgain(place: Place, pauseMs: number): void {
-    place.timer = setTimeout(() => {
-      place.timer = null;
+  #startAgain(record: WorkerRecord, pauseMs: number): void {
+    record.timer = setTimeout(() => {
+      record.timer = null;
       if (this.#isStopping) return;
-      const handle = this.#start(place);
+      const handle = this.#start(record);
       if (handle !== null) this.#catchUp(handle);
-      else this.#startAgain(place, BERTH_PAUSE_MS);
+      else this.#startAgain(record, BERTH_PAUSE_MS);
     }, pauseMs);
   }
 
@@ -296,22 +296,22 @@ export class Fleet implements Plane {
     events.push("worker", "worker_started", `worker ${id} serves again`);
   }
 
-  #onDeath(place: Place, handle: WorkerHandle, reason: string): void {
+  #onDeath(record: WorkerRecord, handle: WorkerHandle, reason: string): void {
     const { options, state, collector } = this.#parts;
     const nowMs = options.clock.nowMs();
     collector.endBerth(handle.berth, nowMs);
     forgetCounts(state, handle.berth);
     this.#berths.leave(handle.berth, nowMs, handle.isSilent);
-    if (place.handle !== handle) return;
-    place.handle = null;
+    if (record.handle !== handle) return;
+    record.handle = null;
     if (this.#isStopping || this.#current === null) return; // the start fails and says why, or makes up for it
-    place.restarts++;
-    const pauseMs = nowMs - place.startedMs >= SETTLED_MS ? 0 : place.pauseMs;
-    place.pauseMs = pauseMs === 0 ? PAUSE_MS : Math.min(place.pauseMs * 2, PAUSE_MS_MAX);
+    record.restarts++;
+    const pauseMs = nowMs - record.startedMs >= SETTLED_MS ? 0 : record.pauseMs;
+    record.pauseMs = pauseMs === 0 ? PAUSE_MS : Math.min(record.pauseMs * 2, PAUSE_MS_MAX);
     const level = reason === RESTARTED ? "info" : "error";
     options.log[level]("worker_died", { worker: handle.id, reason, restart_in_ms: pauseMs });
     options.events.push("worker", "worker_died", `worker ${handle.id} ended: ${reason}`);
-    this.#startAgain(place, pauseMs);
+    this.#startAgain(record, pauseMs);
   }
 
   #tick(): void {
