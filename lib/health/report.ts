@@ -12,7 +12,13 @@
 
 import { ERROR_TRAITS, type ErrorCode } from "../base/errors.ts";
 import type { FailureCode } from "./reason.ts";
-import { type Berth, BerthWord, REPORT_WORDS, REPORTS_MAX, type SharedState } from "../base/shared/shared_state.ts";
+import {
+  RegionWord,
+  REPORT_WORDS,
+  REPORTS_MAX,
+  type SharedRegion,
+  type SharedState,
+} from "../base/shared/shared_state.ts";
 
 export interface HealthReport {
   readonly kind: ReportKind;
@@ -33,13 +39,13 @@ const INDEX_OF_CODE = new Map(CODES.map((code, index) => [code, index]));
 
 /** The worker's end. */
 export class ReportWriter {
-  readonly #part: Berth;
+  readonly #part: SharedRegion;
   readonly #wake: Int32Array;
   readonly #onFull: (report: HealthReport) => void;
 
   /** @param onFull Takes what must not be lost and does not fit into the ring. */
-  constructor(state: SharedState, berth: number, onFull: (report: HealthReport) => void) {
-    this.#part = state.berths[berth];
+  constructor(state: SharedState, region: number, onFull: (report: HealthReport) => void) {
+    this.#part = state.regions[region];
     this.#wake = state.wake;
     this.#onFull = onFull;
   }
@@ -50,7 +56,7 @@ export class ReportWriter {
 
   push(kind: ReportKind, row: number, ticket: number, code: FailureCode = "bad_status"): void {
     const { header, reports, ringHead, successes } = this.#part;
-    const tail = header[BerthWord.ring_tail];
+    const tail = header[RegionWord.ring_tail];
     if (((tail - Atomics.load(ringHead, 0)) | 0) >= REPORTS_MAX) {
       if (isTrial(ticket)) this.#onFull({ kind, row, ticket, code, successes: successes[row] });
     } else {
@@ -59,25 +65,25 @@ export class ReportWriter {
       reports[at + 1] = row;
       reports[at + 2] = ticket;
       reports[at + 3] = successes[row];
-      Atomics.store(header, BerthWord.ring_tail, (tail + 1) | 0); // what was written before is seen with it
+      Atomics.store(header, RegionWord.ring_tail, (tail + 1) | 0); // what was written before is seen with it
     }
     Atomics.add(this.#wake, 0, 1);
     Atomics.notify(this.#wake, 0);
   }
 }
 
-/** The control thread's end, for one berth. */
+/** The control thread's end, for one region. */
 export class ReportReader {
-  readonly #part: Berth;
+  readonly #part: SharedRegion;
 
-  constructor(state: SharedState, berth: number) {
-    this.#part = state.berths[berth];
+  constructor(state: SharedState, region: number) {
+    this.#part = state.regions[region];
   }
 
   /** Hands everything that is there to `take`, oldest first. */
   drain(take: (report: HealthReport) => void): void {
     const { header, reports, ringHead } = this.#part;
-    const tail = Atomics.load(header, BerthWord.ring_tail);
+    const tail = Atomics.load(header, RegionWord.ring_tail);
     for (let head = ringHead[0]; head !== tail; head = (head + 1) | 0) {
       const at = (head & (REPORTS_MAX - 1)) * REPORT_WORDS;
       const report: HealthReport = {
@@ -94,7 +100,7 @@ export class ReportReader {
 
   /** Whether everything that was reported up to now has been handed out. */
   get isDrained(): boolean {
-    return Atomics.load(this.#part.header, BerthWord.ring_tail) === this.#part.ringHead[0];
+    return Atomics.load(this.#part.header, RegionWord.ring_tail) === this.#part.ringHead[0];
   }
 
   successes(row: number): number {

@@ -21,7 +21,7 @@ const NOBODY = -1;
 
 export class ReportCollector {
   readonly #state: SharedState;
-  /** By berth. */
+  /** By region. */
   readonly #readers: readonly ReportReader[];
   /** Whose thread has been ended. */
   readonly #isEnded: boolean[];
@@ -31,8 +31,8 @@ export class ReportCollector {
 
   constructor(state: SharedState) {
     this.#state = state;
-    this.#readers = state.berths.map((_, berth) => new ReportReader(state, berth));
-    this.#isEnded = state.berths.map(() => false);
+    this.#readers = state.regions.map((_, region) => new ReportReader(state, region));
+    this.#isEnded = state.regions.map(() => false);
   }
 
   /** To be called before a group is made of the machine. @throws {RangeError} when all rows are taken. */
@@ -62,8 +62,8 @@ export class ReportCollector {
 
   /** Hears the reports that have come. To be called at each wake-up. */
   hear(nowMs: number): void {
-    for (let berth = 0; berth < this.#readers.length; berth++) {
-      this.#readers[berth].drain((report) => this.judge(berth, report, nowMs));
+    for (let region = 0; region < this.#readers.length; region++) {
+      this.#readers[region].drain((report) => this.judge(region, report, nowMs));
     }
   }
 
@@ -76,66 +76,66 @@ export class ReportCollector {
   }
 
   /** One report; also for those that came another way. */
-  judge(berth: number, { kind, row, ticket, code, successes }: HealthReport, nowMs: number): void {
+  judge(region: number, { kind, row, ticket, code, successes }: HealthReport, nowMs: number): void {
     const image = this.#images[row] ?? null;
     if (image === null) return; // of a machine that is gone
     const { machine } = image;
     if (kind === "trial") {
       machine.takeOffered(ticket, nowMs);
-      image.trialBerth = berth;
+      image.trialRegion = region;
       image.trialTicket = ticket;
-      if (this.#isEnded[berth]) machine.releaseToken(ticket);
+      if (this.#isEnded[region]) machine.releaseToken(ticket);
       return;
     }
-    if (this.#isEnded[berth]) return;
-    this.#takeSuccesses(image, berth, successes, nowMs);
+    if (this.#isEnded[region]) return;
+    this.#takeSuccesses(image, region, successes, nowMs);
     switch (kind) {
       case "success":
         return machine.onTrafficSuccess(nowMs, ticket);
       case "failure":
-        this.#hearSuccesses(image, berth, nowMs);
+        this.#hearSuccesses(image, region, nowMs);
         return machine.onTrafficFailure(code, nowMs, ticket);
       case "release":
         return machine.releaseToken(ticket);
     }
   }
 
-  /** The thread at a berth has been ended: hears its last reports, and takes back the trials it will not report on. */
-  endBerth(berth: number, nowMs: number): void {
+  /** The thread of a region has been ended: hears its last reports, and takes back the trials it will not report on. */
+  endRegion(region: number, nowMs: number): void {
     this.hear(nowMs);
-    this.#isEnded[berth] = true;
+    this.#isEnded[region] = true;
     for (const image of this.#images) {
       if (image === null) continue;
-      if (image.trialBerth === berth) image.machine.releaseToken(image.trialTicket);
+      if (image.trialRegion === region) image.machine.releaseToken(image.trialTicket);
       image.renewOffer(nowMs);
     }
   }
 
-  /** A new thread has taken the berth. */
-  beginBerth(berth: number): void {
-    this.#readers[berth].drain(() => {});
-    this.#isEnded[berth] = false;
+  /** A new thread has taken the region. */
+  beginRegion(region: number): void {
+    this.#readers[region].drain(() => {});
+    this.#isEnded[region] = false;
     for (const image of this.#images) {
-      if (image !== null) image.seen[berth] = this.#readers[berth].successes(image.row);
+      if (image !== null) image.seen[region] = this.#readers[region].successes(image.row);
     }
   }
 
-  /** @param except A berth whose reports are being read. */
+  /** @param except A region whose reports are being read. */
   #hearSuccesses(image: Image, except: number, nowMs: number): void {
-    for (let berth = 0; berth < this.#readers.length; berth++) {
-      if (berth === except) continue;
-      const reader = this.#readers[berth];
+    for (let region = 0; region < this.#readers.length; region++) {
+      if (region === except) continue;
+      const reader = this.#readers[region];
       const successes = reader.successes(image.row);
       // Looked at afterwards: were there reports, some of these successes might have come behind them.
-      if (reader.isDrained) this.#takeSuccesses(image, berth, successes, nowMs);
+      if (reader.isDrained) this.#takeSuccesses(image, region, successes, nowMs);
     }
   }
 
-  #takeSuccesses(image: Image, berth: number, successes: number, nowMs: number): void {
-    const count = (successes - image.seen[berth]) | 0;
+  #takeSuccesses(image: Image, region: number, successes: number, nowMs: number): void {
+    const count = (successes - image.seen[region]) | 0;
     if (count <= 0) return;
-    image.seen[berth] = successes;
-    if (!this.#isEnded[berth]) image.machine.onTrafficSuccesses(count, nowMs);
+    image.seen[region] = successes;
+    if (!this.#isEnded[region]) image.machine.onTrafficSuccesses(count, nowMs);
   }
 }
 
@@ -143,10 +143,10 @@ export class ReportCollector {
 class Image implements HealthListener {
   readonly machine: HealthMachine;
   readonly row: number;
-  /** Successes per berth that the machine has heard of. */
+  /** Successes per region that the machine has heard of. */
   readonly seen: number[];
   /** Who had the last trial. A ticket that was brought back meanwhile is no trial any more. */
-  trialBerth = NOBODY;
+  trialRegion = NOBODY;
   trialTicket = 0;
   readonly #columns: HealthColumns;
   /** A number is offered once: a worker that has taken it may not have told yet. */

@@ -64,9 +64,9 @@ export class SharedConnections implements ConnectionCount {
   readonly #row: number;
 
   /** @param row Of the listener, 0 to `LISTENER_ROWS_MAX` - 1. @param seed The same in all threads. */
-  constructor(state: SharedState, parts: { readonly berth: number; readonly row: number; readonly seed: number }) {
+  constructor(state: SharedState, parts: { readonly region: number; readonly row: number; readonly seed: number }) {
     this.#totals = state.counts;
-    this.#own = state.berths[parts.berth].own;
+    this.#own = state.regions[parts.region].own;
     this.#row = COUNT_AT.listeners + parts.row;
     this.#seed = parts.seed ^ Math.imul(parts.row + 1, 0x9e37_79b9);
   }

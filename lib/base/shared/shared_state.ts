@@ -7,17 +7,17 @@
  *                     and by client address (`shared_connections.ts`)
  *     backend table   recent, latency, latency's time                 workers
  *     health          status, ticket, term, offer, since              control thread (offer: also taken by workers)
- *     per berth       header: heartbeat, exchanges                    its worker
+ *     per region      header: heartbeat, exchanges                    its worker
  *                     own share of the counts                         its worker; taken off by the control thread
  *                     successes, one a health row                     its worker
  *                     ring of reports                                 its worker; its head: control thread
  *
- * Each part and each berth's part begins on a cache line of its own, so that a line is written by one thread wherever
+ * Each part and each region's part begins on a cache line of its own, so that a line is written by one thread wherever
  * it can be. Totals are the exception: least_connections has to see one number, and an atomic add costs about 10 ns
  * more than a plain one.
  *
- * A *berth* is what one thread writes to. There are more of them than workers, because a thread that was ended goes on
- * to the end of its turn: the one that takes its place gets another berth. Own shares are kept beside the totals, so
+ * A *region* is what one thread writes to. There are more of them than workers, because a thread that was ended goes on
+ * to the end of its turn: the one that takes its place gets another region. Own shares are kept beside the totals, so
  * that what a thread held can be taken off again; both are changed by `Atomics` only, so that this is exact also while
  * the thread still runs.
  *
@@ -40,8 +40,8 @@ export const ADDRESS_BUCKETS = 16_384;
 export const COUNT_AT = { listeners: SLOTS_MAX, addresses: SLOTS_MAX + LISTENER_ROWS_MAX } as const;
 const COUNTS = COUNT_AT.addresses + 2 * ADDRESS_BUCKETS;
 
-/** Berths per worker: its own, and one for the thread that follows it. */
-const BERTHS_PER_WORKER = 2;
+/** Regions per worker: its own, and one for the thread that follows it. */
+const REGIONS_PER_WORKER = 2;
 
 /** Reports of one worker that the control thread has not read. It reads within a millisecond or so. */
 export const REPORTS_MAX = 4096;
@@ -50,8 +50,8 @@ export const REPORT_WORDS = 4;
 
 const CACHE_LINE_BYTES = 64;
 
-/** Words of a berth's header. */
-export const BerthWord = { heartbeat: 0, exchanges: 1, ring_tail: 4 } as const;
+/** Words of a region's header. */
+export const RegionWord = { heartbeat: 0, exchanges: 1, ring_tail: 4 } as const;
 const HEADER_WORDS = 16;
 
 /** Columns of the health machines, one row each. Status is an index into `HEALTH_STATES`. */
@@ -67,7 +67,7 @@ export interface HealthColumns {
   readonly sinceMs: Float64Array;
 }
 
-export interface Berth {
+export interface SharedRegion {
   readonly header: Int32Array;
   /** Its share of `SharedState.counts`. */
   readonly own: Int32Array;
@@ -83,7 +83,7 @@ export interface SharedState {
   readonly wake: Int32Array;
   readonly counts: Int32Array;
   readonly health: HealthColumns;
-  readonly berths: readonly Berth[];
+  readonly regions: readonly SharedRegion[];
 }
 
 /** @param workers 1 to 256. */
@@ -95,22 +95,22 @@ export function createSharedState(workers: number): SharedState {
 
 /** The same state, seen from another thread. */
 export function sharedStateOn(buffer: SharedArrayBuffer, workers: number): SharedState {
-  const { wake, counts, health, berths } = layOut(new Parts(buffer), workers);
-  return { buffer, workers, wake, counts, health, berths };
+  const { wake, counts, health, regions } = layOut(new Parts(buffer), workers);
+  return { buffer, workers, wake, counts, health, regions };
 }
 
 /**
  * The backend table in shared memory.
  *
- * @param berth Whose own counts are kept; -1 for the control thread, which holds no backend.
+ * @param region Whose own counts are kept; -1 for the control thread, which holds no backend.
  */
-export function sharedTable(state: SharedState, berth: number): BackendTable {
-  return new SharedTable(state, berth);
+export function sharedTable(state: SharedState, region: number): BackendTable {
+  return new SharedTable(state, region);
 }
 
 /** Takes what a thread that has ended held off the totals. To be repeated while it may still be in its last turn. */
-export function forgetCounts({ counts, berths }: SharedState, berth: number): void {
-  const { own } = berths[berth];
+export function forgetCounts({ counts, regions }: SharedState, region: number): void {
+  const { own } = regions[region];
   for (let index = 0; index < own.length; index++) {
     if (own[index] !== 0) Atomics.sub(counts, index, Atomics.exchange(own, index, 0));
   }
@@ -123,13 +123,13 @@ class SharedTable implements BackendTable {
   readonly latencyAtMs: Float64Array;
   readonly #own: Int32Array;
 
-  constructor(state: SharedState, berth: number) {
+  constructor(state: SharedState, region: number) {
     const columns = layOut(new Parts(state.buffer), state.workers).table;
     this.inFlight = state.counts.subarray(0, SLOTS_MAX);
     this.recent = columns.recent;
     this.latencyMs = columns.latencyMs;
     this.latencyAtMs = columns.latencyAtMs;
-    this.#own = berth < 0 ? new Int32Array(SLOTS_MAX) : state.berths[berth].own;
+    this.#own = region < 0 ? new Int32Array(SLOTS_MAX) : state.regions[region].own;
   }
 
   begin(slot: number): void {
@@ -167,14 +167,14 @@ function layOut(parts: Parts, workers: number): Layout {
     offer: parts.int32(HEALTH_ROWS_MAX),
     sinceMs: parts.float64(HEALTH_ROWS_MAX),
   };
-  const berths = Array.from({ length: workers * BERTHS_PER_WORKER }, (): Berth => ({
+  const regions = Array.from({ length: workers * REGIONS_PER_WORKER }, (): SharedRegion => ({
     header: parts.int32(HEADER_WORDS),
     own: parts.int32(COUNTS),
     successes: parts.int32(HEALTH_ROWS_MAX),
     reports: parts.int32(REPORTS_MAX * REPORT_WORDS),
     ringHead: parts.int32(1),
   }));
-  return { wake, counts, table, health, berths };
+  return { wake, counts, table, health, regions };
 }
 
 /** Hands out views one behind the other; without a buffer it only adds up. */

@@ -1,9 +1,9 @@
 /**
- * Which berth of the shared state a worker thread may have.
+ * Which region of the shared state a worker thread may have.
  *
- * A thread that was ended goes on to the end of its turn, and writes to its berth meanwhile; one that is stuck in a loop
- * never ends (Deno does not stop it: measured, 12 s). So a berth rests before somebody else has it, and that of a thread
- * which was silent is not used again.
+ * A thread that was ended goes on to the end of its turn, and writes to its region meanwhile; one that is stuck in a
+ * loop never ends (Deno does not stop it: measured, 12 s). So a region rests before somebody else has it, and that of a
+ * thread which was silent is not used again.
  */
 
 /** Far longer than a turn of a thread that was not silent. */
@@ -11,8 +11,8 @@ const REST_MS = 3000;
 const TAKEN = -1;
 const NEVER = Infinity;
 
-export class Berths {
-  /** By berth: since when it may be had; `TAKEN`. */
+export class SharedRegions {
+  /** By region: since when it may be had; `TAKEN`. */
   readonly #freeAtMs: number[];
 
   constructor(count: number) {
@@ -21,18 +21,18 @@ export class Berths {
 
   /** @returns -1 when none is to be had now. */
   take(nowMs: number): number {
-    const berth = this.#freeAtMs.findIndex((freeAtMs) => freeAtMs !== TAKEN && freeAtMs <= nowMs);
-    if (berth >= 0) this.#freeAtMs[berth] = TAKEN;
-    return berth;
+    const region = this.#freeAtMs.findIndex((freeAtMs) => freeAtMs !== TAKEN && freeAtMs <= nowMs);
+    if (region >= 0) this.#freeAtMs[region] = TAKEN;
+    return region;
   }
 
   /** @param isStuck The thread may never end. */
-  leave(berth: number, nowMs: number, isStuck: boolean): void {
-    this.#freeAtMs[berth] = isStuck ? NEVER : nowMs + REST_MS;
+  leave(region: number, nowMs: number, isStuck: boolean): void {
+    this.#freeAtMs[region] = isStuck ? NEVER : nowMs + REST_MS;
   }
 
   /** Where a thread that was ended may still write. */
   resting(nowMs: number): number[] {
-    return [...this.#freeAtMs.keys()].filter((berth) => this.#freeAtMs[berth] > nowMs);
+    return [...this.#freeAtMs.keys()].filter((region) => this.#freeAtMs[region] > nowMs);
   }
 }

@@ -7,7 +7,7 @@
  * process that was stopped and goes on has missed as many of both.
  */
 
-import { BerthWord, type SharedState } from "../../base/shared/shared_state.ts";
+import { RegionWord, type SharedState } from "../../base/shared/shared_state.ts";
 import type { LivePlan } from "../../plan/holder.ts";
 import type { ErrorCount } from "../telemetry/error_tally.ts";
 import { ListenError } from "../serving/listener_set.ts";
@@ -35,7 +35,7 @@ export interface WorkerEvents {
 
 export class WorkerHandle {
   readonly id: number;
-  readonly berth: number;
+  readonly region: number;
   /** Is being brought to the plan in force, outside of a change that all take part in. */
   isBehind = false;
   state: "starting" | "serving" | "draining" = "starting";
@@ -54,9 +54,9 @@ export class WorkerHandle {
 
   constructor(setup: WorkerSetup, state: SharedState, events: WorkerEvents) {
     this.id = setup.id;
-    this.berth = setup.berth;
+    this.region = setup.region;
     this.#events = events;
-    this.#header = state.berths[setup.berth].header;
+    this.#header = state.regions[setup.region].header;
     this.#firstBeat = this.#lastBeat = this.#beat;
     this.#worker = new Worker(new URL("./worker_main.ts", import.meta.url), {
       type: "module",
@@ -72,7 +72,7 @@ export class WorkerHandle {
   }
 
   get exchanges(): number {
-    return this.#isDead ? 0 : Atomics.load(this.#header, BerthWord.exchanges);
+    return this.#isDead ? 0 : Atomics.load(this.#header, RegionWord.exchanges);
   }
 
   /** It has not shown for a while that it is alive. */
@@ -134,7 +134,7 @@ export class WorkerHandle {
   }
 
   get #beat(): number {
-    return Atomics.load(this.#header, BerthWord.heartbeat);
+    return Atomics.load(this.#header, RegionWord.heartbeat);
   }
 
   #receive(message: FromWorker): void {

@@ -7,7 +7,7 @@ import { groupMemories } from "../../health/group_memory.ts";
 import { ReportWriter } from "../../health/report.ts";
 import { AssignedSlots } from "../../plan/registry.ts";
 import { SharedConnections } from "../../base/shared/shared_connections.ts";
-import { BerthWord, type SharedState, sharedStateOn, sharedTable } from "../../base/shared/shared_state.ts";
+import { RegionWord, type SharedState, sharedStateOn, sharedTable } from "../../base/shared/shared_state.ts";
 import { type Clock, turnClock } from "../../base/clock.ts";
 import { createRandom } from "../../base/random.ts";
 import { redactor } from "../../config/masks.ts";
@@ -68,11 +68,11 @@ class WorkerThread {
     this.#log = new EventLog("info", () => Date.now(), { worker: setup.id });
     this.#random = createRandom(setup.seed);
     this.#state = sharedStateOn(setup.shared, setup.workers);
-    this.#slots = new AssignedSlots(sharedTable(this.#state, setup.berth));
+    this.#slots = new AssignedSlots(sharedTable(this.#state, setup.region));
     this.#deadlines = new Deadlines(() => this.#clock.nowMs());
     this.#writer = new ReportWriter(
       this.#state,
-      setup.berth,
+      setup.region,
       (report) => scope.postMessage({ kind: "report", report }),
     );
     this.#block = blockOver(setup.block);
@@ -206,14 +206,14 @@ class WorkerThread {
   }
 
   #countOf(place: string): SharedConnections {
-    const { berth, commonSeed } = this.#setup;
-    return new SharedConnections(this.#state, { berth, row: this.#listenerRows.get(place)!, seed: commonSeed });
+    const { region, commonSeed } = this.#setup;
+    return new SharedConnections(this.#state, { region, row: this.#listenerRows.get(place)!, seed: commonSeed });
   }
 
   #beat(): void {
-    const { header } = this.#state.berths[this.#setup.berth];
-    header[BerthWord.exchanges] = this.#dataPlane?.exchanges ?? 0;
-    Atomics.add(header, BerthWord.heartbeat, 1);
+    const { header } = this.#state.regions[this.#setup.region];
+    header[RegionWord.exchanges] = this.#dataPlane?.exchanges ?? 0;
+    Atomics.add(header, RegionWord.heartbeat, 1);
   }
 }
 

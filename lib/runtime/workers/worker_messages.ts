@@ -26,7 +26,7 @@ export interface PlanMessage {
 export interface WorkerSetup {
   readonly id: number;
   /** Where in shared memory it writes. */
-  readonly berth: number;
+  readonly region: number;
   readonly workers: number;
   /** Of the file, which may be read. */
   readonly configPath: string;

@@ -13,14 +13,14 @@
  */
 
 import type { ReportCollector } from "../../health/report_collector.ts";
-import { BerthWord, COUNT_AT, forgetCounts, type SharedState } from "../../base/shared/shared_state.ts";
+import { COUNT_AT, forgetCounts, RegionWord, type SharedState } from "../../base/shared/shared_state.ts";
 import type { LoadedConfig } from "../../config/load.ts";
 import type { PlanHolder } from "../../plan/holder.ts";
 import { listenerPlace } from "../../plan/listener_identity.ts";
 import type { Plan } from "../../plan/types.ts";
 import { STDOUT } from "../logs/access_log.ts";
 import { type ErrorCount, ErrorTally } from "../telemetry/error_tally.ts";
-import { Berths } from "./shared_regions.ts";
+import { SharedRegions } from "./shared_regions.ts";
 import { ListenerRows } from "./listener_rows.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { ConnectionsFact } from "../../observe/metrics/facts.ts";
@@ -43,8 +43,8 @@ const RESTARTED = "restarted by the operator";
 const GRACE_MS = 2000;
 /** A reader of stdout that does not read must not hold up the end. */
 const WRITE_MS_MAX = 1000;
-/** All berths rest: workers died in a row, or their threads are stuck. */
-const BERTH_PAUSE_MS = 1000;
+/** All regions rest: workers died in a row, or their threads are stuck. */
+const REGION_PAUSE_MS = 1000;
 
 export interface WorkerPoolParts {
   readonly options: SluiceOptions;
@@ -78,7 +78,7 @@ export class WorkerPool implements DataPlane {
   listeners: readonly BoundListener[] = [];
   readonly #parts: WorkerPoolParts;
   readonly #records: readonly WorkerRecord[];
-  readonly #berths: Berths;
+  readonly #regions: SharedRegions;
   readonly #listenerRows: ListenerRows;
   readonly #ticker: ReturnType<typeof setInterval>;
   /** What is in force; null before the first commit. */
@@ -91,11 +91,11 @@ export class WorkerPool implements DataPlane {
   constructor(parts: WorkerPoolParts) {
     this.plans = parts.plans;
     this.#parts = parts;
-    const { counts, berths, workers } = parts.state;
+    const { counts, regions, workers } = parts.state;
     this.#records = Array.from({ length: workers }, () => {
       return { handle: null, restarts: 0, pauseMs: PAUSE_MS, startedMs: 0, timer: null };
     });
-    this.#berths = new Berths(berths.length);
+    this.#regions = new SharedRegions(regions.length);
     this.#listenerRows = new ListenerRows((row) => Atomics.load(counts, COUNT_AT.listeners + row));
     this.#ticker = setInterval(() => this.#tick(), TICK_MS);
     this.#hearing = this.#hearReports();
@@ -219,20 +219,20 @@ export class WorkerPool implements DataPlane {
     return listeners;
   }
 
-  /** @returns Null when there is no berth for it now. */
+  /** @returns Null when there is no region for it now. */
   #start(record: WorkerRecord): WorkerHandle | null {
     const { options, state, collector, metrics } = this.#parts;
     const nowMs = options.clock.nowMs();
-    const berth = this.#berths.take(nowMs);
-    if (berth < 0) return null;
-    forgetCounts(state, berth);
-    collector.beginBerth(berth);
-    Atomics.store(state.berths[berth].header, BerthWord.exchanges, 0);
+    const region = this.#regions.take(nowMs);
+    if (region < 0) return null;
+    forgetCounts(state, region);
+    collector.beginRegion(region);
+    Atomics.store(state.regions[region].header, RegionWord.exchanges, 0);
     const index = this.#records.indexOf(record);
     const handle = new WorkerHandle(
       {
         id: index + 1,
-        berth,
+        region,
         workers: state.workers,
         shared: state.buffer,
         block: metrics.blocks[index].buffer as SharedArrayBuffer,
@@ -245,7 +245,7 @@ export class WorkerPool implements DataPlane {
       state,
       {
         onLines: (worker, bytes) => this.#write(worker, bytes),
-        onMessage: (worker, { report }) => collector.judge(worker.berth, report, options.clock.nowMs()),
+        onMessage: (worker, { report }) => collector.judge(worker.region, report, options.clock.nowMs()),
         onErrors: (counts) => counts.forEach((count) => this.#errors.add(count)),
         onTls: (backend, problem) => this.#parts.tlsProblems.tell(backend, problem),
         onDeath: (worker, reason) => this.#onDeath(record, worker, reason),
@@ -262,7 +262,7 @@ export class WorkerPool implements DataPlane {
       if (this.#isStopping) return;
       const handle = this.#start(record);
       if (handle !== null) this.#catchUp(handle);
-      else this.#startAgain(record, BERTH_PAUSE_MS);
+      else this.#startAgain(record, REGION_PAUSE_MS);
     }, pauseMs);
   }
 
@@ -299,9 +299,9 @@ export class WorkerPool implements DataPlane {
   #onDeath(record: WorkerRecord, handle: WorkerHandle, reason: string): void {
     const { options, state, collector } = this.#parts;
     const nowMs = options.clock.nowMs();
-    collector.endBerth(handle.berth, nowMs);
-    forgetCounts(state, handle.berth);
-    this.#berths.leave(handle.berth, nowMs, handle.isSilent);
+    collector.endRegion(handle.region, nowMs);
+    forgetCounts(state, handle.region);
+    this.#regions.leave(handle.region, nowMs, handle.isSilent);
     if (record.handle !== handle) return;
     record.handle = null;
     if (this.#isStopping || this.#current === null) return; // the start fails and says why, or makes up for it
@@ -317,7 +317,7 @@ export class WorkerPool implements DataPlane {
   #tick(): void {
     const { options, state } = this.#parts;
     for (const handle of this.#handles) handle.tick();
-    for (const berth of this.#berths.resting(options.clock.nowMs())) forgetCounts(state, berth);
+    for (const region of this.#regions.resting(options.clock.nowMs())) forgetCounts(state, region);
   }
 
   #messageOf(loaded: LoadedConfig, plan: Plan, listeners: readonly BoundListener[]): PlanMessage {

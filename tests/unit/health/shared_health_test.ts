@@ -49,8 +49,8 @@ class World {
     });
     const [memory] = groupMemories(createPlanMemory([members]), [members]);
     this.group = groupOf(this.machines, policy, memory);
-    this.workers = [0, 1].map((berth) => {
-      const writer = new ReportWriter(this.state, berth, (report) => this.collector.judge(berth, report, this.nowMs));
+    this.workers = [0, 1].map((region) => {
+      const writer = new ReportWriter(this.state, region, (report) => this.collector.judge(region, report, this.nowMs));
       const machines = this.machines.map((machine) =>
         new SharedMachine({
           columns: this.state.health,
@@ -207,12 +207,12 @@ const DEATHS: readonly { name: string; before: (world: World) => void }[] = [
   },
 ];
 for (const { name, before } of DEATHS) {
-  Deno.test(`ReportCollector.endBerth() gives back a trial ${name}`, () => {
+  Deno.test(`ReportCollector.endRegion() gives back a trial ${name}`, () => {
     const world = new World();
     world.bringToProbation();
     before(world);
     assertEquals(world.admit(1), REFUSED);
-    world.collector.endBerth(0, world.nowMs);
+    world.collector.endRegion(0, world.nowMs);
     assertEquals(world.admit(1) % 2, 1);
   });
 }
@@ -220,7 +220,7 @@ for (const { name, before } of DEATHS) {
 Deno.test("ReportCollector: a thread that was ended is heard no more, but for a trial that it takes", () => {
   const world = new World();
   const ticket = world.admit(0);
-  world.collector.endBerth(0, 0);
+  world.collector.endRegion(0, 0);
   for (let count = 0; count < 5; count++) world.fail(0, "connect_refused", ticket);
   world.succeed(0, ticket);
   world.collector.count(0);
@@ -232,8 +232,8 @@ Deno.test("ReportCollector: a thread that was ended is heard no more, but for a 
   assertEquals(world.admit(0) % 2, 1);
   world.hear();
   assertEquals(world.admit(1) % 2, 1);
-  // Another thread at that berth begins with nothing.
-  world.collector.beginBerth(0);
+  // Another thread with that region begins with nothing.
+  world.collector.beginRegion(0);
   world.succeed(0, ticket);
   world.collector.count(100);
   assertEquals(world.machines[0].snapshot().windowRequests, 3);

@@ -19,14 +19,14 @@ for (const workers of [1, 2, 7]) {
     const { recent, latencyMs, latencyAtMs } = sharedTable(state, -1);
     const parts: ArrayBufferView[] = [state.wake, state.counts, recent, latencyMs, latencyAtMs];
     parts.push(...Object.values(state.health));
-    for (const berth of state.berths) parts.push(...Object.values(berth));
+    for (const region of state.regions) parts.push(...Object.values(region));
     const ranges = parts.map(({ byteOffset, byteLength }) => [byteOffset, byteOffset + byteLength])
       .toSorted(([a], [b]) => a - b);
     for (const [index, [from, to]] of ranges.entries()) {
       assertEquals(from % 64, 0);
       assert(to <= (ranges[index + 1]?.[0] ?? state.buffer.byteLength), `${from} to ${to}`);
     }
-    assertEquals(state.berths.length, 2 * workers);
+    assertEquals(state.regions.length, 2 * workers);
   });
 }
 
@@ -45,7 +45,7 @@ Deno.test("forgetCounts() takes off what one thread held, and what it does in it
   const [gone, stays] = [sharedTable(state, 0), sharedTable(state, 1)];
   for (const slot of [0, 0, 9, SLOTS_MAX - 1]) gone.begin(slot);
   stays.begin(9);
-  const connections = new SharedConnections(state, { berth: 0, row: 3, seed: 1 });
+  const connections = new SharedConnections(state, { region: 0, row: 3, seed: 1 });
   assert(connections.enter("192.0.2.1", NO_LIMIT));
   forgetCounts(state, 0);
   assertEquals(heldIn(state.counts), [[9, 1]]);
@@ -66,7 +66,7 @@ const COUNTS = {
   },
   "shared by two": () => {
     const state = createSharedState(2);
-    return [0, 1].map((berth) => new SharedConnections(state, { berth, row: 0, seed: 7 }));
+    return [0, 1].map((region) => new SharedConnections(state, { region, row: 0, seed: 7 }));
   },
 };
 for (const [kind, make] of Object.entries(COUNTS)) {
@@ -103,7 +103,7 @@ for (const [kind, make] of Object.entries(COUNTS)) {
 
 Deno.test("SharedConnections leaves nothing counted, whatever was refused", () => {
   const state = createSharedState(1);
-  const count = new SharedConnections(state, { berth: 0, row: 1, seed: 3 });
+  const count = new SharedConnections(state, { region: 0, row: 1, seed: 3 });
   const entered: string[] = [];
   for (let index = 0; index < 2000; index++) {
     const ip = `10.0.0.${index % 100}`;
@@ -117,7 +117,7 @@ Deno.test("SharedConnections leaves nothing counted, whatever was refused", () =
 
 Deno.test("SharedConnections hardly ever takes one address for another", () => {
   const state = createSharedState(1);
-  const count = new SharedConnections(state, { berth: 0, row: 0, seed: 11 });
+  const count = new SharedConnections(state, { region: 0, row: 0, seed: 11 });
   const limits = { connectionsMax: 0, connectionsPerIpMax: 10 };
   for (let busy = 0; busy < 500; busy++) {
     for (let index = 0; index < 10; index++) count.enter(`2001:db8::${busy.toString(16)}`, limits);
