@@ -5,7 +5,7 @@
 
 import { takesShortCuts } from "./fast_path.ts";
 
-export class Spares<T> {
+export class FreeList<T> {
   readonly #make: () => T;
   readonly #max: number;
   readonly #items: T[] = [];

@@ -8,18 +8,18 @@
  */
 
 import { ByteWriter } from "./byte_writer.ts";
-import { Spares } from "./free_list.ts";
+import { FreeList } from "./free_list.ts";
 
 /** A few are in use at a time; one that a large message has grown to more than 64 KiB shrinks when it comes back. */
-const spares = new Spares(64, () => new ByteWriter());
+const freeList = new FreeList(64, () => new ByteWriter());
 
 /** @returns An empty one. Who keeps it, or loses it, does no harm. */
 export function lendWriter(): ByteWriter {
-  return spares.take();
+  return freeList.take();
 }
 
 /** @param writer Of whose bytes nobody holds a view, and no write is under way. */
 export function takeBackWriter(writer: ByteWriter): void {
   writer.reset();
-  spares.giveBack(writer);
+  freeList.giveBack(writer);
 }

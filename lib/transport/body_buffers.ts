@@ -21,10 +21,10 @@ export type BodyBufferSize = keyof typeof BODY_BUFFER_BYTES;
 /** 32 MiB for each thread. */
 const LARGE_LENT_MAX = 64;
 /** Kept for the next ones, 8 MiB in all: a new buffer costs the kernel a page fault for every 4 KiB. */
-const SPARE_MAX: Readonly<Record<BodyBufferSize, number>> = { medium: 32, large: 8 };
+const FREE_MAX: Readonly<Record<BodyBufferSize, number>> = { medium: 32, large: 8 };
 
 export class BodyBuffers {
-  readonly #spare: Readonly<Record<BodyBufferSize, Uint8Array<ArrayBuffer>[]>> = { medium: [], large: [] };
+  readonly #free: Readonly<Record<BodyBufferSize, Uint8Array<ArrayBuffer>[]>> = { medium: [], large: [] };
   #largeLent = 0;
 
   get largeLent(): number {
@@ -36,14 +36,14 @@ export class BodyBuffers {
     if (!takesShortCuts()) return new Uint8Array(BODY_BUFFER_BYTES.medium);
     const given = size === "large" && this.#largeLent >= LARGE_LENT_MAX ? "medium" : size;
     if (given === "large") this.#largeLent++;
-    return this.#spare[given].pop() ?? new Uint8Array(BODY_BUFFER_BYTES[given]);
+    return this.#free[given].pop() ?? new Uint8Array(BODY_BUFFER_BYTES[given]);
   }
 
   /** @param buffer Nobody reads from it or writes to it any more: no view of it, and no read or write under way. */
   takeBack(buffer: Uint8Array<ArrayBuffer>): void {
     const size = sizeOf(buffer);
     if (size === "large") this.#largeLent--;
-    if (takesShortCuts() && this.#spare[size].length < SPARE_MAX[size]) this.#spare[size].push(buffer);
+    if (takesShortCuts() && this.#free[size].length < FREE_MAX[size]) this.#free[size].push(buffer);
   }
 
   /** It will not come back: a response broke off, and its bytes may still be on their way in or out; or it was given away. */

@@ -183,7 +183,7 @@ const CASES: ReadonlyArray<readonly [name: string, run: (stage: Stage) => Promis
   ["statuses that count open a circuit", openByStatus],
   ["other statuses open none", tolerateOtherStatuses],
   ["responses that break off open a circuit", openByBrokenBodies],
-  ["max_ejected = 50 spares half of a group that is all bad", spareHalf],
+  ["max_ejected = 50 freeList half of a group that is all bad", spareHalf],
   ["the last one that answers is spared", spareLast],
   ["panic_threshold = 50 uses all when three of four are out", panic],
   ["slow_start brings a backend back bit by bit", ramp],

@@ -25,7 +25,7 @@ import { Socket } from "../../../transport/socket.ts";
 import { TakenPace } from "../../taken_pace.ts";
 import type { WireListenerFacts } from "../listener_facts.ts";
 import { KEPT_BYTES_MAX, WireInput } from "./input.ts";
-import { BODY_BOUNDS, borrowKit, returnKit, type WireKit } from "./request_buffers.ts";
+import { BODY_BOUNDS, borrowRequestBuffers, type RequestBuffers, returnRequestBuffers } from "./request_buffers.ts";
 import { UnreadableRequest, type WireBodySource, type WirePeer, WireRequest } from "./request.ts";
 import { beginResponse, type WireSink, writeInformational, writeRest, writeSwitchingProtocols } from "./response.ts";
 import { runTunnel } from "./tunnel.ts";
@@ -47,7 +47,7 @@ export class WireConnection implements WireBodySource, WireSink, Timed {
   readonly #input: WireInput;
   readonly #turn: WireTurn;
   /** Null while no request is under way. */
-  #kit: WireKit | null = null;
+  #buffers: RequestBuffers | null = null;
   /** Of what the client says about itself each time; null before it has said anything. */
   #memory: FieldMemory | null = null;
   /** Lent for the response that is being written. */
@@ -98,7 +98,7 @@ export class WireConnection implements WireBodySource, WireSink, Timed {
       this.#core.deadlines.remove(this);
       this.#watch?.close();
       this.close();
-      if (this.#kit === null) this.#input.recycle(); // else somebody may still read the body of the last request
+      if (this.#buffers === null) this.#input.recycle(); // else somebody may still read the body of the last request
     }
   }
 
@@ -283,9 +283,9 @@ export class WireConnection implements WireBodySource, WireSink, Timed {
   #endRequest(): void {
     this.deadlineMs = Infinity;
     if (this.#out !== null) takeBackWriter(this.#out);
-    if (this.#kit !== null) returnKit(this.#kit);
+    if (this.#buffers !== null) returnRequestBuffers(this.#buffers);
     this.#out = null;
-    this.#kit = null;
+    this.#buffers = null;
   }
 
   #beginRequest(): void {
@@ -295,8 +295,8 @@ export class WireConnection implements WireBodySource, WireSink, Timed {
     this.#expect(this.#facts.limits.idleTimeoutMs);
   }
 
-  get #inUse(): WireKit {
-    return this.#kit ??= borrowKit();
+  get #inUse(): RequestBuffers {
+    return this.#buffers ??= borrowRequestBuffers();
   }
 
   #beginHead(): void {

@@ -13,7 +13,7 @@
  */
 
 import { ProxyError } from "../../../base/errors.ts";
-import { Spares } from "../../../base/free_list.ts";
+import { FreeList } from "../../../base/free_list.ts";
 import type { BodyDecoder } from "../../../http1/body_decoder.ts";
 import { decodeRequestHead } from "../../../http1/decode_request.ts";
 import type { Head, HeadBounds } from "../../../http1/head.ts";
@@ -38,7 +38,7 @@ const NO_BUFFER = new Uint8Array(0);
  * Buffers of clients that are gone. A kilobyte outside V8's heap for each client took some 5 % of the time where each sends
  * one request.
  */
-const spares = new Spares(256, () => new Uint8Array(BUFFER_BYTES));
+const freeList = new FreeList(256, () => new Uint8Array(BUFFER_BYTES));
 
 /** Hears what a read brings that nobody waits for. */
 export interface InputWatcher {
@@ -56,7 +56,7 @@ export class WireInput {
   /** Bytes of the client were read and are lost: no request can follow. */
   isCut = false;
   readonly #socket: Socket;
-  #buffer: Uint8Array<ArrayBuffer> = spares.take();
+  #buffer: Uint8Array<ArrayBuffer> = freeList.take();
   /** Unread bytes: `[start, end)`. */
   #start = 0;
   #end = 0;
@@ -240,7 +240,7 @@ export class WireInput {
   recycle(): void {
     if (this.#pending !== null || this.#buffer.length !== BUFFER_BYTES) return;
     this.#buffer.fill(0); // 60 ns, for which no mistake in an offset can ever show this client's bytes to another
-    spares.giveBack(this.#buffer);
+    freeList.giveBack(this.#buffer);
     this.#buffer = NO_BUFFER;
     this.#start = this.#end = 0;
   }

@@ -2,12 +2,12 @@
  * What a connection needs while a request is under way, and only then.
  *
  * Most connections are idle most of the time, and two thousand of them had 12 MB of heads, buffers and decoders to wait
- * with. Kits are lent by the request. The one that came back last goes out first, so that a busy process works on a
+ * with. They are lent by the request. The one that came back last goes out first, so that a busy process works on a
  * few that are still in the processor's cache.
  */
 
 import { CHUNK_HEAD_BYTES_MAX, TRAILER_BYTES_MAX, TRAILER_FIELDS_MAX } from "../../../config/bounds.ts";
-import { Spares } from "../../../base/free_list.ts";
+import { FreeList } from "../../../base/free_list.ts";
 import { BodyDecoder } from "../../../http1/body_decoder.ts";
 import { Head } from "../../../http1/head.ts";
 
@@ -17,21 +17,21 @@ export const BODY_BOUNDS = {
   trailerFieldsMax: TRAILER_FIELDS_MAX,
 };
 
-export class WireKit {
+export class RequestBuffers {
   readonly head: Head = new Head();
   readonly decoder: BodyDecoder = new BodyDecoder("request");
 }
 
 /** About a kilobyte each. */
-const spares = new Spares(256, () => new WireKit());
+const freeList = new FreeList(256, () => new RequestBuffers());
 
-export function borrowKit(): WireKit {
-  return spares.take();
+export function borrowRequestBuffers(): RequestBuffers {
+  return freeList.take();
 }
 
-/** @param kit Of an exchange that is over, with its body read to the end: nobody else may hold it. */
-export function returnKit(kit: WireKit): void {
-  kit.head.reset();
-  kit.head.memory = null;
-  spares.giveBack(kit);
+/** @param buffers Of an exchange that is over, with its body read to the end: nobody else may hold it. */
+export function returnRequestBuffers(buffers: RequestBuffers): void {
+  buffers.head.reset();
+  buffers.head.memory = null;
+  freeList.giveBack(buffers);
 }
