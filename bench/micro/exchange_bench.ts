@@ -9,7 +9,7 @@
  * fields differ each time 4.0 (8.3).
  */
 
-import { takeShortCuts } from "../../lib/base/fast_path.ts";
+import { useFastPath } from "../../lib/base/fast_path.ts";
 import { startInProcess } from "../../tests/support/in_process.ts";
 
 const CLIENTS = 64;
@@ -148,9 +148,9 @@ for (const kind of Object.values(KINDS)) for (let count = 0; count < WARM_UP; co
 for (const [name, kind] of Object.entries(KINDS)) {
   for (const isShort of [true, false]) {
     Deno.bench(`${EXCHANGES} × ${name}${isShort ? "" : " (fast_path off)"}`, { group: name }, async () => {
-      takeShortCuts(isShort);
+      useFastPath(isShort);
       await exchange(kind);
-      takeShortCuts(true);
+      useFastPath(true);
     });
   }
 }

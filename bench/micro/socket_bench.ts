@@ -6,7 +6,7 @@
  * Deno 2.9.6, AMD EPYC, two shared cores: a write and a read 9.4 µs by `Deno.Conn`, 7.6 by the core (medians of 64).
  */
 
-import { takeShortCuts } from "../../lib/base/fast_path.ts";
+import { useFastPath } from "../../lib/base/fast_path.ts";
 import { Socket } from "../../lib/transport/socket.ts";
 
 const OPERATIONS = 64;
@@ -21,9 +21,9 @@ listener.close();
 near.setNoDelay(true);
 
 for (const [way, isShort] of [["Deno.Conn", false], ["the runtime's core", true]] as const) {
-  takeShortCuts(isShort);
+  useFastPath(isShort);
   const [sender, receiver] = [new Socket(near), new Socket(far)];
-  takeShortCuts(true);
+  useFastPath(true);
   Deno.bench(`write and read by ${way}`, { group: "socket", baseline: !isShort }, async () => {
     for (let count = 0; count < OPERATIONS; count++) await sender.write(PIECE);
     for (let bytes = 0; bytes < OPERATIONS * PIECE.length;) bytes += await receiver.read(PIECE);

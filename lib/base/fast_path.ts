@@ -8,12 +8,12 @@
  * but its cost.
  */
 
-let areTaken = true;
+let isTaken = true;
 
-export function takesShortCuts(): boolean {
-  return areTaken;
+export function takesFastPath(): boolean {
+  return isTaken;
 }
 
-export function takeShortCuts(areWanted: boolean): void {
-  areTaken = areWanted;
+export function useFastPath(isWanted: boolean): void {
+  isTaken = isWanted;
 }

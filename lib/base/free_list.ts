@@ -3,7 +3,7 @@
  * goes out first. With `features.fast_path` off nothing of it goes out, and nothing comes in.
  */
 
-import { takesShortCuts } from "./fast_path.ts";
+import { takesFastPath } from "./fast_path.ts";
 
 export class FreeList<T> {
   readonly #make: () => T;
@@ -18,11 +18,11 @@ export class FreeList<T> {
 
   /** @returns The caller's own. Who loses it does no harm. */
   take(): T {
-    return (takesShortCuts() ? this.#items.pop() : undefined) ?? this.#make();
+    return (takesFastPath() ? this.#items.pop() : undefined) ?? this.#make();
   }
 
   /** @param item Nobody else's any more. */
   giveBack(item: T): void {
-    if (takesShortCuts() && this.#items.length < this.#max) this.#items.push(item);
+    if (takesFastPath() && this.#items.length < this.#max) this.#items.push(item);
   }
 }

@@ -10,7 +10,7 @@
  * never come again 1.2; a backend's head with its framing 0.55 and 0.13.
  */
 
-import { takesShortCuts } from "../base/fast_path.ts";
+import { takesFastPath } from "../base/fast_path.ts";
 import type { Framing } from "./framing.ts";
 import type { Head } from "./head.ts";
 
@@ -90,7 +90,7 @@ export class FieldMemory {
    */
   recall(bytes: Uint8Array, at: number, limit: number): FieldBlock | null {
     const block = this.#block;
-    if (block === null || limit - at < block.bytes.length || !this.#isAt(block, bytes, at) || !takesShortCuts()) {
+    if (block === null || limit - at < block.bytes.length || !this.#isAt(block, bytes, at) || !takesFastPath()) {
       return null;
     }
     this.#uses++;
@@ -110,7 +110,7 @@ export class FieldMemory {
       this.#rest--;
       return;
     }
-    if (length > BLOCK_BYTES_MAX || !takesShortCuts()) return;
+    if (length > BLOCK_BYTES_MAX || !takesFastPath()) return;
     const mark = this.#markOf(head.bytes, from, length);
     const isRepeated = mark === this.#lastMark;
     this.#lastMark = mark;

@@ -6,7 +6,7 @@
  * up. bench/micro/wire_head_bench.ts: a host of 20 bytes made and validated 138 ns, found 44. One slot a hash: what collides is made anew and takes the slot, so nobody can make it grow or slow.
  */
 
-import { takesShortCuts } from "../base/fast_path.ts";
+import { takesFastPath } from "../base/fast_path.ts";
 import { latin1 } from "./grammar.ts";
 
 const SLOTS = 512;
@@ -24,7 +24,7 @@ export class TextMemo {
    * @returns The bytes as text, one character a byte; null when it was refused.
    */
   text(bytes: Uint8Array, start: number, end: number, accepts: (text: string) => boolean): string | null {
-    if (!takesShortCuts()) return accepted(latin1(bytes, start, end), accepts);
+    if (!takesFastPath()) return accepted(latin1(bytes, start, end), accepts);
     const slot = slotOf(bytes, start, end);
     const known = this.#texts[slot];
     if (isSame(known, bytes, start, end)) {

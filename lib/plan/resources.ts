@@ -11,7 +11,7 @@ import { HealthMachine } from "../health/machine.ts";
 import type { HealthChange } from "../health/reason.ts";
 import { Registry, type RegistryEntry, Slots, type SlotSource } from "./registry.ts";
 import { createBackendTable } from "../base/backend_table.ts";
-import { takeShortCuts } from "../base/fast_path.ts";
+import { useFastPath } from "../base/fast_path.ts";
 import type { BackendConfig, UpstreamConfig } from "../config/types.ts";
 import {
   CHUNK_HEAD_BYTES_MAX,
@@ -136,7 +136,7 @@ export class Resources {
    * warm ones if it says so; others serve what is left of older plans.
    */
   serve(plan: Plan): void {
-    takeShortCuts(plan.features.fastPath);
+    useFastPath(plan.features.fastPath);
     const kept = new Set(plan.backends.map(({ resource }) => resource));
     for (const state of this.backends.resources()) state.pool.keepIdle(kept.has(state), plan.features.prewarm);
     this.#renamePools(plan);

@@ -6,7 +6,7 @@
  * lent at a time, who comes later reads in smaller pieces.
  */
 
-import { takesShortCuts } from "../base/fast_path.ts";
+import { takesFastPath } from "../base/fast_path.ts";
 
 /**
  * Bytes. A body of known length gets the one that it needs, one of unknown length the next larger one when it filled its
@@ -33,7 +33,7 @@ export class BodyBuffers {
 
   /** @returns A smaller one than asked for when too many of those are out. */
   lend(size: BodyBufferSize): Uint8Array<ArrayBuffer> {
-    if (!takesShortCuts()) return new Uint8Array(BODY_BUFFER_BYTES.medium);
+    if (!takesFastPath()) return new Uint8Array(BODY_BUFFER_BYTES.medium);
     const given = size === "large" && this.#largeLent >= LARGE_LENT_MAX ? "medium" : size;
     if (given === "large") this.#largeLent++;
     return this.#free[given].pop() ?? new Uint8Array(BODY_BUFFER_BYTES[given]);
@@ -43,7 +43,7 @@ export class BodyBuffers {
   takeBack(buffer: Uint8Array<ArrayBuffer>): void {
     const size = sizeOf(buffer);
     if (size === "large") this.#largeLent--;
-    if (takesShortCuts() && this.#free[size].length < FREE_MAX[size]) this.#free[size].push(buffer);
+    if (takesFastPath() && this.#free[size].length < FREE_MAX[size]) this.#free[size].push(buffer);
   }
 
   /** It will not come back: a response broke off, and its bytes may still be on their way in or out; or it was given away. */

@@ -9,7 +9,7 @@
  * bench/micro/socket_bench.ts: a write and a read 9.4 µs by `Deno.Conn`, 7.6 by the core.
  */
 
-import { takesShortCuts } from "../base/fast_path.ts";
+import { takesFastPath } from "../base/fast_path.ts";
 
 interface Core {
   readonly internalRidSymbol: symbol;
@@ -27,7 +27,7 @@ export class Socket {
 
   constructor(conn: Deno.Conn) {
     this.#conn = conn;
-    this.#rid = CORE !== null && takesShortCuts() ? ridOf(conn, CORE) : NO_RID;
+    this.#rid = CORE !== null && takesFastPath() ? ridOf(conn, CORE) : NO_RID;
   }
 
   /** @param into 1 byte or more. @returns Bytes read, 0 at the end. Rejects as `Deno.Conn` does. */

@@ -1,7 +1,7 @@
 /** `features.fast_path`: with it and without it, all that a client or a backend sees is the same. */
 
 import { assertEquals, assertStrictEquals } from "../support/assert.ts";
-import { takeShortCuts } from "../../lib/base/fast_path.ts";
+import { useFastPath } from "../../lib/base/fast_path.ts";
 import { TextMemo } from "../../lib/http1/text_memo.ts";
 import type { ProxyRequest } from "../../lib/proxy/message/request.ts";
 import { RequestBody } from "../../lib/proxy/message/request_body.ts";
@@ -17,7 +17,7 @@ import { reload } from "../support/reload_stage.ts";
 const ENGINES = ["serve", "wire"];
 const LARGE = "0123456789abcdef".repeat(64 * 1024);
 
-/** Each is sent in one piece, so that what is short-cut can be. */
+/** Each is sent in one piece, so that it can take the fast path. */
 const REQUESTS: Readonly<Record<string, string>> = {
   "a body of known length": "POST /echo/a HTTP/1.1\r\nHost: a.example\r\nContent-Length: 5\r\n\r\nhello",
   "a chunked body with a trailer": "POST /echo/b HTTP/1.1\r\nHost: b.example:81\r\nTransfer-Encoding: chunked\r\n\r\n" +
@@ -72,30 +72,30 @@ Deno.test("features.fast_path is switched live, and changes nothing that is seen
   assertEquals(await sluice.stop(), 0);
 });
 
-function withoutShortCuts(fn: () => void): void {
-  takeShortCuts(false);
+function withoutFastPath(fn: () => void): void {
+  useFastPath(false);
   try {
     fn();
   } finally {
-    takeShortCuts(true);
+    useFastPath(true);
   }
 }
 
-Deno.test("TextMemo without short cuts looks nothing up, and asks about each text", () => {
+Deno.test("TextMemo without the fast path looks nothing up, and asks about each text", () => {
   const memo = new TextMemo();
   const bytes = toBytes("example.com");
   assertEquals(memo.text(bytes, 0, 11, () => true), "example.com");
-  withoutShortCuts(() => {
+  withoutFastPath(() => {
     assertEquals(memo.text(bytes, 0, 11, () => true), "example.com");
     assertEquals(memo.text(bytes, 0, 11, () => false), null);
   });
   assertEquals([memo.hits, memo.misses], [0, 1]);
 });
 
-Deno.test("BodyBuffers without short cuts gives each body a buffer of its own", () => {
+Deno.test("BodyBuffers without the fast path gives each body a buffer of its own", () => {
   const buffers = new BodyBuffers();
   const lent = buffers.lend("large");
-  withoutShortCuts(() => {
+  withoutFastPath(() => {
     buffers.takeBack(lent);
     const own = buffers.lend("large");
     assertEquals([own.length, buffers.largeLent], [BODY_BUFFER_BYTES.medium, 0]);
@@ -104,7 +104,7 @@ Deno.test("BodyBuffers without short cuts gives each body a buffer of its own", 
   assertEquals(buffers.lend("large") === lent, false);
 });
 
-Deno.test("RequestBody without short cuts takes nothing beforehand", async () => {
+Deno.test("RequestBody without the fast path takes nothing beforehand", async () => {
   const piece = toBytes("hello");
   const request = {
     takeBody: () => piece,
@@ -112,7 +112,7 @@ Deno.test("RequestBody without short cuts takes nothing beforehand", async () =>
     readBody: () => Promise.resolve(piece),
   } as unknown as ProxyRequest;
   const body = new RequestBody(request, 1024);
-  withoutShortCuts(() => body.begin());
+  withoutFastPath(() => body.begin());
   assertEquals(body.takeWhole(1024), null);
   assertStrictEquals(await body.piece(0), piece);
 });

@@ -6,7 +6,7 @@
  */
 
 import { ByteWriter } from "../../base/byte_writer.ts";
-import { takesShortCuts } from "../../base/fast_path.ts";
+import { takesFastPath } from "../../base/fast_path.ts";
 import type { ForwardedMode } from "../../fields/forwarded.ts";
 import { NOTHING_FORWARDED } from "./client_identity.ts";
 import type { Exchange } from "../exchange.ts";
@@ -28,7 +28,7 @@ const scratch = new ByteWriter(512);
 export function clientBlock({ request, plan }: Exchange): Uint8Array {
   const { mode } = plan.forwarded;
   const { authority: host, isSecure } = request;
-  const known = takesShortCuts() ? blocks.get(request.peerIp) : undefined;
+  const known = takesFastPath() ? blocks.get(request.peerIp) : undefined;
   if (known !== undefined && known.host === host && known.isSecure === isSecure && known.mode === mode) {
     return known.bytes;
   }
@@ -38,7 +38,7 @@ export function clientBlock({ request, plan }: Exchange): Uint8Array {
   const scheme = isSecure ? "https" : "http";
   plan.forwarded.emit(peer, scheme, host, NOTHING_FORWARDED, (name, value) => scratch.field(name, value));
   const bytes = scratch.view().slice();
-  if (!takesShortCuts()) return bytes;
+  if (!takesFastPath()) return bytes;
   if (known === undefined && blocks.size >= CLIENTS_MAX) blocks.clear();
   blocks.set(request.peerIp, { host, isSecure, mode, bytes });
   return bytes;

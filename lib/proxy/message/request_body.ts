@@ -12,7 +12,7 @@
  */
 
 import { invariant } from "../../base/errors.ts";
-import { takesShortCuts } from "../../base/fast_path.ts";
+import { takesFastPath } from "../../base/fast_path.ts";
 import type { ProxyRequest } from "./request.ts";
 
 /** A piece costs its holder about so much, however small it is: single bytes must not be held in any number. */
@@ -47,7 +47,7 @@ export class RequestBody {
    * @throws {ProxyError} what `ProxyRequest.readBody` throws.
    */
   begin(): void {
-    if (!takesShortCuts()) return;
+    if (!takesFastPath()) return;
     const piece = this.#request.takeBody();
     if (piece !== null) this.#keep(piece);
     this.#isEnded = this.#request.isBodyTaken;

@@ -4,7 +4,7 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { ProxyError } from "../../../lib/base/errors.ts";
 import { ByteWriter } from "../../../lib/base/byte_writer.ts";
 import { FieldId } from "../../../lib/base/field_names.ts";
-import { takeShortCuts } from "../../../lib/base/fast_path.ts";
+import { useFastPath } from "../../../lib/base/fast_path.ts";
 import { FieldEdits, NO_EDITS } from "../../../lib/fields/edits.ts";
 import { decodeRequestHead } from "../../../lib/http1/decode_request.ts";
 import { decodeResponseHead } from "../../../lib/http1/decode_response.ts";
@@ -141,15 +141,15 @@ Deno.test("a buffer that the connection does not keep is not kept by its memory 
   }
 });
 
-Deno.test("without short cuts nothing is learned or recalled", () => {
+Deno.test("without the fast path nothing is learned or recalled", () => {
   const wire = `GET / HTTP/1.1\r\n${FIELDS}`;
   const head = remembering(wire);
-  takeShortCuts(false);
+  useFastPath(false);
   try {
     decode(head, wire);
     assertEquals(head.block, null);
   } finally {
-    takeShortCuts(true);
+    useFastPath(true);
   }
 });
 

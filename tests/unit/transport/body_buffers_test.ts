@@ -4,7 +4,7 @@ import { END } from "../../../lib/base/body_piece.ts";
 import type { ByteWriter } from "../../../lib/base/byte_writer.ts";
 import { ProxyError } from "../../../lib/base/errors.ts";
 import { lendWriter } from "../../../lib/base/lent_writers.ts";
-import { takeShortCuts } from "../../../lib/base/fast_path.ts";
+import { useFastPath } from "../../../lib/base/fast_path.ts";
 import { BODY_BUFFER_BYTES, bodyBuffers } from "../../../lib/transport/body_buffers.ts";
 import { Connection } from "../../../lib/transport/http1/connection.ts";
 import { assert, assertEquals, assertRejects } from "../../support/assert.ts";
@@ -158,8 +158,8 @@ Deno.test("Connection does not give back an output buffer whose write has failed
   }
 });
 
-Deno.test("Without short cuts no output buffer is used twice", async () => {
-  takeShortCuts(false);
+Deno.test("Without the fast path no output buffer is used twice", async () => {
+  useFastPath(false);
   try {
     const { connection } = stage();
     const out = begin(connection, "whole");
@@ -167,7 +167,7 @@ Deno.test("Without short cuts no output buffer is used twice", async () => {
     await turn();
     assert(lendWriter() !== out);
   } finally {
-    takeShortCuts(true);
+    useFastPath(true);
   }
 });
 

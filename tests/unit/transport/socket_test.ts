@@ -1,6 +1,6 @@
 /** The two ways to read and write a connection: by `Deno.Conn`, and where that calls the runtime. They must not differ. */
 
-import { takeShortCuts } from "../../../lib/base/fast_path.ts";
+import { useFastPath } from "../../../lib/base/fast_path.ts";
 import { Socket } from "../../../lib/transport/socket.ts";
 import { assertEquals, assertRejects } from "../../support/assert.ts";
 import { testCertificates } from "../../support/certificates.ts";
@@ -64,11 +64,11 @@ const PAIRS: Readonly<Record<string, () => Promise<Pair>>> = {
 for (const [kind, connect] of Object.entries(PAIRS)) {
   for (const isShort of [true, false]) {
     const socketOf = (conn: Deno.Conn) => {
-      takeShortCuts(isShort);
+      useFastPath(isShort);
       try {
         return new Socket(conn);
       } finally {
-        takeShortCuts(true);
+        useFastPath(true);
       }
     };
     const name = `socket: ${kind} by ${isShort ? "the runtime's core" : "Deno.Conn"}`;
