@@ -9,7 +9,7 @@ import { connect, listenerToml, PATIENCE_MS, upstreamToml } from "../support/pro
 
 const ENTRY = new URL("../support/uncaught_main.ts", import.meta.url).pathname;
 
-Deno.test("A stray rejection and a stray exception are logged and end nothing", async () => {
+Deno.test("An uncaught rejection and an uncaught exception are logged and end nothing", async () => {
   const gate = Promise.withResolvers<void>();
   await using backend = ScriptedBackend.start(async (exchange) => {
     await exchange.wait(gate.promise);

@@ -4,7 +4,7 @@ import { SYSTEM_CLOCK } from "../../base/clock.ts";
 import { EventRings } from "../../runtime/operator/event_rings.ts";
 import { EventLog } from "../../runtime/logs/event_log.ts";
 import { Sluice } from "../../runtime/sluice.ts";
-import { catchStrays } from "../../runtime/logs/uncaught.ts";
+import { logUncaught } from "../../runtime/logs/uncaught.ts";
 import { type Command, CONFIG_OPTIONS, configPathOf } from "../command.ts";
 import { parseArguments, refuseMoreThan } from "../options.ts";
 import { VERSION } from "../version.ts";
@@ -51,7 +51,7 @@ export async function runProxy(path: string, onStarted: (sluice: Sluice) => void
     ["SIGINT", () => onStop("SIGINT")],
     ["SIGHUP", () => sluice?.reload("SIGHUP")],
   ];
-  catchStrays(log);
+  logUncaught(log);
   for (const [signal, handler] of handlers) Deno.addSignalListener(signal, handler);
   try {
     sluice = await Sluice.start({

@@ -4,7 +4,7 @@
 
 import type { EventLog } from "./event_log.ts";
 
-export function catchStrays(log: EventLog): void {
+export function logUncaught(log: EventLog): void {
   const report = (kind: string, error: unknown) =>
     log.error("internal_error", { kind, message: String(error), stack: (error as Error | null)?.stack });
   globalThis.addEventListener("unhandledrejection", (event) => {

@@ -26,7 +26,7 @@ import { EventLog, logPipeliningFallback } from "../logs/event_log.ts";
 import type { DataPlaneChange } from "../serving/data_plane.ts";
 import { problemsOf } from "../reload/problems.ts";
 import { processDescriptors } from "../telemetry/process_descriptors.ts";
-import { catchStrays } from "../logs/uncaught.ts";
+import { logUncaught } from "../logs/uncaught.ts";
 import { TlsProblems } from "../logs/tls_problems.ts";
 import type { FromWorker, PlanMessage, ToWorker, WorkerSetup } from "./worker_messages.ts";
 
@@ -91,7 +91,7 @@ class WorkerThread {
       onPipeliningFallback: (backend, facts) => logPipeliningFallback(this.#log, backend, facts),
       onTls: (backend, problem) => tlsProblems.tell(backend, problem),
     });
-    catchStrays(this.#log);
+    logUncaught(this.#log);
     setInterval(() => this.#beat(), HEARTBEAT_MS);
     setInterval(() => this.#tellErrors(), ERRORS_MS);
   }
