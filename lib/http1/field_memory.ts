@@ -1,10 +1,10 @@
 /**
  * The fields that came last on a connection, decoded, for when the same bytes come again.
  *
- * Who sends many messages on one connection says most things each time: a client its `Host`, `User-Agent` and `Cookie`, a
- * backend its `Server` and `Content-Type`, and within a second even its `Date`. Comparing is cheaper than decoding, and
- * whatever was concluded from the fields (framing, which of them go on) holds as it did. The start line is not part of it.
- * Bytes that are the same have the same meaning, so what is recalled can't differ from what decoding would give.
+ * Who sends many messages on one connection says most things each time: a client its `Host`, `User-Agent` and `Cookie`,
+ * a backend its `Server` and `Content-Type`, and within a second even its `Date`. Comparing is cheaper than decoding,
+ * and whatever was derived from the fields (framing, which of them go on) holds as it did. The start line is not part
+ * of it. Bytes that are the same have the same meaning, so what is recalled can't differ from what decoding would give.
  *
  * bench/micro/http1_bench.ts: a browser's head (664 bytes) 1.1 µs, with fields as before 0.3, with fields that look alike and
  * never come again 1.2; a backend's head with its framing 0.55 and 0.13.
@@ -35,11 +35,11 @@ export class FieldBlock {
   /** Of `bytes`. */
   readonly view: DataView;
 
-  // What framing.ts concludes; undefined: nothing so far.
+  // Derived by framing.ts; undefined: nothing so far.
   isPersistent: boolean | undefined = undefined;
   framing: Framing | null | undefined = undefined;
-  /** What the owner of the head concludes; it alone knows the type. */
-  conclusions: unknown = null;
+  /** Facts that the owner of the head derives; it alone knows their type. */
+  derived: unknown = null;
   /** What the access log makes of them; see access_line.ts. */
   logged: Uint8Array | null = null;
   /** The lines that were left when those with some ids were left out, and the table of these ids; see copy_fields.ts. */

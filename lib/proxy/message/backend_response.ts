@@ -143,11 +143,11 @@ function isClientSecure({ request, plan, peerIsTrusted }: Exchange): boolean {
 
 /** Everything but what concerns the backend's connection alone. */
 export function responseFilter(head: Head, edits: FieldEdits): FieldFilter {
-  const kept = head.block?.conclusions as FieldFilter | null | undefined;
+  const kept = head.block?.derived as FieldFilter | null | undefined;
   if (kept && kept.edits === edits) return kept;
   const filter = new FieldFilter(RESPONSE_DROPS, edits);
   filter.nominated = connectionOptions(head).nominated;
-  if (head.block !== null) head.block.conclusions = filter;
+  if (head.block !== null) head.block.derived = filter;
   return filter;
 }
 

@@ -160,10 +160,10 @@ export class WireRequest implements ProxyRequest {
 /** @throws {ProxyError} `request_framing_invalid`, `host_invalid`. */
 function factsOf(head: Head): FieldFacts {
   const { block } = head;
-  return block === null ? conclude(head) : (block.conclusions ??= conclude(head)) as FieldFacts;
+  return block === null ? deriveFacts(head) : (block.derived ??= deriveFacts(head)) as FieldFacts;
 }
 
-function conclude(head: Head): FieldFacts {
+function deriveFacts(head: Head): FieldFacts {
   const framing = requestFraming(head);
   const host = hostOf(head);
   const options = connectionOptions(head);
