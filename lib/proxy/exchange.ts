@@ -16,7 +16,7 @@ import type { BackendPlan, Plan, RoutePlan, UpstreamPlan } from "../plan/types.t
 import type { LivePlan } from "../plan/holder.ts";
 import type { RouteInput } from "../routing/types.ts";
 import type { BackendStream, HeadReader, StreamSource } from "../transport/backend_stream.ts";
-import type { Ticket } from "../transport/stream_source.ts";
+import type { Waiter } from "../transport/stream_source.ts";
 import type { PickInput } from "../../strategies/selector.ts";
 import type { ProxyCore } from "./core.ts";
 import { type DeadlineOwner, ExchangeDeadlines } from "./exchange_deadlines.ts";
@@ -102,7 +102,7 @@ export class Exchange implements DeadlineOwner, Listed, PickInput, RouteInput, H
   readonly #ownId: number;
   readonly #live: LivePlan;
   #isHolding = false;
-  #ticket: Ticket | null = null;
+  #waiter: Waiter | null = null;
   #cancelled: ProxyError | null = null;
   #wake: ((error: ProxyError) => void) | null = null;
   /** Whether the response is with the engine, so that nobody else would notice a cancellation. */
@@ -200,7 +200,7 @@ export class Exchange implements DeadlineOwner, Listed, PickInput, RouteInput, H
   cancel(error: ProxyError): void {
     if (this.isFinished) return;
     this.#cancelled ??= error;
-    this.#ticket?.cancel(this.#cancelled);
+    this.#waiter?.cancel(this.#cancelled);
     this.#wake?.(this.#cancelled);
     this.connection?.abort(this.#cancelled);
     if (this.#isHandedOver) this.finish(this.#cancelled.code);
@@ -217,13 +217,13 @@ export class Exchange implements DeadlineOwner, Listed, PickInput, RouteInput, H
   }
 
   /** Waits in a pool's line; then has its connection. */
-  async waitFor(ticket: Ticket): Promise<void> {
-    this.#ticket = ticket;
+  async waitFor(waiter: Waiter): Promise<void> {
+    this.#waiter = waiter;
     try {
-      this.connection = await ticket.stream;
+      this.connection = await waiter.stream;
       this.sentAtMs = this.core.clock.nowMs();
     } finally {
-      this.#ticket = null;
+      this.#waiter = null;
     }
   }
 

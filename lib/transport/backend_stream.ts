@@ -14,7 +14,7 @@ import type { ByteWriter } from "../base/byte_writer.ts";
 import type { ProxyError } from "../base/errors.ts";
 import type { Framing } from "../http1/framing.ts";
 import type { Head } from "../http1/head.ts";
-import type { Ticket } from "./stream_source.ts";
+import type { Waiter } from "./stream_source.ts";
 
 /** Whom a response is for. */
 export interface HeadReader {
@@ -75,7 +75,7 @@ export interface StreamSource {
    * @param wantsFresh A connection of its own that has not served yet: the attempt before met a stale one.
    * @throws {ProxyError} `queue_full`, `tunnels_full`, `descriptors_exhausted`.
    */
-  acquire(nowMs: number, claimant: Claimant, wantsFresh?: boolean): BackendStream | Ticket;
+  acquire(nowMs: number, claimant: Claimant, wantsFresh?: boolean): BackendStream | Waiter;
   /** Once per acquired stream. */
   release(stream: BackendStream, nowMs: number): void;
 }

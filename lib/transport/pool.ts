@@ -6,9 +6,9 @@
  *
  * - Idle connections are used newest first: the old ones run into their idle timeout and the pool shrinks to what the
  *   traffic needs.
- * - Who finds no idle connection gets a `Ticket`. While there is room a dial is begun for it; otherwise it queues,
- *   bounded in number and time. A ticket is served by whatever comes first, a dialled connection or a released one.
- * - A failed dial fails the ticket that has waited longest for one, unless there are dials enough without it: whose it was
+ * - Who finds no idle connection gets a `Waiter`. While there is room a dial is begun for it; otherwise it queues,
+ *   bounded in number and time. A waiter is served by whatever comes first, a dialled connection or a released one.
+ * - A failed dial fails the waiter that has waited longest for one, unless there are dials enough without it: whose it was
  *   may have left. Others have dials of their own.
  * - Without a bound (`connectionsMax` 0) nobody queues: there is room as long as the process has descriptors to spare.
  * - With one, clients take turns: see waiting_line.ts and fair_shares.ts.
@@ -24,7 +24,7 @@ import type { BackendStream, Claimant, StreamSource } from "./backend_stream.ts"
 import type { Connection } from "./http1/connection.ts";
 import { FairShares } from "./fair_shares.ts";
 import type { PoolContext, PoolSettings } from "./pool_settings.ts";
-import { type EnterConnection, Ticket } from "./stream_source.ts";
+import { type EnterConnection, Waiter } from "./stream_source.ts";
 import { WaitingLine } from "./waiting_line.ts";
 
 /** After a failed dial nothing is opened beforehand for so long: a dead backend is not hammered for warmth. */
@@ -39,7 +39,7 @@ export class Pool implements StreamSource {
   /** Null: no bound, so that nobody waits for others. */
   readonly #shares: FairShares | null;
   readonly #idle: Connection[] = [];
-  readonly #line: WaitingLine<Ticket> = new WaitingLine();
+  readonly #line: WaitingLine<Waiter> = new WaitingLine();
   readonly #active: LiveList<Connection> = new LiveList();
   readonly #tunnels: LiveList<Connection> = new LiveList();
   readonly #onDead: (connection: Connection) => void;
@@ -106,7 +106,7 @@ export class Pool implements StreamSource {
    * A connection at once, or a place in the line for one. The caller owns the connection until `release`.
    *
    * @param wantsFresh Never an idle one: the attempt before met a stale connection.
-   * @param enter See `Ticket`.
+   * @param enter See `Waiter`.
    * @throws {ProxyError} `queue_full`, `tunnels_full`, `descriptors_exhausted`.
    */
   acquire(
@@ -114,7 +114,7 @@ export class Pool implements StreamSource {
     claimant: Claimant,
     wantsFresh = false,
     enter: EnterConnection | null = null,
-  ): Connection | Ticket {
+  ): Connection | Waiter {
     if (this.#tunnels.size >= this.#tunnelsMax && claimant.request.upgrade !== "") throw new ProxyError("tunnels_full");
     const client = this.#shares === null ? "" : this.#shares.clientOf(claimant.clientIp, nowMs);
     const mayHold = this.#shares === null || this.#mayHold(client, nowMs);
@@ -127,12 +127,12 @@ export class Pool implements StreamSource {
     const mayDial = mayHold && this.total < this.#connectionsMax;
     if (mayDial && !this.#context.descriptors.mayOpen(nowMs)) throw new ProxyError("descriptors_exhausted");
     if (!mayDial && this.#line.size - this.#dialling >= this.#settings.queueMax) this.#makePlace(client);
-    const ticket = new Ticket(this, client, mayDial ? Infinity : nowMs + this.#settings.queueTimeoutMs, enter);
-    this.#line.push(ticket);
+    const waiter = new Waiter(this, client, mayDial ? Infinity : nowMs + this.#settings.queueTimeoutMs, enter);
+    this.#line.push(waiter);
     if (enter === null) this.#wholeWaiting++;
-    this.#context.deadlines.add(ticket);
+    this.#context.deadlines.add(waiter);
     if (mayDial) this.#dial();
-    return ticket;
+    return waiter;
   }
 
   /**
@@ -164,10 +164,10 @@ export class Pool implements StreamSource {
     this.#serveWaiting(nowMs);
   }
 
-  /** Takes a ticket out of the line. @returns Whether it was in it. */
-  forget(ticket: Ticket): boolean {
-    if (!this.#line.remove(ticket)) return false;
-    this.#hasLeft(ticket);
+  /** Takes a waiter out of the line. @returns Whether it was in it. */
+  forget(waiter: Waiter): boolean {
+    if (!this.#line.remove(waiter)) return false;
+    this.#hasLeft(waiter);
     return true;
   }
 
@@ -239,29 +239,29 @@ export class Pool implements StreamSource {
   }
 
   /** @returns Null when nobody waits who may have one more. @param busy As for `FairShares.isOpen()`. */
-  #nextInLine(busy: number, nowMs: number): Ticket | null {
+  #nextInLine(busy: number, nowMs: number): Waiter | null {
     if (this.#shares === null || this.#line.size === 0) return this.#line.oldest;
-    const ticket = this.#line.next(this.#heldBy)!;
-    return this.#shares.isOpen(busy, nowMs) || this.#shares.isLittle(this.#heldBy(ticket.client)) ? ticket : null;
+    const waiter = this.#line.next(this.#heldBy)!;
+    return this.#shares.isOpen(busy, nowMs) || this.#shares.isLittle(this.#heldBy(waiter.client)) ? waiter : null;
   }
 
   /** The line is full: who asks more than others gives way. @throws {ProxyError} `queue_full`. */
   #makePlace(client: string): void {
-    const ticket = this.#line.dispensableFor(client);
-    if (ticket === null) throw new ProxyError("queue_full");
-    ticket.cancel(new ProxyError("queue_full"));
+    const waiter = this.#line.dispensableFor(client);
+    if (waiter === null) throw new ProxyError("queue_full");
+    waiter.cancel(new ProxyError("queue_full"));
   }
 
   /** Of those whose dial came, and another has it, or failed: they wait as long as those that came without room. */
   #boundWaits(nowMs: number): void {
     const deadlineMs = nowMs + this.#settings.queueTimeoutMs;
-    for (const ticket of this.#line.snapshot()) ticket.deadlineMs = Math.min(ticket.deadlineMs, deadlineMs);
+    for (const waiter of this.#line.snapshot()) waiter.deadlineMs = Math.min(waiter.deadlineMs, deadlineMs);
   }
 
-  #hasLeft(ticket: Ticket): void {
-    if (ticket.wantsWhole) this.#wholeWaiting--;
-    this.#context.deadlines.remove(ticket);
-    ticket.onLeft?.(ticket);
+  #hasLeft(waiter: Waiter): void {
+    if (waiter.wantsWhole) this.#wholeWaiting--;
+    this.#context.deadlines.remove(waiter);
+    waiter.onLeft?.(waiter);
   }
 
   #takeIdle(nowMs: number): Connection | null {
@@ -304,11 +304,11 @@ export class Pool implements StreamSource {
 
   /** To the next in line, else to the idle ones while there is room. */
   #offer(connection: Connection, nowMs: number): void {
-    const ticket = this.#line.size === 0 ? null : this.#nextInLine(this.#active.size, nowMs);
-    if (ticket !== null) {
-      this.#line.served(ticket);
-      this.#hasLeft(ticket);
-      return ticket.serve(this.#use(connection, ticket.client));
+    const waiter = this.#line.size === 0 ? null : this.#nextInLine(this.#active.size, nowMs);
+    if (waiter !== null) {
+      this.#line.served(waiter);
+      this.#hasLeft(waiter);
+      return waiter.serve(this.#use(connection, waiter.client));
     }
     if (this.#line.size > 0) this.#boundWaits(nowMs);
     if (this.#idle.length < this.#settings.idleMax && !this.#isClosed && this.#keepsIdle) {
@@ -368,15 +368,15 @@ export class Pool implements StreamSource {
     this.#dialling--;
     this.#context.descriptors.closed();
     this.#prewarmAfterMs = nowMs + PREWARM_PAUSE_MS;
-    const ticket = this.#line.size > this.#dialling ? this.#line.oldest : null;
-    if (ticket !== null) {
-      this.forget(ticket);
-      ticket.settle(error instanceof ProxyError ? error : new ProxyError("connect_failed", "", error));
+    const waiter = this.#line.size > this.#dialling ? this.#line.oldest : null;
+    if (waiter !== null) {
+      this.forget(waiter);
+      waiter.settle(error instanceof ProxyError ? error : new ProxyError("connect_failed", "", error));
     }
     this.#serveWaiting(nowMs);
   }
 
   #failAll(error: ProxyError): void {
-    for (const ticket of this.#line.snapshot()) ticket.cancel(error);
+    for (const waiter of this.#line.snapshot()) waiter.cancel(error);
   }
 }

@@ -7,28 +7,28 @@ import type { Timed } from "./deadlines.ts";
 import type { Waiting } from "./waiting_line.ts";
 
 /** Whose line it stands in. */
-interface TicketHolder {
+interface WaiterHolder {
   /** Takes it out of the line. @returns Whether it was in it. */
-  forget(ticket: Ticket): boolean;
+  forget(waiter: Waiter): boolean;
 }
 
 export type EnterConnection = (connection: Connection) => BackendStream;
 
 /** A place in the line for a connection. */
-export class Ticket implements Timed, Waiting {
+export class Waiter implements Timed, Waiting {
   readonly client: string;
   order = -1;
   deadlineMs: number;
   deadlineIndex = -1;
   /** Who else keeps it hears that it has left the line, whichever way. */
-  onLeft: ((ticket: Ticket) => void) | null = null;
+  onLeft: ((waiter: Waiter) => void) | null = null;
   #connectByMs = Infinity;
-  readonly #pool: TicketHolder;
+  readonly #pool: WaiterHolder;
   readonly #enter: EnterConnection | null;
   readonly #settled: PromiseWithResolvers<BackendStream> = Promise.withResolvers();
 
   /** @param enter What to make of a connection; null: who waits wants it whole. */
-  constructor(pool: TicketHolder, client: string, deadlineMs: number, enter: EnterConnection | null) {
+  constructor(pool: WaiterHolder, client: string, deadlineMs: number, enter: EnterConnection | null) {
     this.#pool = pool;
     this.client = client;
     this.deadlineMs = deadlineMs;
@@ -60,7 +60,7 @@ export class Ticket implements Timed, Waiting {
     this.cancel(new ProxyError(this.deadlineMs === this.#connectByMs ? "connect_timeout" : "queue_timeout"));
   }
 
-  /** For who has taken the ticket out of the line already. */
+  /** For who has taken the waiter out of the line already. */
   settle(outcome: BackendStream | ProxyError): void {
     if (outcome instanceof ProxyError) this.#settled.reject(outcome);
     else this.#settled.resolve(outcome);

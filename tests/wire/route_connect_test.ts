@@ -100,7 +100,7 @@ for (const variant of VARIANTS) {
 
 Deno.test("Pool: a dial that fails fails nobody who has another one, as whose it was may have left", async () => {
   const stage = new PoolStage();
-  const [leaving, staying] = [stage.ticket(), stage.ticket()];
+  const [leaving, staying] = [stage.waiter(), stage.waiter()];
   leaving.connectBy(stage.nowMs + 50);
   stage.advance(60);
   assertEquals(await codeOf(leaving), "connect_timeout");
@@ -113,8 +113,8 @@ Deno.test("Pool: a dial that fails fails nobody who has another one, as whose it
 
 Deno.test("Pool: in a queue the queue's bound counts, not that of connecting", async () => {
   const stage = new PoolStage({ connectionsMax: 1, queueTimeoutMs: 100 });
-  const first = stage.ticket();
-  const queued = stage.ticket();
+  const first = stage.waiter();
+  const queued = stage.waiter();
   queued.connectBy(stage.nowMs + 50);
   stage.advance(60);
   stage.assertState(0, 2, 0);

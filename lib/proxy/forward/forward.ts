@@ -12,7 +12,7 @@ import type { BackendPlan, RoutePlan, UpstreamAction, UpstreamPlan } from "../..
 import { retryAfterMs } from "../../resilience/retry_after.ts";
 import { RETRY_VERDICTS, retryVerdict } from "../../resilience/retry_policy.ts";
 import type { BackendStream } from "../../transport/backend_stream.ts";
-import { Ticket } from "../../transport/stream_source.ts";
+import { Waiter } from "../../transport/stream_source.ts";
 import type { Matched } from "../../routing/types.ts";
 import { BackendResponse } from "../message/backend_response.ts";
 import { type BodyPace, paceOf } from "../message/body_pace.ts";
@@ -75,7 +75,7 @@ export async function forward(exchange: Exchange, destination: Destination): Pro
         // One attempt. It is written out here because each async function on the way costs every request a promise, a
         // turn of the microtask queue and half a kilobyte.
         const got = borrow(exchange, backend, course);
-        if (got instanceof Ticket) await exchange.waitFor(got);
+        if (got instanceof Waiter) await exchange.waitFor(got);
         const connection = send(exchange, course);
         while (!connection.takeHead(exchange)) {
           try {
@@ -240,13 +240,13 @@ function markTried(exchange: Exchange, upstream: UpstreamPlan, position: number)
 }
 
 /** Begins an attempt. @returns The stream, which the exchange then has, or a place in the line for one. */
-function borrow(exchange: Exchange, backend: BackendPlan, course: Course): BackendStream | Ticket {
+function borrow(exchange: Exchange, backend: BackendPlan, course: Course): BackendStream | Waiter {
   const { upstream } = course.action;
   exchange.beginAttempt(upstream, backend);
   const { pipelines } = backend;
   const source = exchange.source = pipelines !== null && mayShare(exchange, upstream) ? pipelines : backend.pool;
   const got = source.acquire(exchange.nowMs, exchange, course.freshAt !== null);
-  if (got instanceof Ticket) {
+  if (got instanceof Waiter) {
     if (course.action.connectMs > 0) got.connectBy(exchange.nowMs + course.action.connectMs);
   } else {
     exchange.connection = got;

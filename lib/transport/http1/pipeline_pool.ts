@@ -23,7 +23,7 @@ import { Pipeline, type PipelineOwner } from "./pipeline.ts";
 import { PipelineDepth } from "./pipeline_depth.ts";
 import { FALLBACK_MS, PipelineTrust } from "./pipeline_trust.ts";
 import type { Pool } from "../pool.ts";
-import { Ticket } from "../stream_source.ts";
+import { Waiter } from "../stream_source.ts";
 
 export interface PipelineSettings {
   /** Requests in flight on one connection; 2 or more. */
@@ -56,11 +56,11 @@ export class PipelinePool implements StreamSource, PipelineOwner {
   readonly #known: WeakMap<Connection, Pipeline> = new WeakMap();
   readonly #busy: Pipeline[] = [];
   /** Of the pool's line, in the order in which they came: those that take a place on a shared connection. */
-  readonly #waiting: Set<Ticket> = new Set();
+  readonly #waiting: Set<Waiter> = new Set();
   /** Got the last request. */
   #latest: Pipeline | null = null;
   readonly #enter: (connection: Connection) => BackendStream;
-  readonly #onLeft: (ticket: Ticket) => void;
+  readonly #onLeft: (waiter: Waiter) => void;
 
   constructor(pool: Pool, settings: PipelineSettings, context: PipelineContext) {
     this.#pool = pool;
@@ -68,7 +68,7 @@ export class PipelinePool implements StreamSource, PipelineOwner {
     this.#context = context;
     this.#depth = new PipelineDepth(settings.depthMax);
     this.#enter = (connection) => this.#entered(connection);
-    this.#onLeft = (ticket) => this.#waiting.delete(ticket);
+    this.#onLeft = (waiter) => this.#waiting.delete(waiter);
   }
 
   /** Requests that wait for a place on a shared connection; for tests. */
@@ -90,12 +90,12 @@ export class PipelinePool implements StreamSource, PipelineOwner {
     return this.#context.nowMs();
   }
 
-  acquire(nowMs: number, claimant: Claimant, wantsFresh = false): BackendStream | Ticket {
+  acquire(nowMs: number, claimant: Claimant, wantsFresh = false): BackendStream | Waiter {
     if (wantsFresh || !this.#trust.isTrusted(nowMs)) return this.#pool.acquire(nowMs, claimant, wantsFresh);
     const pipeline = this.#choose(nowMs);
     if (pipeline !== null) return this.#join(pipeline, nowMs);
     const got = this.#pool.acquire(nowMs, claimant, false, this.#enter);
-    if (got instanceof Ticket) {
+    if (got instanceof Waiter) {
       got.onLeft = this.#onLeft;
       this.#waiting.add(got);
       return got;
@@ -196,9 +196,9 @@ export class PipelinePool implements StreamSource, PipelineOwner {
       return;
     }
     const { depth, overdueMs } = this.#depth;
-    for (const ticket of this.#waiting) {
+    for (const waiter of this.#waiting) {
       if (!pipeline.hasRoom(depth, overdueMs, nowMs) || this.#isUsedUp(pipeline, nowMs)) return;
-      if (this.#pool.forget(ticket)) ticket.settle(this.#join(pipeline, nowMs));
+      if (this.#pool.forget(waiter)) waiter.settle(this.#join(pipeline, nowMs));
     }
   }
 

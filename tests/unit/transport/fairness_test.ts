@@ -5,7 +5,7 @@ import { ProxyError } from "../../../lib/base/errors.ts";
 import { clientKey } from "../../../lib/base/ip.ts";
 import type { Claimant } from "../../../lib/transport/backend_stream.ts";
 import type { Connection } from "../../../lib/transport/http1/connection.ts";
-import { Ticket } from "../../../lib/transport/stream_source.ts";
+import { Waiter } from "../../../lib/transport/stream_source.ts";
 import { codeOf, PoolStage, settled, wholeOf } from "./pool_stage.ts";
 
 function client(clientIp: string, upgrade = ""): Claimant {
@@ -17,9 +17,9 @@ const MODEST = client("10.0.0.2");
 const THIRD = client("10.0.0.3");
 
 /** Asks, and notes in `served` when it gets a connection. */
-function ask(stage: PoolStage, claimant: Claimant, name: string, served: Map<string, Connection>): Ticket | null {
+function ask(stage: PoolStage, claimant: Claimant, name: string, served: Map<string, Connection>): Waiter | null {
   const got = stage.acquire(false, claimant);
-  if (!(got instanceof Ticket)) {
+  if (!(got instanceof Waiter)) {
     served.set(name, got);
     return null;
   }
@@ -141,7 +141,7 @@ Deno.test("Pool without a bound dials for everybody, and refuses what there are 
   stage.mayOpen = false;
   assertThrows(() => stage.acquire(false, MODEST), ProxyError, "descriptors_exhausted");
   await stage.useAndRelease(held[0]);
-  assertEquals(stage.acquire(false, MODEST) instanceof Ticket, false); // an idle one needs none
+  assertEquals(stage.acquire(false, MODEST) instanceof Waiter, false); // an idle one needs none
   for (const connection of held.slice(1)) await stage.useAndRelease(connection);
   stage.assertState(1, 0, 1);
   assertEquals(stage.descriptors, 2);
@@ -151,7 +151,7 @@ Deno.test("Pool without a bound dials for everybody, and refuses what there are 
 
 Deno.test("Pool whose dial fails without descriptors for another lets who waits go after the queue's time", async () => {
   const stage = new PoolStage(SETTINGS);
-  const [first, second] = [stage.ticket(), stage.ticket()];
+  const [first, second] = [stage.waiter(), stage.waiter()];
   stage.mayOpen = false;
   await stage.refuse();
   assertEquals([await codeOf(first), stage.descriptors, stage.dialling], ["connect_refused", 1, 1]);
@@ -182,9 +182,9 @@ Deno.test("Pool never has more tunnels than tunnelsMax", async () => {
   stage.pool.switched(second, stage.nowMs);
   assertThrows(() => stage.pool.switched(late, stage.nowMs), ProxyError, "tunnels_full");
   assertThrows(() => stage.acquire(false, asking), ProxyError, "tunnels_full");
-  assertEquals(stage.acquire(false, MODEST) instanceof Ticket, true); // a request is none
+  assertEquals(stage.acquire(false, MODEST) instanceof Waiter, true); // a request is none
   stage.pool.release(second, stage.nowMs);
-  assertEquals(stage.acquire(false, asking) instanceof Ticket, true);
+  assertEquals(stage.acquire(false, asking) instanceof Waiter, true);
 });
 
 Deno.test("Pool.abort() ends tunnels, and close() leaves them to their end", async () => {

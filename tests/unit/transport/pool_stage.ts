@@ -7,7 +7,7 @@ import { Connection } from "../../../lib/transport/http1/connection.ts";
 import { Deadlines } from "../../../lib/transport/deadlines.ts";
 import { Pool } from "../../../lib/transport/pool.ts";
 import type { PoolSettings } from "../../../lib/transport/pool_settings.ts";
-import { Ticket } from "../../../lib/transport/stream_source.ts";
+import { Waiter } from "../../../lib/transport/stream_source.ts";
 import { FakeConn, GET, RESPONSE_BOUNDS } from "./transport_fakes.ts";
 
 const SETTINGS: PoolSettings = {
@@ -59,19 +59,19 @@ export class PoolStage {
     return this.#dials.length;
   }
 
-  acquire(wantsFresh = false, claimant = CLIENT): Connection | Ticket {
+  acquire(wantsFresh = false, claimant = CLIENT): Connection | Waiter {
     return this.pool.acquire(this.nowMs, claimant, wantsFresh);
   }
 
-  ticket(wantsFresh = false): Ticket {
+  waiter(wantsFresh = false): Waiter {
     const got = this.acquire(wantsFresh);
-    if (!(got instanceof Ticket)) throw new Error("Expected a ticket, got a connection");
+    if (!(got instanceof Waiter)) throw new Error("Expected a waiter, got a connection");
     return got;
   }
 
   connection(): Connection {
     const got = this.acquire();
-    if (got instanceof Ticket) throw new Error("Expected a connection, got a ticket");
+    if (got instanceof Waiter) throw new Error("Expected a connection, got a waiter");
     return got;
   }
 
@@ -93,9 +93,9 @@ export class PoolStage {
 
   /** Acquires on a new connection. */
   async open(): Promise<Connection> {
-    const ticket = this.ticket();
+    const waiter = this.waiter();
     await this.connect();
-    return await wholeOf(ticket);
+    return await wholeOf(waiter);
   }
 
   /** Carries an exchange out, so that the connection is at a clean end, and gives it back. */
@@ -123,10 +123,10 @@ export async function settled(): Promise<void> {
 }
 
 /** Nothing else comes out of a line in which everybody wants a whole connection. */
-export function wholeOf(ticket: Ticket): Promise<Connection> {
-  return ticket.stream as Promise<Connection>;
+export function wholeOf(waiter: Waiter): Promise<Connection> {
+  return waiter.stream as Promise<Connection>;
 }
 
-export async function codeOf(ticket: Ticket): Promise<string> {
-  return (await assertRejects(() => ticket.stream, ProxyError)).code;
+export async function codeOf(waiter: Waiter): Promise<string> {
+  return (await assertRejects(() => waiter.stream, ProxyError)).code;
 }

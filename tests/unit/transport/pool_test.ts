@@ -5,14 +5,14 @@ import { ProxyError } from "../../../lib/base/errors.ts";
 import { GET } from "./transport_fakes.ts";
 import { codeOf, PoolStage as Stage, settled, wholeOf } from "./pool_stage.ts";
 
-Deno.test("Pool.acquire() dials when nothing is idle, and the ticket gets the connection", async () => {
+Deno.test("Pool.acquire() dials when nothing is idle, and the waiter gets the connection", async () => {
   const stage = new Stage();
   stage.assertState(0, 0, 0);
-  const ticket = stage.ticket();
+  const waiter = stage.waiter();
   stage.assertState(0, 1, 0);
   await stage.connect();
   stage.assertState(1, 0, 0);
-  assertEquals((await wholeOf(ticket)).isClosed, false);
+  assertEquals((await wholeOf(waiter)).isClosed, false);
   assertEquals([stage.pool.opened, stage.pool.reused, stage.deadlines.size], [1, 0, 0]);
 });
 
@@ -56,7 +56,7 @@ Deno.test("Pool.acquire() takes the newest idle connection first", async () => {
 Deno.test("Pool never holds more than connectionsMax, and serves who waits in order", async () => {
   const stage = new Stage();
   const [first, second] = [await stage.open(), await stage.open()];
-  const [third, fourth] = [stage.ticket(), stage.ticket()];
+  const [third, fourth] = [stage.waiter(), stage.waiter()];
   stage.assertState(2, 2, 0);
   assertEquals([stage.dialling, stage.pool.total], [0, 2]);
   await stage.useAndRelease(second);
@@ -89,52 +89,52 @@ Deno.test("Pool with queue 0 refuses whoever finds no room", async () => {
   assertEquals(assertThrows(() => stage.acquire(), ProxyError).code, "queue_full");
 });
 
-Deno.test("Ticket in the queue times out, and its place is free again", async () => {
+Deno.test("Waiter in the queue times out, and its place is free again", async () => {
   const stage = new Stage({ connectionsMax: 1, queueMax: 1 });
   const connection = await stage.open();
-  const ticket = stage.ticket();
+  const waiter = stage.waiter();
   stage.advance(99);
   stage.assertState(1, 1, 0);
   stage.advance(1);
-  assertEquals(await codeOf(ticket), "queue_timeout");
+  assertEquals(await codeOf(waiter), "queue_timeout");
   stage.assertState(1, 0, 0);
-  const next = stage.ticket();
+  const next = stage.waiter();
   await stage.useAndRelease(connection);
   assertStrictEquals(await wholeOf(next), connection);
 });
 
-Deno.test("Ticket with a dial of its own does not time out: the dial has a bound", async () => {
+Deno.test("Waiter with a dial of its own does not time out: the dial has a bound", async () => {
   const stage = new Stage();
-  const ticket = stage.ticket();
+  const waiter = stage.waiter();
   stage.advance(1_000_000);
   await stage.connect();
-  assertEquals((await wholeOf(ticket)).isClosed, false);
+  assertEquals((await wholeOf(waiter)).isClosed, false);
 });
 
-Deno.test("Ticket.cancel() gives the place up; its dial serves the next, or becomes idle", async () => {
+Deno.test("Waiter.cancel() gives the place up; its dial serves the next, or becomes idle", async () => {
   const stage = new Stage();
-  const ticket = stage.ticket();
-  ticket.cancel(new ProxyError("client_gone"));
-  assertEquals(await codeOf(ticket), "client_gone");
-  ticket.cancel(new ProxyError("total_timeout"));
+  const waiter = stage.waiter();
+  waiter.cancel(new ProxyError("client_gone"));
+  assertEquals(await codeOf(waiter), "client_gone");
+  waiter.cancel(new ProxyError("total_timeout"));
   await stage.connect();
   stage.assertState(0, 0, 1);
   assertEquals(stage.deadlines.size, 0);
 });
 
-Deno.test("Ticket is served by a released connection when that comes before its dial", async () => {
+Deno.test("Waiter is served by a released connection when that comes before its dial", async () => {
   const stage = new Stage();
   const connection = await stage.open();
-  const ticket = stage.ticket();
+  const waiter = stage.waiter();
   await stage.useAndRelease(connection);
-  assertStrictEquals(await wholeOf(ticket), connection);
+  assertStrictEquals(await wholeOf(waiter), connection);
   await stage.connect();
   stage.assertState(1, 0, 1);
 });
 
-Deno.test("Pool fails the ticket that waited longest when a dial fails, and dials for the others", async () => {
+Deno.test("Pool fails the waiter that waited longest when a dial fails, and dials for the others", async () => {
   const stage = new Stage();
-  const [first, second, third] = [stage.ticket(), stage.ticket(), stage.ticket()];
+  const [first, second, third] = [stage.waiter(), stage.waiter(), stage.waiter()];
   await stage.refuse();
   assertEquals(await codeOf(first), "connect_refused");
   assertEquals([stage.dialling, stage.pool.waitingCount], [2, 2]);
@@ -148,12 +148,12 @@ Deno.test("Pool fails the ticket that waited longest when a dial fails, and dial
 Deno.test("Pool.release() of a broken connection dials for who waits", async () => {
   const stage = new Stage({ connectionsMax: 1 });
   const connection = await stage.open();
-  const ticket = stage.ticket();
+  const waiter = stage.waiter();
   connection.close();
   stage.pool.release(connection, 0);
   assertEquals(stage.dialling, 1);
   await stage.connect();
-  assertEquals((await wholeOf(ticket)).isClosed, false);
+  assertEquals((await wholeOf(waiter)).isClosed, false);
 });
 
 Deno.test("Pool evicts an idle connection that becomes readable", async () => {
@@ -179,7 +179,7 @@ Deno.test("Pool.acquire() and sweep() close what was idle for too long", async (
     stage.assertState(0, 0, 1);
     stage.nowMs = 1000;
     if (isSwept) stage.pool.sweep(stage.nowMs);
-    else stage.ticket();
+    else stage.waiter();
     stage.assertState(0, isSwept ? 0 : 1, 0);
     assertEquals(connection.isClosed, true);
   }
@@ -216,11 +216,11 @@ Deno.test("Pool.acquire() that wants a fresh connection leaves idle ones alone, 
   const [older, newer] = [await stage.open(), await stage.open()];
   await stage.useAndRelease(older);
   await stage.useAndRelease(newer);
-  const ticket = stage.ticket(true);
+  const waiter = stage.waiter(true);
   stage.assertState(0, 1, 1);
   assertEquals([older.isClosed, newer.isClosed], [true, false]);
   await stage.connect();
-  assertEquals([older, newer].includes(await wholeOf(ticket)), false);
+  assertEquals([older, newer].includes(await wholeOf(waiter)), false);
 });
 
 Deno.test("Pool.sweep() keeps idleMin warm, within connectionsMax, and pauses after a failed dial", async () => {
@@ -252,18 +252,18 @@ Deno.test("Pool.close() closes idle connections now and active ones when they ar
 Deno.test("Pool.close() fails who waits once nothing is active any more", async () => {
   const stage = new Stage({ connectionsMax: 1 });
   const connection = await stage.open();
-  const ticket = stage.ticket();
+  const waiter = stage.waiter();
   stage.pool.close();
   stage.pool.release(connection, 0);
-  assertEquals(await codeOf(ticket), "backend_unavailable");
+  assertEquals(await codeOf(waiter), "backend_unavailable");
 });
 
 Deno.test("Pool.abort() fails who waits and ends what is in use", async () => {
   const stage = new Stage({ connectionsMax: 1 });
   const connection = await stage.open();
   const reading = connection.readHead(GET);
-  const ticket = stage.ticket();
+  const waiter = stage.waiter();
   stage.pool.abort(new ProxyError("shutting_down"));
-  assertEquals(await codeOf(ticket), "shutting_down");
+  assertEquals(await codeOf(waiter), "shutting_down");
   assertEquals((await assertRejects(() => reading, ProxyError)).code, "shutting_down");
 });

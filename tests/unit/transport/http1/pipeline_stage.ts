@@ -9,7 +9,7 @@ import { Deadlines } from "../../../../lib/transport/deadlines.ts";
 import { PipelinePool } from "../../../../lib/transport/http1/pipeline_pool.ts";
 import { Pool } from "../../../../lib/transport/pool.ts";
 import { NO_BUDGET, type PoolSettings } from "../../../../lib/transport/pool_settings.ts";
-import { Ticket } from "../../../../lib/transport/stream_source.ts";
+import { Waiter } from "../../../../lib/transport/stream_source.ts";
 import { toText } from "../../../support/wire_bytes.ts";
 import { FakeConn, RESPONSE_BOUNDS } from "../transport_fakes.ts";
 
@@ -107,7 +107,7 @@ export class TestExchange {
     let stream: BackendStream | null = null;
     try {
       const got = pipelines.acquire(this.#stage.nowMs, CLIENT);
-      stream = this.stream = got instanceof Ticket ? await got.stream : got;
+      stream = this.stream = got instanceof Waiter ? await got.stream : got;
       stream.beginExchange();
       stream.out.ascii(`${method} ${this.target} HTTP/1.1\r\nhost: a\r\n\r\n`);
       stream.send();

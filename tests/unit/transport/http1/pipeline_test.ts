@@ -3,7 +3,7 @@
 import { assert, assertEquals } from "../../../support/assert.ts";
 import { ProxyError } from "../../../../lib/base/errors.ts";
 import type { BackendStream } from "../../../../lib/transport/backend_stream.ts";
-import { Ticket } from "../../../../lib/transport/stream_source.ts";
+import { Waiter } from "../../../../lib/transport/stream_source.ts";
 import { answerTo, CLIENT, PipelineStage, settled, targetsIn, type TestExchange } from "./pipeline_stage.ts";
 
 const OK = "HTTP/1.1 200 OK\r\n";
@@ -342,14 +342,14 @@ Deno.test("PipelinePool: who leaves the line, whichever way, is kept no longer",
   await settled();
   assertEquals([stage.pool.waitingCount, stage.pipelines.waitingCount], [0, 0], "served");
   const wait = () => {
-    const ticket = stage.pipelines.acquire(stage.nowMs, CLIENT);
-    assert(ticket instanceof Ticket);
-    ticket.stream.catch(() => {});
-    return ticket;
+    const waiter = stage.pipelines.acquire(stage.nowMs, CLIENT);
+    assert(waiter instanceof Waiter);
+    waiter.stream.catch(() => {});
+    return waiter;
   };
   const leaving = Array.from({ length: 50 }, wait);
   assertEquals([stage.pool.waitingCount, stage.pipelines.waitingCount], [50, 50]);
-  for (const ticket of leaving.reverse()) ticket.cancel(new ProxyError("client_gone"));
+  for (const waiter of leaving.reverse()) waiter.cancel(new ProxyError("client_gone"));
   assertEquals([stage.pool.waitingCount, stage.pipelines.waitingCount], [0, 0], "given up");
   Array.from({ length: 10 }, wait);
   stage.advance(60_000);
@@ -364,7 +364,7 @@ Deno.test("PipelinePool: who wants a connection for itself does not starve behin
   const before = [stage.request("/1"), stage.request("/2")];
   await settled();
   const whole = stage.pool.acquire(stage.nowMs, CLIENT);
-  assert(whole instanceof Ticket);
+  assert(whole instanceof Waiter);
   let got: BackendStream | null = null;
   whole.stream.then((stream) => got = stream);
   const after = stage.request("/3");
@@ -410,8 +410,8 @@ Deno.test("PipelinePool: a backend that keeps losing requests gets whole connect
   }
   assertEquals([stage.pool.pipelineFallbacks, stage.pipelines.depth], [1, 1]);
   const got = stage.pipelines.acquire(stage.nowMs, CLIENT);
-  assertEquals(got instanceof Ticket && got.wantsWhole, true);
+  assertEquals(got instanceof Waiter && got.wantsWhole, true);
   stage.nowMs += 60_000;
   assert(stage.pipelines.depth > 1);
-  if (got instanceof Ticket) stage.pipelines.release(await got.stream, stage.nowMs);
+  if (got instanceof Waiter) stage.pipelines.release(await got.stream, stage.nowMs);
 });
