@@ -1,8 +1,8 @@
 /**
  * What an exchange uses of a backend: one request out, one response in.
  *
- * A whole `Connection`, or a `Lane`: one exchange's place among those that share a connection. Which of the two an exchange
- * gets is its source's choice; a request with a body and an upgrade always get a connection.
+ * A whole `Connection`, or a `PipelinedStream`: one exchange's place among those that share a connection. Which of the
+ * two an exchange gets is its source's choice; a request with a body and an upgrade always get a connection.
  *
  * The order of calls is: `beginExchange()`, the head into `out`, `send()` in the same turn, `takeHead()` with `reading()`
  * until it is there, then `readBody()` or `takeBody()` until END, then `release()` of the source, which is also due when
@@ -53,7 +53,7 @@ export interface BackendStream {
   abort(error: ProxyError): void;
   close(): void;
 
-  /** For a request body, and behind a 101: not on a lane. */
+  /** For a request body, and behind a 101: not on a stream. */
   write(bytes: Uint8Array): Promise<void>;
   readRaw(): Promise<Bytes | null>;
   closeWrite(): Promise<void>;

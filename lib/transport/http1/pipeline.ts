@@ -1,24 +1,24 @@
 /**
  * One connection that several exchanges share: their requests go out behind one another, their responses come back in the
- * same order (RFC 9112 §9.3.2), and each exchange reads its own through its `Lane`.
+ * same order (RFC 9112 §9.3.2), and each exchange reads its own through its `PipelinedStream`.
  *
  * *Out.* A request is written into one buffer, and the buffer goes out in one write at the end of the turn of the event
  * loop, or when the write before has ended. That is the gain: a write is most of what a small request costs.
  *
- * *In.* Reading is serial. Only the lane in front reads, through the connection's own decoder: nothing of the next
+ * *In.* Reading is serial. Only the stream in front reads, through the connection's own decoder: nothing of the next
  * response is looked at before this one was read to its end, and then what is buffered of it is decoded without another
  * read. An exchange has copied or written a piece before it asks for the next one, so at the end of a response none of its
  * bytes is needed any more.
  *
- * *When it goes wrong.* What is left of the lanes' order is never guessed at:
+ * *When it goes wrong.* What is left of the streams' order is never guessed at:
  *
- * - A response that can't be read, an end of the connection, a lane that is left in the middle of its body: the connection
+ * - A response that can't be read, an end of the connection, a stream that is left in the middle of its body: the connection
  *   is closed, and all behind fail with `connection_reset` before the first byte of their response, as on a connection
  *   that had gone stale. The retry policy repeats them once, elsewhere and uncounted; only requests that may be repeated
  *   are let in here.
  * - A response that is the last one (`Connection: close`, HTTP/1.0, until close, 101): all behind fail in that way at once.
  * - One in front holds the others up for too long: they fail in that way, too, and go elsewhere; the one in front goes on.
- * - A lane that is left before its turn, or before its head: its response is read off when it comes, up to a bound.
+ * - A stream that is left before its turn, or before its head: its response is read off when it comes, up to a bound.
  * - Bytes behind the last response, or of a response whose request is still in our buffer: nobody asked for them. The
  *   connection is closed. What can't be told from an answer is one too many that comes while another request is out: HTTP
  *   has no number on a response, so this is for backends that frame their responses well, and it is off by default.
@@ -30,7 +30,7 @@ import { ProxyError } from "../../base/errors.ts";
 import { BodyKind, type Framing } from "../../http1/framing.ts";
 import type { Connection } from "./connection.ts";
 import type { Timed } from "../deadlines.ts";
-import { Lane } from "./pipelined_stream.ts";
+import { PipelinedStream } from "./pipelined_stream.ts";
 
 /** Nobody waits for longer behind a response that does not come to its end. */
 const HELD_UP_MS = 250;
@@ -46,8 +46,8 @@ const toNobody = () => {};
 export interface PipelineOwner {
   nowMs(): number;
   /** A response came to its end; there may be room for another request. */
-  onAnswered(pipeline: Pipeline, lane: Lane, nowMs: number): void;
-  /** No lane is on it any more, and the connection is at a clean end. */
+  onAnswered(pipeline: Pipeline, stream: PipelinedStream, nowMs: number): void;
+  /** No stream is on it any more, and the connection is at a clean end. */
   onEmpty(pipeline: Pipeline, nowMs: number): void;
   /** It carries nothing any more. */
   onClosed(pipeline: Pipeline, nowMs: number): void;
@@ -62,7 +62,7 @@ export class Pipeline implements Timed {
   readonly connection: Connection;
   deadlineMs = Infinity;
   deadlineIndex = -1;
-  /** Lanes that were given out and are not at their end. */
+  /** Streams that were given out and are not at their end. */
   load = 0;
   /** Takes no more: somebody waits for the connection as a whole. */
   isLeaving = false;
@@ -72,7 +72,7 @@ export class Pipeline implements Timed {
   /** Something waits for the end of this turn: another request would share its write. */
   isFlushDue = false;
   readonly #owner: PipelineOwner;
-  readonly #lanes: Lane[] = [];
+  readonly #streams: PipelinedStream[] = [];
   readonly #onRead: (count: number) => void;
   readonly #onReadFailed: (error: unknown) => void;
   readonly #onFlush: () => void;
@@ -86,7 +86,7 @@ export class Pipeline implements Timed {
   #isWriting = false;
   /** For the head in front. */
   #isReading = false;
-  /** Lanes in `#lanes`, from the first, of which something may have gone out. */
+  /** Streams in `#streams`, from the first, of which something may have gone out. */
   #writtenCount = 0;
   /** Exchanges on the connection. */
   #sentCount = 0;
@@ -121,18 +121,18 @@ export class Pipeline implements Timed {
 
   /** Exchanges on the connection, those included that have their place and are not sent. */
   get exchanges(): number {
-    return this.#sentCount + this.load - this.#lanes.length;
+    return this.#sentCount + this.load - this.#streams.length;
   }
 
   /** @param overdueMs A response that takes longer should have nobody more behind it. */
   hasRoom(depth: number, overdueMs: number, nowMs: number): boolean {
     if (this.load >= depth || this.isLeaving || this.isClosing || this.isDead || this.#isFrontLarge) return false;
-    return this.#lanes.length === 0 || nowMs - this.#frontSinceMs <= overdueMs;
+    return this.#streams.length === 0 || nowMs - this.#frontSinceMs <= overdueMs;
   }
 
-  join(nowMs: number): Lane {
+  join(nowMs: number): PipelinedStream {
     this.load++;
-    return new Lane(this, nowMs);
+    return new PipelinedStream(this, nowMs);
   }
 
   /** What an exchange that failed in between has left in the buffer is gone. */
@@ -140,24 +140,24 @@ export class Pipeline implements Timed {
     this.#out.truncate(this.#outLength);
   }
 
-  send(lane: Lane): void {
-    lane.exchanges = ++this.#sentCount;
-    if (this.isDead || this.isClosing || lane.isEnded) {
+  send(stream: PipelinedStream): void {
+    stream.exchanges = ++this.#sentCount;
+    if (this.isDead || this.isClosing || stream.isEnded) {
       this.load--;
-      lane.isEnded = true;
-      lane.fail(new ProxyError("connection_reset"));
+      stream.isEnded = true;
+      stream.fail(new ProxyError("connection_reset"));
       return;
     }
-    lane.isSent = true;
+    stream.isSent = true;
     this.#outLength = this.#out.length;
-    const lanes = this.#lanes;
-    lanes.push(lane);
-    if (lanes.length === 1) {
-      this.#frontSinceMs = lane.sinceMs;
-      lane.hasTurn = true;
+    const streams = this.#streams;
+    streams.push(stream);
+    if (streams.length === 1) {
+      this.#frontSinceMs = stream.sinceMs;
+      stream.hasTurn = true;
       this.connection.beginResponse();
     } else {
-      lane.wasQueued = true;
+      stream.wasQueued = true;
       this.deadlineMs = this.#frontSinceMs + HELD_UP_MS;
     }
     if (this.isFlushDue) return;
@@ -165,68 +165,68 @@ export class Pipeline implements Timed {
     queueMicrotask(this.#onFlush);
   }
 
-  /** Of the lane in front. @returns Whether its response head is here. @throws {ProxyError} */
-  takeHead(lane: Lane): boolean {
+  /** Of the stream in front. @returns Whether its response head is here. @throws {ProxyError} */
+  takeHead(stream: PipelinedStream): boolean {
     const { connection } = this;
     try {
-      if (!connection.takeHead(lane.request!)) return false;
+      if (!connection.takeHead(stream.request!)) return false;
     } catch (error) {
       this.#broke(error);
       throw error;
     }
-    lane.hasHead = true;
+    stream.hasHead = true;
     const { framing } = connection;
     this.#isFrontLarge = framing.length > LARGE_BODY_BYTES;
     const isLast = !framing.keepAlive || framing.kind === BodyKind.until_close || connection.head.status === 101;
     if (isLast) {
-      const lost = this.#lanes.length - 1;
+      const lost = this.#streams.length - 1;
       this.#dropBehind();
       if (lost > 0) this.#owner.onBroken(lost, this.#owner.nowMs());
     }
     return true;
   }
 
-  /** More, for the lane in front. */
+  /** More, for the stream in front. */
   read(): void {
     if (this.#isReading || this.isDead) return;
     this.#isReading = true;
     this.connection.reading().then(this.#onRead, this.#onReadFailed);
   }
 
-  /** The exchange is done with its lane. */
-  leave(lane: Lane, nowMs: number): void {
-    if (lane.isEnded) return;
-    const isWhole = lane.hasHead && this.connection.isBodyDone;
+  /** The exchange is done with its stream. */
+  leave(stream: PipelinedStream, nowMs: number): void {
+    if (stream.isEnded) return;
+    const isWhole = stream.hasHead && this.connection.isBodyDone;
     if (isWhole) this.#advance(nowMs);
-    else this.abandon(lane, new ProxyError("connection_reset"));
+    else this.abandon(stream, new ProxyError("connection_reset"));
   }
 
-  /** The exchange has left its lane in the middle. */
-  abandon(lane: Lane, error: ProxyError): void {
-    if (lane.isEnded || lane.isAbandoned) return;
-    if (!lane.isSent) {
-      lane.isEnded = true;
+  /** The exchange has left its stream in the middle. */
+  abandon(stream: PipelinedStream, error: ProxyError): void {
+    if (stream.isEnded || stream.isAbandoned) return;
+    if (!stream.isSent) {
+      stream.isEnded = true;
       this.load--;
-      lane.fail(error);
+      stream.fail(error);
       this.#maybeEmpty(this.#owner.nowMs());
-    } else if (this.#lanes.length === 1 || lane.hasHead || lane.request === null) {
+    } else if (this.#streams.length === 1 || stream.hasHead || stream.request === null) {
       this.#close(error);
     } else {
-      lane.isAbandoned = true;
-      lane.request = { method: lane.request.method, passInformational: toNobody };
-      lane.fail(error);
-      if (lane.hasTurn) this.#readOff(lane);
+      stream.isAbandoned = true;
+      stream.request = { method: stream.request.method, passInformational: toNobody };
+      stream.fail(error);
+      if (stream.hasTurn) this.#readOff(stream);
     }
   }
 
   onDeadline(nowMs: number): void {
     this.deadlineMs = Infinity;
-    const held = this.#lanes.length - 1;
+    const held = this.#streams.length - 1;
     if (held > 0) {
       this.#dropBehind();
       this.#owner.onHeldUp(held, nowMs);
     }
-    if (this.#lanes.length > 0 && this.#lanes[0].isAbandoned) this.#close(new ProxyError("connection_reset"));
+    if (this.#streams.length > 0 && this.#streams[0].isAbandoned) this.#close(new ProxyError("connection_reset"));
   }
 
   #gotBytes(count: number): void {
@@ -237,18 +237,18 @@ export class Pipeline implements Timed {
     } catch (error) {
       return this.#broke(error);
     }
-    const lane = this.#lanes[0];
-    if (lane.isAbandoned) this.#readOff(lane);
-    else lane.wake();
+    const stream = this.#streams[0];
+    if (stream.isAbandoned) this.#readOff(stream);
+    else stream.wake();
   }
 
   /** The response in front can't be read. */
   #broke(error: unknown): void {
     if (this.isDead) return;
     const failure = this.connection.failure(error);
-    const lost = this.#lanes.length - 1;
+    const lost = this.#streams.length - 1;
     // What was behind it may be why: a backend that closes on bytes that it does not read resets what it has sent, too.
-    if (lost > 0) this.#lanes[0].exchanges++;
+    if (lost > 0) this.#streams[0].exchanges++;
     this.#close(failure);
     if (lost > 0) this.#owner.onBroken(lost, this.#owner.nowMs());
   }
@@ -256,10 +256,10 @@ export class Pipeline implements Timed {
   /** The response in front was read to its end. */
   #advance(nowMs: number): void {
     const { connection } = this;
-    const lanes = this.#lanes;
-    const lane = lanes.shift()!;
-    lane.isEnded = true;
-    lane.trailers = connection.keepTrailers();
+    const streams = this.#streams;
+    const stream = streams.shift()!;
+    stream.isEnded = true;
+    stream.trailers = connection.keepTrailers();
     this.load--;
     if (this.#writtenCount > 0) this.#writtenCount--;
     this.#isFrontLarge = false;
@@ -269,25 +269,25 @@ export class Pipeline implements Timed {
       if (surplus) this.#owner.onSurplus(nowMs);
       return;
     }
-    if (lanes.length > 0) {
-      const next = lanes[0];
+    if (streams.length > 0) {
+      const next = streams[0];
       next.hasTurn = true;
       this.#frontSinceMs = nowMs;
-      this.deadlineMs = lanes.length > 1 || next.isAbandoned ? nowMs + HELD_UP_MS : Infinity;
+      this.deadlineMs = streams.length > 1 || next.isAbandoned ? nowMs + HELD_UP_MS : Infinity;
       connection.beginResponse();
       if (next.isAbandoned) this.#readOff(next);
       else next.wake();
     } else {
       this.deadlineMs = Infinity;
     }
-    this.#owner.onAnswered(this, lane, nowMs);
+    this.#owner.onAnswered(this, stream, nowMs);
     this.#maybeEmpty(nowMs);
   }
 
   /** The response in front, whose exchange has left. */
-  #readOff(lane: Lane): void {
+  #readOff(stream: PipelinedStream): void {
     try {
-      if (!this.takeHead(lane)) return this.read();
+      if (!this.takeHead(stream)) return this.read();
     } catch {
       return; // closed, and nobody is left whom the reason concerns
     }
@@ -312,26 +312,26 @@ export class Pipeline implements Timed {
   /** All behind the front one go elsewhere; its response is the last one to be read. */
   #dropBehind(): void {
     this.isClosing = true;
-    this.deadlineMs = this.#lanes[0].isAbandoned ? this.deadlineMs : Infinity;
-    for (const lane of this.#lanes.splice(1)) this.#fail(lane, new ProxyError("connection_reset"));
+    this.deadlineMs = this.#streams[0].isAbandoned ? this.deadlineMs : Infinity;
+    for (const stream of this.#streams.splice(1)) this.#fail(stream, new ProxyError("connection_reset"));
   }
 
-  /** @param error What becomes of the lane in front. */
+  /** @param error What becomes of the stream in front. */
   #close(error: ProxyError): void {
     if (this.isDead) return;
     this.isDead = true;
     this.deadlineMs = Infinity;
-    const [front, ...behind] = this.#lanes.splice(0);
+    const [front, ...behind] = this.#streams.splice(0);
     this.connection.abort(error);
     if (front !== undefined) this.#fail(front, error);
-    for (const lane of behind) this.#fail(lane, new ProxyError("connection_reset"));
+    for (const stream of behind) this.#fail(stream, new ProxyError("connection_reset"));
     this.#owner.onClosed(this, this.#owner.nowMs());
   }
 
-  #fail(lane: Lane, error: ProxyError): void {
-    lane.isEnded = true;
+  #fail(stream: PipelinedStream, error: ProxyError): void {
+    stream.isEnded = true;
     this.load--;
-    lane.fail(error);
+    stream.fail(error);
   }
 
   /** Not before the last write is over, also where a backend answered what it has not read: writes must not mix. */
@@ -354,7 +354,7 @@ export class Pipeline implements Timed {
     this.#out.reset();
     this.#outgoing = writing;
     this.#outLength = 0;
-    this.#writtenCount = this.#lanes.length;
+    this.#writtenCount = this.#streams.length;
     this.#isWriting = true;
     this.connection.write(writing.view()).then(this.#onWritten, this.#onWriteFailed);
   }

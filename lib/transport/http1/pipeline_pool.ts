@@ -1,16 +1,17 @@
 /**
- * Lanes on the connections of one backend: `pool.pipelining`.
+ * Pipelined streams on the connections of one backend: `pool.pipelining`.
  *
- * It stands on the backend's `Pool`. A connection that it takes from there is in use there while a lane is on it, and goes
- * back when it is empty: bounds, the line, timeouts and warm connections are the pool's, for both kinds of use.
+ * It stands on the backend's `Pool`. A connection that it takes from there is in use there while a stream is on it, and
+ * goes back when it is empty: bounds, the line, timeouts and warm connections are the pool's, for both kinds of use.
  *
  * *Which connection.* One that has a request of this turn already, while it has room: they share the write. Else the least
- * loaded one with room. Else another one: idle, or dialled, or waited for in the pool's line; who waits there is served by
- * the first lane that gets free, too. So there are as few connections as the depth allows, which is what saves writes;
- * how deep is worth it, pipeline_depth.ts finds out, and a connection whose response is overdue or large takes no more.
+ * loaded one with room. Else another one: idle, or dialled, or waited for in the pool's line; who waits there is served
+ * by the first stream that gets free, too. So there are as few connections as the depth allows, which is what saves
+ * writes; how deep is worth it, pipeline_depth.ts finds out, and a connection whose response is overdue or large takes
+ * no more.
  *
- * A request that wants a connection for itself could wait for ever while lanes keep all of them in use: when one starves,
- * the next connection on which a response ends takes no more lanes until it is empty.
+ * A request that wants a connection for itself could wait for ever while streams keep all of them in use: when one
+ * starves, the next connection on which a response ends takes no more streams until it is empty.
  *
  * A backend that breaks the order too often (pipeline_trust.ts) gets whole connections for a while.
  */
@@ -18,7 +19,7 @@
 import type { BackendStream, Claimant, StreamSource } from "../backend_stream.ts";
 import type { Connection } from "./connection.ts";
 import type { Deadlines } from "../deadlines.ts";
-import { Lane } from "./pipelined_stream.ts";
+import { PipelinedStream } from "./pipelined_stream.ts";
 import { Pipeline, type PipelineOwner } from "./pipeline.ts";
 import { PipelineDepth } from "./pipeline_depth.ts";
 import { FALLBACK_MS, PipelineTrust } from "./pipeline_trust.ts";
@@ -76,7 +77,7 @@ export class PipelinePool implements StreamSource, PipelineOwner {
     return this.#waiting.size;
   }
 
-  /** Connections with lanes on them. */
+  /** Connections with streams on them. */
   get busyCount(): number {
     return this.#busy.length;
   }
@@ -104,17 +105,17 @@ export class PipelinePool implements StreamSource, PipelineOwner {
   }
 
   release(stream: BackendStream, nowMs: number): void {
-    if (stream instanceof Lane) stream.pipeline.leave(stream, nowMs);
+    if (stream instanceof PipelinedStream) stream.pipeline.leave(stream, nowMs);
     else this.#pool.release(stream, nowMs);
   }
 
-  onAnswered(pipeline: Pipeline, lane: Lane, nowMs: number): void {
-    if (!lane.isAbandoned) {
-      if (lane.wasQueued) {
+  onAnswered(pipeline: Pipeline, stream: PipelinedStream, nowMs: number): void {
+    if (!stream.isAbandoned) {
+      if (stream.wasQueued) {
         this.#pool.pipelined++;
         this.#trust.onAnswered();
       }
-      this.#depth.onAnswered(nowMs - lane.sinceMs, lane.wasQueued, nowMs);
+      this.#depth.onAnswered(nowMs - stream.sinceMs, stream.wasQueued, nowMs);
     }
     if (this.#waiting.size > 0 || this.#pool.starvingCount > 0) this.#giveRoom(pipeline, nowMs);
   }
@@ -158,7 +159,7 @@ export class PipelinePool implements StreamSource, PipelineOwner {
     return best;
   }
 
-  #join(pipeline: Pipeline, nowMs: number): Lane {
+  #join(pipeline: Pipeline, nowMs: number): PipelinedStream {
     this.#latest = pipeline;
     return pipeline.join(nowMs);
   }
@@ -182,12 +183,12 @@ export class PipelinePool implements StreamSource, PipelineOwner {
   }
 
   /** A connection comes for one who waits in the pool's line, and may have room for others there. */
-  #entered(connection: Connection): Lane {
+  #entered(connection: Connection): PipelinedStream {
     const nowMs = this.nowMs();
     const pipeline = this.#begin(connection);
-    const lane = this.#join(pipeline, nowMs);
+    const stream = this.#join(pipeline, nowMs);
     this.#giveRoom(pipeline, nowMs);
-    return lane;
+    return stream;
   }
 
   #giveRoom(pipeline: Pipeline, nowMs: number): void {

@@ -11,7 +11,7 @@ import type { BackendStream, HeadReader } from "../backend_stream.ts";
 import type { Connection } from "./connection.ts";
 import type { Pipeline } from "./pipeline.ts";
 
-export class Lane implements BackendStream {
+export class PipelinedStream implements BackendStream {
   readonly pipeline: Pipeline;
   readonly connection: Connection;
   /** When the exchange got it, which is when its request goes out. */
@@ -134,5 +134,5 @@ export class Lane implements BackendStream {
 }
 
 function refused(): never {
-  invariant(false, "a lane carries neither request bodies nor tunnels");
+  invariant(false, "a stream carries neither request bodies nor tunnels");
 }

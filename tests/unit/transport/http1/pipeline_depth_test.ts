@@ -27,7 +27,7 @@ for (const [name, samples, depth] of DEPTHS) {
 
 Deno.test("PipelineDepth is halved once for all that were sent before", () => {
   const depth = after([[1, false, 1], [2, true, 1000]]);
-  for (let lane = 0; lane < 7; lane++) depth.onAnswered(50, true, 10 + lane / 10);
+  for (let stream = 0; stream < 7; stream++) depth.onAnswered(50, true, 10 + stream / 10);
   assertEquals(depth.depth, 4);
   depth.onAnswered(50, true, 100);
   assertEquals(depth.depth, 2);

@@ -1,4 +1,4 @@
-/** A backend's lanes over sockets without a network, its clock under the control of a test. */
+/** A backend's streams over sockets without a network, its clock under the control of a test. */
 
 import { END } from "../../../../lib/base/body_piece.ts";
 import { ProxyError } from "../../../../lib/base/errors.ts";
@@ -88,7 +88,7 @@ export class TestExchange {
   readonly informational: number[] = [];
   stream: BackendStream | null = null;
   outcome = "";
-  /** Keeps the lane after the head was read until it is let go. */
+  /** Keeps the stream after the head was read until it is let go. */
   readonly #stage: PipelineStage;
 
   constructor(stage: PipelineStage, target: string, method: string) {

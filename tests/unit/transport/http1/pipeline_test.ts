@@ -358,7 +358,7 @@ Deno.test("PipelinePool: who leaves the line, whichever way, is kept no longer",
   await Promise.all(busy.map(({ done }) => done));
 });
 
-Deno.test("PipelinePool: who wants a connection for itself does not starve behind lanes", async () => {
+Deno.test("PipelinePool: who wants a connection for itself does not starve behind streams", async () => {
   const stage = new PipelineStage(2, { connectionsMax: 1 });
   await stage.warmUp(2);
   const before = [stage.request("/1"), stage.request("/2")];
