@@ -29,20 +29,20 @@ import { upload, writeWhole } from "./upload.ts";
 const RETRY_AFTER_MS_MAX = 2000;
 
 /** Where an exchange is to go. */
-export interface Destination {
+export interface ForwardOptions {
   readonly matched: Matched<RoutePlan>;
   readonly action: UpstreamAction;
   /** What `maxForwards()` says; not 0. */
   readonly forwards: number;
 }
 
-interface Course {
+interface ForwardState {
   readonly action: UpstreamAction;
   filter: FieldFilter;
   /** Of the request's body. */
   readonly pace: BodyPace | null;
   readonly target: string;
-  /** As `Destination.forwards`. */
+  /** As `ForwardOptions.forwards`. */
   readonly forwards: number;
   lastFailure: ProxyError | null;
   /** Before the next attempt. */
@@ -57,26 +57,26 @@ interface Course {
 }
 
 /** @returns The exchange when its response is with the engine. Never rejects. */
-export async function forward(exchange: Exchange, destination: Destination): Promise<Exchange> {
-  const { action } = destination;
+export async function forward(exchange: Exchange, options: ForwardOptions): Promise<Exchange> {
+  const { action } = options;
   try {
-    const course = begin(exchange, destination);
+    const state = begin(exchange, options);
     const { body } = exchange;
     const bytesMax = action.upstream.bodyBufferBytes;
     if (body !== null && isToCollect(exchange, body, bytesMax)) {
-      const isTold = await collectBody(exchange, body, { bytesMax, pace: course.pace });
-      if (isTold) course.filter = withoutExpect(course.filter);
+      const isTold = await collectBody(exchange, body, { bytesMax, pace: state.pace });
+      if (isTold) state.filter = withoutExpect(state.filter);
     }
     for (;;) {
-      const backend = nextBackend(exchange, course);
-      if (course.again !== null) countRetry(exchange, course.again);
+      const backend = nextBackend(exchange, state);
+      if (state.again !== null) countRetry(exchange, state.again);
       let failure: ProxyError | null = null;
       try {
         // One attempt. It is written out here because each async function on the way costs every request a promise, a
         // turn of the microtask queue and half a kilobyte.
-        const got = borrow(exchange, backend, course);
+        const got = borrow(exchange, backend, state);
         if (got instanceof Waiter) await exchange.waitFor(got);
-        const connection = send(exchange, course);
+        const connection = send(exchange, state);
         while (!connection.takeHead(exchange)) {
           try {
             connection.took(await connection.reading());
@@ -84,17 +84,17 @@ export async function forward(exchange: Exchange, destination: Destination): Pro
             throw connection.failure(error);
           }
         }
-        receive(exchange, course, connection);
+        receive(exchange, state, connection);
         if (action.upstream.retry.statuses[exchange.status] === 0) break;
       } catch (error) {
-        failure = course.lastFailure = toProxyError(error);
+        failure = state.lastFailure = toProxyError(error);
         exchange.attemptCode = failure.code;
         report(exchange, backend, failure.code);
       }
-      if (!turnBack(exchange, course, failure)) break;
-      if (course.waitMs > 0) await exchange.pause(course.waitMs);
+      if (!turnBack(exchange, state, failure)) break;
+      if (state.waitMs > 0) await exchange.pause(state.waitMs);
     }
-    const { responseEdits } = destination.matched.route.value;
+    const { responseEdits } = options.matched.route.value;
     exchange.response = new BackendResponse(exchange, exchange.connection!, responseEdits);
     exchange.handOver(null);
   } catch (error) {
@@ -104,11 +104,11 @@ export async function forward(exchange: Exchange, destination: Destination): Pro
 }
 
 /** @throws {ProxyError} when there is nobody to go to, or no need to any more. */
-function nextBackend(exchange: Exchange, course: Course): BackendPlan {
-  const { upstream } = course.action;
+function nextBackend(exchange: Exchange, state: ForwardState): BackendPlan {
+  const { upstream } = state.action;
   exchange.throwIfCancelled();
-  const backend = readmitted(exchange, upstream, course.freshAt) ?? pick(exchange, upstream, course.again);
-  if (backend === null) throw course.lastFailure ?? new ProxyError("backend_unavailable");
+  const backend = readmitted(exchange, upstream, state.freshAt) ?? pick(exchange, upstream, state.again);
+  if (backend === null) throw state.lastFailure ?? new ProxyError("backend_unavailable");
   return backend;
 }
 
@@ -121,15 +121,15 @@ function countRetry(exchange: Exchange, code: ErrorCode | ""): void {
 /**
  * Decides what follows an attempt that failed, or whose answer is not wanted, and clears it away for another one.
  *
- * @returns Whether there is another one, after `course.waitMs`; if not, the answer that is here stands.
+ * @returns Whether there is another one, after `state.waitMs`; if not, the answer that is here stands.
  * @throws {ProxyError} the failure, when there is no other attempt and no answer.
  */
-function turnBack(exchange: Exchange, course: Course, failure: ProxyError | null): boolean {
-  const { upstream } = course.action;
+function turnBack(exchange: Exchange, state: ForwardState, failure: ProxyError | null): boolean {
+  const { upstream } = state.action;
   const backend = exchange.backend!;
   const code = failure === null ? "" : failure.code;
   const wasStale = isStale(exchange, code);
-  const verdict = judge(exchange, course, { code, wasStale });
+  const verdict = judge(exchange, state, { code, wasStale });
   if (verdict <= 0) {
     if (failure === null) return false;
     throw exchange.cancelled ?? failure;
@@ -139,23 +139,23 @@ function turnBack(exchange: Exchange, course: Course, failure: ProxyError | null
   // again be read on.
   if (failure !== null || !isDiscarded(exchange)) exchange.connection?.close();
   exchange.endAttempt();
-  course.again = code;
-  course.freshAt = null;
-  course.waitMs = 0;
+  state.again = code;
+  state.freshAt = null;
+  state.waitMs = 0;
   if (verdict === RETRY_VERDICTS.yes_uncounted) {
-    course.staleRetried = true;
-    course.uncounted++;
-    course.freshAt = backend;
+    state.staleRetried = true;
+    state.uncounted++;
+    state.freshAt = backend;
     return true;
   }
   upstream.budget.tryTake(exchange.core.clock.nowMs());
   markTried(exchange, upstream, backend.position);
-  const counted = exchange.attempts - course.uncounted;
-  course.waitMs = Math.max(waitMs, upstream.backoff.delayMs(counted, exchange.core.random()));
+  const counted = exchange.attempts - state.uncounted;
+  state.waitMs = Math.max(waitMs, upstream.backoff.delayMs(counted, exchange.core.random()));
   return true;
 }
 
-function begin(exchange: Exchange, { matched, action, forwards }: Destination): Course {
+function begin(exchange: Exchange, { matched, action, forwards }: ForwardOptions): ForwardState {
   const { upstream } = action;
   const request = exchange.request;
   exchange.upstream = upstream;
@@ -200,7 +200,7 @@ function begin(exchange: Exchange, { matched, action, forwards }: Destination): 
 }
 
 /** @returns Null when no backend is eligible. Else the admission is on the exchange. */
-function pick(exchange: Exchange, upstream: UpstreamPlan, again: Course["again"]): BackendPlan | null {
+function pick(exchange: Exchange, upstream: UpstreamPlan, again: ForwardState["again"]): BackendPlan | null {
   const isAgain = exchange.attempts > 0;
   if (isAgain) exchange.nowMs = exchange.core.clock.nowMs(); // the first pick comes in the turn of the request
   // Who has been silent for so long is not asked again: the client would wait as long once more, for nothing.
@@ -240,14 +240,14 @@ function markTried(exchange: Exchange, upstream: UpstreamPlan, position: number)
 }
 
 /** Begins an attempt. @returns The stream, which the exchange then has, or a place in the line for one. */
-function borrow(exchange: Exchange, backend: BackendPlan, course: Course): BackendStream | Waiter {
-  const { upstream } = course.action;
+function borrow(exchange: Exchange, backend: BackendPlan, state: ForwardState): BackendStream | Waiter {
+  const { upstream } = state.action;
   exchange.beginAttempt(upstream, backend);
   const { pipelines } = backend;
   const source = exchange.source = pipelines !== null && mayShare(exchange, upstream) ? pipelines : backend.pool;
-  const got = source.acquire(exchange.nowMs, exchange, course.freshAt !== null);
+  const got = source.acquire(exchange.nowMs, exchange, state.freshAt !== null);
   if (got instanceof Waiter) {
-    if (course.action.connectMs > 0) got.connectBy(exchange.nowMs + course.action.connectMs);
+    if (state.action.connectMs > 0) got.connectBy(exchange.nowMs + state.action.connectMs);
   } else {
     exchange.connection = got;
     exchange.sentAtMs = exchange.nowMs;
@@ -265,7 +265,7 @@ function mayShare(exchange: Exchange, upstream: UpstreamPlan): boolean {
 }
 
 /** @returns The exchange's stream, from which the response will come. */
-function send(exchange: Exchange, { action, target, filter, forwards, pace }: Course): BackendStream {
+function send(exchange: Exchange, { action, target, filter, forwards, pace }: ForwardState): BackendStream {
   const { timeouts } = action;
   const { request, body } = exchange;
   const backend = exchange.backend!;
@@ -292,7 +292,7 @@ function send(exchange: Exchange, { action, target, filter, forwards, pace }: Co
 }
 
 /** The response head is here. @throws {ProxyError} */
-function receive(exchange: Exchange, { action }: Course, connection: BackendStream): void {
+function receive(exchange: Exchange, { action }: ForwardState, connection: BackendStream): void {
   const { timeouts, upstream } = action;
   const { health, slot } = exchange.backend!;
   exchange.due.expectDownload(0, "response_idle_timeout");
@@ -340,10 +340,10 @@ function isStale(exchange: Exchange, code: ErrorCode | ""): boolean {
   return code === "connection_reset" && connection !== null && connection.exchanges > 1 && connection.bytesIn === 0;
 }
 
-function judge(exchange: Exchange, course: Course, facts: { code: ErrorCode | ""; wasStale: boolean }): number {
+function judge(exchange: Exchange, state: ForwardState, facts: { code: ErrorCode | ""; wasStale: boolean }): number {
   if (exchange.cancelled !== null) return RETRY_VERDICTS.no_not_retryable;
   const { request } = exchange;
-  const upstream = course.action.upstream;
+  const upstream = state.action.upstream;
   return retryVerdict({
     code: facts.code,
     status: exchange.status,
@@ -351,10 +351,10 @@ function judge(exchange: Exchange, course: Course, facts: { code: ErrorCode | ""
     hasIdempotencyKey: request.field("idempotency-key") !== null,
     bodyIntact: exchange.body === null || exchange.body.isIntact,
     headSentDown: false,
-    attempts: exchange.attempts - course.uncounted,
+    attempts: exchange.attempts - state.uncounted,
     budgetAvailable: upstream.budget.hasRoom(exchange.core.clock.nowMs()),
     staleConnection: facts.wasStale,
-    staleRetried: course.staleRetried,
+    staleRetried: state.staleRetried,
   }, upstream.retry);
 }
 
