@@ -107,7 +107,7 @@ Deno.test("BodyBuffers without the fast path gives each body a buffer of its own
 Deno.test("RequestBody without the fast path takes nothing beforehand", async () => {
   const piece = toBytes("hello");
   const request = {
-    takeBody: () => piece,
+    takeReceived: () => piece,
     isBodyTaken: true,
     readBody: () => Promise.resolve(piece),
   } as unknown as ProxyRequest;

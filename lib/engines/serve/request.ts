@@ -155,7 +155,7 @@ export class ServeRequest implements ProxyRequest {
   }
 
   /** Deno has it, and gives it by promises only. */
-  takeBody(): null {
+  takeReceived(): null {
     return null;
   }
 

@@ -58,7 +58,7 @@ export interface ProxyRequest {
    *
    * @throws {ProxyError} As `readBody()`.
    */
-  takeBody(): Uint8Array | null;
+  takeReceived(): Uint8Array | null;
 
   /** All of the body was taken or read. */
   readonly isBodyTaken: boolean;

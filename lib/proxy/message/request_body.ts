@@ -48,7 +48,7 @@ export class RequestBody {
    */
   begin(): void {
     if (!takesFastPath()) return;
-    const piece = this.#request.takeBody();
+    const piece = this.#request.takeReceived();
     if (piece !== null) this.#keep(piece);
     this.#isEnded = this.#request.isBodyTaken;
   }

@@ -161,7 +161,7 @@ export class WireConnection implements WireBodySource, WireSink, Timed {
     return piece === null ? null : this.#counted(piece);
   }
 
-  takeBody(): Uint8Array | null {
+  takeReceived(): Uint8Array | null {
     this.#isBodyWanted = true;
     const piece = this.#input.takePiece(this.#inUse.decoder);
     return piece === null ? null : this.#counted(piece);

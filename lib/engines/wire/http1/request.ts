@@ -22,7 +22,7 @@ const UPGRADE_BODY_BYTES_MAX = 64 * 1024;
 /** What a request needs of its connection. */
 export interface WireBodySource {
   /** What is here of the body, the caller's own; null for nothing. @throws {ProxyError} */
-  takeBody(): Uint8Array | null;
+  takeReceived(): Uint8Array | null;
   readonly isBodyTaken: boolean;
   /** A 1xx, whole, which is the source's from now on. */
   sendInformational(out: ByteWriter): void;
@@ -120,8 +120,8 @@ export class WireRequest implements ProxyRequest {
     copyFields(out, this.head, filter);
   }
 
-  takeBody(): Uint8Array | null {
-    return this.#source.takeBody();
+  takeReceived(): Uint8Array | null {
+    return this.#source.takeReceived();
   }
 
   get isBodyTaken(): boolean {
@@ -234,7 +234,7 @@ export class UnreadableRequest implements ProxyRequest {
 
   writeFields(): void {}
 
-  takeBody(): null {
+  takeReceived(): null {
     return null;
   }
 

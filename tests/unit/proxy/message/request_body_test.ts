@@ -75,7 +75,7 @@ Deno.test("RequestBody.piece() fails again for whoever asks after an attempt tha
 function requestWith(atHand: string | null, later: readonly string[]): ProxyRequest {
   const pieces = later.map(toBytes);
   return {
-    takeBody: () => atHand === null ? null : toBytes(atHand),
+    takeReceived: () => atHand === null ? null : toBytes(atHand),
     isBodyTaken: later.length === 0,
     readBody: () => Promise.resolve(pieces.shift() ?? null),
   } as unknown as ProxyRequest;
