@@ -75,10 +75,10 @@ function createDraw(spec: SelectorSpec, members: Members): Draw {
 
 function assertShape(spec: SelectorSpec): void {
   const count = spec.weights.length;
-  if (spec.backups.length !== count || spec.identities.length !== count || spec.slots.length !== count) {
+  if (spec.backups.length !== count || spec.identities.length !== count || spec.rows.length !== count) {
     throw new RangeError(
       `Columns of a selector must be equally long, got ${count} weights, ${spec.backups.length} backups, ` +
-        `${spec.identities.length} identities, ${spec.slots.length} slots`,
+        `${spec.identities.length} identities, ${spec.rows.length} rows`,
     );
   }
   if (spec.eligible.length * 32 < count || spec.eligible.length === 0) {

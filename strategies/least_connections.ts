@@ -17,14 +17,14 @@ import type { PickInput, Selector, SelectorSpec } from "./selector.ts";
 export class LeastConnections implements Selector {
   readonly #eligible: Int32Array;
   readonly #members: Int32Array;
-  readonly #slots: Int32Array;
+  readonly #rows: Int32Array;
   readonly #inFlight: Int32Array;
   #last: number;
 
   constructor(spec: SelectorSpec, members: Members) {
     this.#eligible = spec.eligible;
     this.#members = members.words;
-    this.#slots = spec.slots;
+    this.#rows = spec.rows;
     this.#inFlight = spec.table.inFlight;
     this.#last = members.words.length * 32 - 1;
   }
@@ -41,7 +41,7 @@ export class LeastConnections implements Selector {
       let available = this.#eligible[w] & this.#members[w] & ~input.tried[w] & within;
       for (; available !== 0; available &= available - 1) {
         const position = (w << 5) | lowestBit(available);
-        const load = this.#inFlight[this.#slots[position]];
+        const load = this.#inFlight[this.#rows[position]];
         if (load < least) {
           least = load;
           best = position;
@@ -59,7 +59,7 @@ export class WeightedLeastConnections implements Selector {
   readonly #eligible: Int32Array;
   readonly #members: Int32Array;
   readonly #weights: Float64Array;
-  readonly #slots: Int32Array;
+  readonly #rows: Int32Array;
   readonly #inFlight: Int32Array;
   #last: number;
 
@@ -67,7 +67,7 @@ export class WeightedLeastConnections implements Selector {
     this.#eligible = spec.eligible;
     this.#members = members.words;
     this.#weights = members.weights;
-    this.#slots = spec.slots;
+    this.#rows = spec.rows;
     this.#inFlight = spec.table.inFlight;
     this.#last = members.words.length * 32 - 1;
   }
@@ -84,7 +84,7 @@ export class WeightedLeastConnections implements Selector {
       let available = this.#eligible[w] & this.#members[w] & ~input.tried[w] & within;
       for (; available !== 0; available &= available - 1) {
         const position = (w << 5) | lowestBit(available);
-        const load = this.#inFlight[this.#slots[position]] + 1;
+        const load = this.#inFlight[this.#rows[position]] + 1;
         const weight = this.#weights[position];
         if (load * bestWeight < bestLoad * weight) {
           bestLoad = load;

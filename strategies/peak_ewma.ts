@@ -26,7 +26,7 @@ const COLD_PENALTY_MS = 1e12;
 export class PeakEwma implements Selector {
   readonly #draw: Draw;
   readonly #weights: Float64Array;
-  readonly #slots: Int32Array;
+  readonly #rows: Int32Array;
   readonly #inFlight: Int32Array;
   readonly #latencyMs: Float64Array;
   readonly #latencyAtMs: Float64Array;
@@ -35,7 +35,7 @@ export class PeakEwma implements Selector {
   constructor(spec: SelectorSpec, members: Members, draw: Draw) {
     this.#draw = draw;
     this.#weights = members.weights;
-    this.#slots = spec.slots;
+    this.#rows = spec.rows;
     this.#inFlight = spec.table.inFlight;
     this.#latencyMs = spec.table.latencyMs;
     this.#latencyAtMs = spec.table.latencyAtMs;
@@ -54,11 +54,11 @@ export class PeakEwma implements Selector {
   }
 
   #score(position: number, nowMs: number): number {
-    const slot = this.#slots[position];
-    const inFlight = this.#inFlight[slot];
-    const latencyMs = this.#latencyMs[slot];
+    const row = this.#rows[position];
+    const inFlight = this.#inFlight[row];
+    const latencyMs = this.#latencyMs[row];
     if (latencyMs === 0) return inFlight === 0 ? 0 : COLD_PENALTY_MS * (inFlight + 1) / this.#weights[position];
-    const newsAtMs = Math.max(this.#latencyAtMs[slot], this.#pickedAtMs[position]);
+    const newsAtMs = Math.max(this.#latencyAtMs[row], this.#pickedAtMs[position]);
     return decay(latencyMs, nowMs - newsAtMs, LATENCY_DECAY_MS) * (inFlight + 1) / this.#weights[position];
   }
 }

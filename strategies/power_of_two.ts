@@ -14,14 +14,14 @@ import type { PickInput, Selector, SelectorSpec } from "./selector.ts";
 export class PowerOfTwo implements Selector {
   readonly #draw: Draw;
   readonly #weights: Float64Array;
-  readonly #slots: Int32Array;
+  readonly #rows: Int32Array;
   readonly #inFlight: Int32Array;
   readonly #recent: Float64Array;
 
   constructor(spec: SelectorSpec, members: Members, draw: Draw) {
     this.#draw = draw;
     this.#weights = members.weights;
-    this.#slots = spec.slots;
+    this.#rows = spec.rows;
     this.#inFlight = spec.table.inFlight;
     this.#recent = spec.table.recent;
   }
@@ -31,12 +31,12 @@ export class PowerOfTwo implements Selector {
     if (pair === -1) return -1;
     const first = pair >>> 16;
     const second = pair & 0xffff;
-    const firstSlot = this.#slots[first];
-    const secondSlot = this.#slots[second];
+    const firstRow = this.#rows[first];
+    const secondRow = this.#rows[second];
     const firstWeight = this.#weights[first];
     const secondWeight = this.#weights[second];
-    const excess = this.#inFlight[firstSlot] * secondWeight - this.#inFlight[secondSlot] * firstWeight;
+    const excess = this.#inFlight[firstRow] * secondWeight - this.#inFlight[secondRow] * firstWeight;
     if (excess !== 0) return excess > 0 ? second : first;
-    return this.#recent[firstSlot] * secondWeight > this.#recent[secondSlot] * firstWeight ? second : first;
+    return this.#recent[firstRow] * secondWeight > this.#recent[secondRow] * firstWeight ? second : first;
   }
 }

@@ -3,7 +3,7 @@
  *
  * A selector belongs to one upstream of one plan. It speaks in *positions*: 0 to n-1, the order of the backends in the
  * configuration. It reads which positions are eligible from a bit mask that the health side writes, and numbers per
- * backend from the table through `slots[position]`. It owns only the state of its own algorithm (a turn, credits, a
+ * backend from the table through `rows[position]`. It owns only the state of its own algorithm (a turn, credits, a
  * look-up table), all of it allocated in the constructor: `pick()` allocates nothing.
  *
  * Masks are words of 32 bits: position p is bit `p & 31` of word `p >>> 5`.
@@ -38,7 +38,7 @@ export interface SelectorSpec {
   /** One per position: stable identity (never an address that a client may see), for hashing. Copied. */
   readonly identities: readonly string[];
   /** Row of each position in `table`. */
-  readonly slots: Int32Array;
+  readonly rows: Int32Array;
   readonly table: BackendTable;
   /** Eligible positions; written by the health side at any time. */
   readonly eligible: Int32Array;

@@ -37,14 +37,14 @@ class Plain implements Selector {
 }
 
 function plainFor(strategy: StrategyName, spec: SelectorSpec): Selector {
-  const { weights, slots, table, random } = spec;
+  const { weights, rows, table, random } = spec;
   let turn = 0;
   const credits = weights.map(() => 0);
   const draw = (available: number[]): number => {
     let left = random() * available.reduce((sum, position) => sum + weights[position], 0);
     return available.find((position) => (left -= weights[position]) < 0) ?? available[0];
   };
-  const load = (position: number): number => (table.inFlight[slots[position]] + 1) / weights[position];
+  const load = (position: number): number => (table.inFlight[rows[position]] + 1) / weights[position];
   const best = (available: number[], score: (position: number) => number): number =>
     available.reduce((least, position) => score(position) < score(least) ? position : least);
   switch (strategy) {
@@ -67,7 +67,7 @@ function plainFor(strategy: StrategyName, spec: SelectorSpec): Selector {
         (available, { nowMs }) =>
           best(
             available,
-            (position) => fadedLatency(table, slots[position], nowMs) * load(position),
+            (position) => fadedLatency(table, rows[position], nowMs) * load(position),
           ),
       );
     case "hash": // not even consistent
@@ -79,8 +79,8 @@ function plainFor(strategy: StrategyName, spec: SelectorSpec): Selector {
   }
 }
 
-function fadedLatency(table: BackendTable, slot: number, nowMs: number): number {
-  return decay(table.latencyMs[slot], nowMs - table.latencyAtMs[slot], LATENCY_DECAY_MS);
+function fadedLatency(table: BackendTable, row: number, nowMs: number): number {
+  return decay(table.latencyMs[row], nowMs - table.latencyAtMs[row], LATENCY_DECAY_MS);
 }
 
 /** What `PeakEwma` would be with a scan of all, as carefully written as the rest. */
@@ -94,15 +94,15 @@ class ScanEwma implements Selector {
   }
 
   pick(input: PickInput): number {
-    const { eligible, slots, table } = this.#spec;
+    const { eligible, rows, table } = this.#spec;
     let best = -1;
     let least = Infinity;
     for (let w = 0; w < eligible.length; w++) {
       for (let rest = eligible[w] & ~input.tried[w]; rest !== 0; rest &= rest - 1) {
         const position = (w << 5) | lowestBit(rest);
-        const slot = slots[position];
-        const latencyMs = fadedLatency(table, slot, input.nowMs);
-        const score = latencyMs * (table.inFlight[slot] + 1) / this.#weights[position];
+        const row = rows[position];
+        const latencyMs = fadedLatency(table, row, input.nowMs);
+        const score = latencyMs * (table.inFlight[row] + 1) / this.#weights[position];
         if (score < least) {
           least = score;
           best = position;
@@ -121,9 +121,9 @@ function add(name: string, group: string, selector: Selector, input: PickInput, 
 
 function addGroup(strategy: StrategyName, name: string, weights: number[]): void {
   const { spec, selector, input } = createFixture(strategy, { weights });
-  for (const slot of weights.keys()) {
-    spec.table.inFlight[slot] = slot * 7 % 5;
-    spec.table.latencyMs[slot] = 5 + slot * 3 % 7;
+  for (const row of weights.keys()) {
+    spec.table.inFlight[row] = row * 7 % 5;
+    spec.table.latencyMs[row] = 5 + row * 3 % 7;
   }
   input.nowMs = 5000;
   input.keyHash = 0xdeadbeef;

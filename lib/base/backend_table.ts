@@ -1,12 +1,12 @@
 /**
- * Numbers that are kept per backend and outlive every plan: one row (*slot*) a backend, one typed array a column.
+ * Numbers that are kept per backend and outlive every plan: one row a backend, one typed array a column.
  *
  * Selectors read them on every request and the proxy writes them, so they are plain typed arrays that can be laid over
  * a `SharedArrayBuffer` without touching a strategy. Times are milliseconds of the caller's monotonic clock.
  */
 
 /** Rows a process can hold at once, drained backends included. Sized so that all columns stay under 1 MiB. */
-export const SLOTS_MAX = 8192;
+export const BACKEND_ROWS_MAX = 8192;
 
 export interface BackendTable {
   /** Exchanges that hold this backend now. */
@@ -18,14 +18,14 @@ export interface BackendTable {
   /** When `latencyMs` was last written. */
   readonly latencyAtMs: Float64Array;
   /** An exchange takes the backend. */
-  begin(slot: number): void;
+  begin(row: number): void;
   /** It gives the backend back; once for each `begin`. */
-  end(slot: number): void;
+  end(row: number): void;
 }
 
-/** @param slots 1 to `SLOTS_MAX`. */
-export function createBackendTable(slots: number = SLOTS_MAX): BackendTable {
-  return new PrivateTable(slots);
+/** @param rows 1 to `BACKEND_ROWS_MAX`. */
+export function createBackendTable(rows: number = BACKEND_ROWS_MAX): BackendTable {
+  return new PrivateTable(rows);
 }
 
 /** For one thread. */
@@ -35,19 +35,19 @@ class PrivateTable implements BackendTable {
   readonly latencyMs: Float64Array;
   readonly latencyAtMs: Float64Array;
 
-  constructor(slots: number) {
-    this.inFlight = new Int32Array(slots);
-    this.recent = new Float64Array(slots);
-    this.latencyMs = new Float64Array(slots);
-    this.latencyAtMs = new Float64Array(slots);
+  constructor(rows: number) {
+    this.inFlight = new Int32Array(rows);
+    this.recent = new Float64Array(rows);
+    this.latencyMs = new Float64Array(rows);
+    this.latencyAtMs = new Float64Array(rows);
   }
 
-  begin(slot: number): void {
-    this.inFlight[slot]++;
-    this.recent[slot]++;
+  begin(row: number): void {
+    this.inFlight[row]++;
+    this.recent[row]++;
   }
 
-  end(slot: number): void {
-    this.inFlight[slot]--;
+  end(row: number): void {
+    this.inFlight[row]--;
   }
 }

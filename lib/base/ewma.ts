@@ -16,26 +16,26 @@ export const LATENCY_DECAY_MS = 10_000;
 export const LATENCY_MS_MIN = 0.001;
 
 /**
- * Takes one measured time to the response head into the average of a slot.
+ * Takes one measured time to the response head into the average of a row.
  *
  * @param sampleMs Less than `LATENCY_MS_MIN` (or not a number) counts as that.
  */
 export function observeLatency(
   table: BackendTable,
-  slot: number,
+  row: number,
   sampleMs: number,
   nowMs: number,
   decayMs: number,
 ): void {
   const sample = sampleMs >= LATENCY_MS_MIN ? sampleMs : LATENCY_MS_MIN;
-  const current = table.latencyMs[slot];
+  const current = table.latencyMs[row];
   if (sample >= current) {
-    table.latencyMs[slot] = sample;
+    table.latencyMs[row] = sample;
   } else {
-    const kept = decay(1, nowMs - table.latencyAtMs[slot], decayMs);
-    table.latencyMs[slot] = current * kept + sample * (1 - kept);
+    const kept = decay(1, nowMs - table.latencyAtMs[row], decayMs);
+    table.latencyMs[row] = current * kept + sample * (1 - kept);
   }
-  table.latencyAtMs[slot] = nowMs;
+  table.latencyAtMs[row] = nowMs;
 }
 
 /**

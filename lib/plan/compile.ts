@@ -140,11 +140,11 @@ function compileUpstream(upstream: UpstreamConfig, affinity: Affinity, parts: Up
   const backends = upstream.backends.map((backend, position): BackendPlan => {
     const state = resources.acquireBackend(upstream, backend);
     parts.backends.push(state);
-    const { slot, pool, pipelines, metrics } = state.resource;
+    const { row, pool, pipelines, metrics } = state.resource;
     return {
       name: backend.name,
       position,
-      slot,
+      row,
       metricsRow: parts.metricsRows.acquire("backend", [upstream.name, backend.name]),
       pool,
       pipelines: parts.features.pipelining ? pipelines : null,
@@ -154,7 +154,7 @@ function compileUpstream(upstream: UpstreamConfig, affinity: Affinity, parts: Up
       ownHost: hostOf(backend.address),
     };
   });
-  const table = resources.slots.table;
+  const table = resources.backendRows.table;
   return {
     name: upstream.name,
     metricsRow: parts.metricsRows.acquire("upstream", [upstream.name]),
@@ -164,7 +164,7 @@ function compileUpstream(upstream: UpstreamConfig, affinity: Affinity, parts: Up
       weights: upstream.backends.map((backend) => backend.weight),
       backups: upstream.backends.map((backend) => backend.backup),
       identities: upstream.backends.map((backend) => backend.identity),
-      slots: Int32Array.from(backends, (backend) => backend.slot),
+      rows: Int32Array.from(backends, (backend) => backend.row),
       table,
       eligible: health.group.eligible,
       random,

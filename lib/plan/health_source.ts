@@ -76,13 +76,13 @@ export class SharedHealth implements HealthSource {
     parts: {
       state: SharedState;
       writer: ReportWriter;
-      rows: ReadonlyMap<string, number>;
+      healthRows: ReadonlyMap<string, number>;
       memories: readonly GroupMemory[];
     },
   ) {
     this.#state = parts.state;
     this.#writer = parts.writer;
-    this.#rows = parts.rows;
+    this.#rows = parts.healthRows;
     this.#memories = parts.memories;
   }
 

@@ -6,7 +6,7 @@
  * not know what a resource is: pools live in a layer above.
  */
 
-import { type BackendTable, SLOTS_MAX } from "../base/backend_table.ts";
+import { BACKEND_ROWS_MAX, type BackendTable } from "../base/backend_table.ts";
 
 export interface RegistryEntry<Resource> {
   readonly identity: string;
@@ -55,37 +55,37 @@ export class Registry<Resource> {
 }
 
 /** Rows of the backend table: taken with a new backend, given back with it. */
-export interface SlotSource {
+export interface BackendRowSource {
   readonly table: BackendTable;
   /** @param identity Of the connection. @throws {RangeError} when all rows are taken. */
   take(identity: string): number;
-  give(slot: number): void;
+  give(row: number): void;
 }
 
 /** Rows as another thread has assigned them. */
-export class AssignedSlots implements SlotSource {
+export class AssignedBackendRows implements BackendRowSource {
   readonly table: BackendTable;
-  #slots: ReadonlyMap<string, number> = new Map();
+  #rows: ReadonlyMap<string, number> = new Map();
 
   constructor(table: BackendTable) {
     this.table = table;
   }
 
-  /** @param slots Of the plan that is compiled next. */
-  assign(slots: Iterable<readonly [identity: string, slot: number]>): void {
-    this.#slots = new Map(slots);
+  /** @param rows Of the plan that is compiled next. */
+  assign(rows: Iterable<readonly [identity: string, row: number]>): void {
+    this.#rows = new Map(rows);
   }
 
   take(identity: string): number {
-    const slot = this.#slots.get(identity);
-    if (slot === undefined) throw new RangeError("Cannot use a backend that has no row");
-    return slot;
+    const row = this.#rows.get(identity);
+    if (row === undefined) throw new RangeError("Cannot use a backend that has no row");
+    return row;
   }
 
   give(_slot: number): void {}
 }
 
-export class Slots implements SlotSource {
+export class BackendRows implements BackendRowSource {
   readonly table: BackendTable;
   readonly #free: number[] = [];
   #used = 0;
@@ -95,16 +95,16 @@ export class Slots implements SlotSource {
   }
 
   take(_identity: string): number {
-    const slot = this.#free.pop() ?? this.#used++;
-    if (slot >= SLOTS_MAX) throw new RangeError(`Cannot hold more than ${SLOTS_MAX} backends at once`);
+    const row = this.#free.pop() ?? this.#used++;
+    if (row >= BACKEND_ROWS_MAX) throw new RangeError(`Cannot hold more than ${BACKEND_ROWS_MAX} backends at once`);
     // In flight is 0: a row is given back when the last exchange on it has ended.
-    this.table.recent[slot] = 0;
-    this.table.latencyMs[slot] = 0;
-    this.table.latencyAtMs[slot] = 0;
-    return slot;
+    this.table.recent[row] = 0;
+    this.table.latencyMs[row] = 0;
+    this.table.latencyAtMs[row] = 0;
+    return row;
   }
 
-  give(slot: number): void {
-    this.#free.push(slot);
+  give(row: number): void {
+    this.#free.push(row);
   }
 }

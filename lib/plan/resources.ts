@@ -1,5 +1,5 @@
 /**
- * What plans share and reloads keep: pools, slots and health machines, by identity.
+ * What plans share and reloads keep: pools, rows of the backend table and health machines, by identity.
  *
  * *Connection identity*: scheme, address, TLS settings and the pool's own settings. The same address in two upstreams with
  * the same settings is one pool and one in-flight count. *Health identity*: that plus the settings of probes and circuit,
@@ -9,7 +9,7 @@
 import type { Clock } from "../base/clock.ts";
 import { HealthMachine } from "../health/machine.ts";
 import type { HealthChange } from "../health/reason.ts";
-import { Registry, type RegistryEntry, Slots, type SlotSource } from "./registry.ts";
+import { BackendRows, type BackendRowSource, Registry, type RegistryEntry } from "./registry.ts";
 import { createBackendTable } from "../base/backend_table.ts";
 import { useFastPath } from "../base/fast_path.ts";
 import type { BackendConfig, UpstreamConfig } from "../config/types.ts";
@@ -53,7 +53,7 @@ export interface ResourceParts {
   /** Told how handshakes with a backend go: why one was refused; "" for one that went well. */
   readonly onTls?: (backend: string, problem: string) => void;
   /** Default: rows of a table of this thread's own. */
-  readonly slots?: SlotSource;
+  readonly backendRows?: BackendRowSource;
   /** Default: numbers that nobody reads. */
   readonly metrics?: { readonly rows: MetricsRows; readonly block: MetricsBlock };
   /** Told of each machine before a group is made of it, and when nobody needs it any more. */
@@ -61,7 +61,7 @@ export interface ResourceParts {
 }
 
 export class Resources {
-  readonly slots: SlotSource;
+  readonly backendRows: BackendRowSource;
   readonly metricsRows: MetricsRows;
   readonly backends: Registry<BackendState>;
   readonly machines: Registry<HealthMachine>;
@@ -75,10 +75,10 @@ export class Resources {
     const { rows, block } = parts.metrics ?? { rows: new RowDirectory(() => {}), block: NO_BLOCK };
     this.metricsRows = rows;
     this.#block = block;
-    this.slots = parts.slots ?? new Slots(createBackendTable());
+    this.backendRows = parts.backendRows ?? new BackendRows(createBackendTable());
     this.backends = new Registry((state) => {
       state.pool.close();
-      this.slots.give(state.slot);
+      this.backendRows.give(state.row);
       if (!this.#hasLeft(state)) this.#leaving.push(state);
     });
     this.machines = new Registry((machine) => parts.onMachine?.gone(machine));
@@ -111,7 +111,7 @@ export class Resources {
         nowMs,
         onFallback: (facts) => this.#parts.onPipeliningFallback?.(name, facts),
       });
-      return { slot: this.slots.take(identity), pool, pipelines, metrics };
+      return { row: this.backendRows.take(identity), pool, pipelines, metrics };
     });
   }
 

@@ -52,7 +52,7 @@ export interface MetricsRow {
 
 /** What a backend keeps over reloads. */
 export interface BackendState {
-  readonly slot: number;
+  readonly row: number;
   readonly pool: Pool;
   /** Of the pool's connections; null where the pool's settings rule it out. */
   readonly pipelines: PipelinePool | null;
@@ -132,7 +132,7 @@ export interface Judged {
 export interface BackendPlan {
   readonly name: string;
   readonly position: number;
-  readonly slot: number;
+  readonly row: number;
   readonly metricsRow: number;
   readonly pool: Pool;
   /** For requests that may share a connection; null: none does. */

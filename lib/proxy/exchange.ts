@@ -257,7 +257,7 @@ export class Exchange implements DeadlineOwner, Listed, PickInput, RouteInput, H
     this.attemptCode = "";
     this.#clientTookMs = 0;
     this.#clientOwesAtMs = -1;
-    upstream.table.begin(backend.slot);
+    upstream.table.begin(backend.row);
     this.#isHolding = true;
     this.core.recorder.attemptBegan(this);
   }
@@ -278,7 +278,7 @@ export class Exchange implements DeadlineOwner, Listed, PickInput, RouteInput, H
     if (!this.#isHolding) return;
     this.#isHolding = false;
     const upstream = this.upstream!;
-    upstream.table.end(this.backend!.slot);
+    upstream.table.end(this.backend!.row);
     if (this.admission !== 0) this.#reportEnd(code, nowMs);
     this.admission = 0;
     this.core.recorder.attemptEnded(this, code === "" ? this.attemptCode : code);

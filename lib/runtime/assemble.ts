@@ -1,10 +1,10 @@
 /**
- * Puts the running proxy together, with or without worker threads: who owns health, slots and plans, and what serves.
+ * Puts the running proxy together, with or without worker threads: who owns health, rows and plans, and what serves.
  */
 
 import { ReportCollector } from "../health/report_collector.ts";
 import { describeReason, type HealthChange } from "../health/reason.ts";
-import { Slots } from "../plan/registry.ts";
+import { BackendRows } from "../plan/registry.ts";
 import { createPlanMemory, groupMemories } from "../health/group_memory.ts";
 import { createSharedState, sharedTable } from "../base/shared/shared_state.ts";
 import { createRandom } from "../base/random.ts";
@@ -88,7 +88,7 @@ async function assembleWorkers(options: SluiceOptions, loaded: LoadedConfig): Pr
     onHealthChange: (upstream, backend, change) => onHealthChange({ options, metrics }, { upstream, backend, change }),
     // Rows are given here, and counted in by workers.
     metrics: { rows: metrics.rows, block: NO_BLOCK },
-    slots: new Slots(sharedTable(state, -1)),
+    backendRows: new BackendRows(sharedTable(state, -1)),
     onMachine: {
       made: (machine) => collector.admitMachine(machine),
       gone: (machine) => collector.dismissMachine(machine, clock.nowMs()),

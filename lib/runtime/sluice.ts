@@ -282,8 +282,8 @@ export class Sluice {
   #eachSecond(): void {
     this.metrics.tick();
     this.#control.tick(this.dataPlane.takeErrors());
-    const { recent } = this.resources.slots.table;
-    for (let slot = 0; slot < recent.length; slot++) recent[slot] *= 0.5;
+    const { recent } = this.resources.backendRows.table;
+    for (let row = 0; row < recent.length; row++) recent[row] *= 0.5;
   }
 
   #now(): RunningNow {

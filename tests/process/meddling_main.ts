@@ -30,7 +30,7 @@ globalThis.Worker = class extends Worker {
     const isPlan = message.kind === "prepare" && message.plan.generation > 1;
     if (isPlan && what === "refuse") {
       isDone = true;
-      return super.postMessage({ ...message, plan: { ...message.plan, slots: [] } });
+      return super.postMessage({ ...message, plan: { ...message.plan, backendRows: [] } });
     }
     if (message.kind === "commit" && message.generation > 1 && what === "late") {
       isDone = true;

@@ -3,7 +3,7 @@
  *
  *     part            columns                                         written by
  *     wake            1 word: counts calls for the control thread     workers (add), once a report
- *     counts          in flight by slot, connections by listener      workers, by `Atomics`
+ *     counts          in flight by row, connections by listener      workers, by `Atomics`
  *                     and by client address (`shared_connections.ts`)
  *     backend table   recent, latency, latency's time                 workers
  *     health          status, ticket, term, offer, since              control thread (offer: also taken by workers)
@@ -28,16 +28,16 @@
  * old plan goes on reading the old plan's.
  */
 
-import { type BackendTable, SLOTS_MAX } from "../backend_table.ts";
+import { BACKEND_ROWS_MAX, type BackendTable } from "../backend_table.ts";
 
-/** Health machines that may exist at once; as many as slots. */
-export const HEALTH_ROWS_MAX = SLOTS_MAX;
+/** Health machines that may exist at once; as many as rows of the backend table. */
+export const HEALTH_ROWS_MAX = BACKEND_ROWS_MAX;
 /** Listeners whose connections are counted. */
 export const LISTENER_ROWS_MAX = 1024;
 /** Counters a hash of client addresses chooses from; there are two hashes. A power of two. */
 export const ADDRESS_BUCKETS = 16_384;
-/** Where the counts of listeners and of addresses begin; those of slots come first. */
-export const COUNT_AT = { listeners: SLOTS_MAX, addresses: SLOTS_MAX + LISTENER_ROWS_MAX } as const;
+/** Where the counts of listeners and of addresses begin; those of backends come first. */
+export const COUNT_AT = { listeners: BACKEND_ROWS_MAX, addresses: BACKEND_ROWS_MAX + LISTENER_ROWS_MAX } as const;
 const COUNTS = COUNT_AT.addresses + 2 * ADDRESS_BUCKETS;
 
 /** Regions per worker: its own, and one for the thread that follows it. */
@@ -125,22 +125,22 @@ class SharedTable implements BackendTable {
 
   constructor(state: SharedState, region: number) {
     const columns = layOut(new Parts(state.buffer), state.workers).table;
-    this.inFlight = state.counts.subarray(0, SLOTS_MAX);
+    this.inFlight = state.counts.subarray(0, BACKEND_ROWS_MAX);
     this.recent = columns.recent;
     this.latencyMs = columns.latencyMs;
     this.latencyAtMs = columns.latencyAtMs;
-    this.#own = region < 0 ? new Int32Array(SLOTS_MAX) : state.regions[region].own;
+    this.#own = region < 0 ? new Int32Array(BACKEND_ROWS_MAX) : state.regions[region].own;
   }
 
-  begin(slot: number): void {
-    Atomics.add(this.#own, slot, 1);
-    Atomics.add(this.inFlight, slot, 1);
-    this.recent[slot]++;
+  begin(row: number): void {
+    Atomics.add(this.#own, row, 1);
+    Atomics.add(this.inFlight, row, 1);
+    this.recent[row]++;
   }
 
-  end(slot: number): void {
-    Atomics.sub(this.#own, slot, 1);
-    Atomics.sub(this.inFlight, slot, 1);
+  end(row: number): void {
+    Atomics.sub(this.#own, row, 1);
+    Atomics.sub(this.inFlight, row, 1);
   }
 }
 
@@ -156,9 +156,9 @@ function layOut(parts: Parts, workers: number): Layout {
   const wake = parts.int32(1);
   const counts = parts.int32(COUNTS);
   const table: TableColumns = {
-    recent: parts.float64(SLOTS_MAX),
-    latencyMs: parts.float64(SLOTS_MAX),
-    latencyAtMs: parts.float64(SLOTS_MAX),
+    recent: parts.float64(BACKEND_ROWS_MAX),
+    latencyMs: parts.float64(BACKEND_ROWS_MAX),
+    latencyAtMs: parts.float64(BACKEND_ROWS_MAX),
   };
   const health: HealthColumns = {
     status: parts.int32(HEALTH_ROWS_MAX),

@@ -2,7 +2,7 @@
 
 import type { StrategyName } from "../../../strategies/selector.ts";
 import { formatAddress } from "../../base/address.ts";
-import { SLOTS_MAX } from "../../base/backend_table.ts";
+import { BACKEND_ROWS_MAX } from "../../base/backend_table.ts";
 import { formatDuration } from "../../base/duration.ts";
 import { joinIndex, joinKey } from "../toml/key_path.ts";
 import type { BackendAddress, UpstreamConfig } from "../types.ts";
@@ -10,7 +10,7 @@ import { type ReadUpstream, toUpstream } from "./upstream_config.ts";
 import type { ReadConfig, Validation } from "./validation.ts";
 
 /** Old and new plan hold their backends side by side during a reload. */
-const BACKENDS_MAX = SLOTS_MAX / 2;
+const BACKENDS_MAX = BACKEND_ROWS_MAX / 2;
 
 /** Weights below this only say "takes traffic" or "takes none", which every strategy understands. */
 const WEIGHT_OF_NOTE = 2;

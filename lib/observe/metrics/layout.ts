@@ -12,7 +12,7 @@
  * configuration and a small one uses some 100 KiB of its block.
  */
 
-import { SLOTS_MAX } from "../../base/backend_table.ts";
+import { BACKEND_ROWS_MAX } from "../../base/backend_table.ts";
 import { ERROR_TRAITS, type ErrorCode } from "../../base/errors.ts";
 import { CELLS, HISTOGRAM_WIDTH } from "./histogram.ts";
 
@@ -21,7 +21,7 @@ export type RowKind = "route" | "upstream" | "backend";
 export const ROW_KINDS: readonly RowKind[] = ["route", "upstream", "backend"];
 
 /** Rows of each kind, those for the rest included. */
-export const ROWS_MAX: Readonly<Record<RowKind, number>> = { route: 2048, upstream: 1024, backend: SLOTS_MAX };
+export const ROWS_MAX: Readonly<Record<RowKind, number>> = { route: 2048, upstream: 1024, backend: BACKEND_ROWS_MAX };
 
 /** For labels that came when all rows were taken. */
 export const OTHER_ROW = 0;

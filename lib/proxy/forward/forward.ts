@@ -294,11 +294,11 @@ function send(exchange: Exchange, { action, target, filter, forwards, pace }: Fo
 /** The response head is here. @throws {ProxyError} */
 function receive(exchange: Exchange, { action }: ForwardState, connection: BackendStream): void {
   const { timeouts, upstream } = action;
-  const { health, slot } = exchange.backend!;
+  const { health, row } = exchange.backend!;
   exchange.due.expectDownload(0, "response_idle_timeout");
   const nowMs = exchange.headAtMs = exchange.core.clock.nowMs();
   exchange.core.deadlines.observe(nowMs);
-  observeLatency(upstream.table, slot, nowMs - exchange.sentAtMs, nowMs, LATENCY_DECAY_MS);
+  observeLatency(upstream.table, row, nowMs - exchange.sentAtMs, nowMs, LATENCY_DECAY_MS);
   exchange.status = connection.head.status;
   exchange.idleMs = timeouts.idleMs;
   checkUpgrade(exchange, connection);

@@ -5,7 +5,7 @@
 
 import { groupMemories } from "../../health/group_memory.ts";
 import { ReportWriter } from "../../health/report.ts";
-import { AssignedSlots } from "../../plan/registry.ts";
+import { AssignedBackendRows } from "../../plan/registry.ts";
 import { SharedConnections } from "../../base/shared/shared_connections.ts";
 import { RegionWord, type SharedState, sharedStateOn, sharedTable } from "../../base/shared/shared_state.ts";
 import { type Clock, turnClock } from "../../base/clock.ts";
@@ -49,7 +49,7 @@ class WorkerThread {
   readonly #log: EventLog;
   readonly #random: () => number;
   readonly #deadlines: Deadlines;
-  readonly #slots: AssignedSlots;
+  readonly #backendRows: AssignedBackendRows;
   readonly #metricsRows: AssignedRows = new AssignedRows([]);
   readonly #block: MetricsBlock;
   readonly #resources: Resources;
@@ -68,7 +68,7 @@ class WorkerThread {
     this.#log = new EventLog("info", () => Date.now(), { worker: setup.id });
     this.#random = createRandom(setup.seed);
     this.#state = sharedStateOn(setup.shared, setup.workers);
-    this.#slots = new AssignedSlots(sharedTable(this.#state, setup.region));
+    this.#backendRows = new AssignedBackendRows(sharedTable(this.#state, setup.region));
     this.#deadlines = new Deadlines(() => this.#clock.nowMs());
     this.#writer = new ReportWriter(
       this.#state,
@@ -85,7 +85,7 @@ class WorkerThread {
       clock: this.#clock,
       deadlines: this.#deadlines,
       descriptors: processDescriptors(setup.configPath, this.#log, () => this.#resources.shedIdle()),
-      slots: this.#slots,
+      backendRows: this.#backendRows,
       metrics: { rows: this.#metricsRows, block: this.#block },
       onHealthChange: () => {}, // judged elsewhere
       onPipeliningFallback: (backend, facts) => logPipeliningFallback(this.#log, backend, facts),
@@ -159,9 +159,9 @@ class WorkerThread {
     if (this.#dataPlane?.plans.current.plan !== plan) dispose(plan, this.#resources);
   }
 
-  #compile({ loaded, generation, slots, rows, metricsRows, memory }: PlanMessage): Promise<Plan> {
+  #compile({ loaded, generation, backendRows, healthRows, metricsRows, memory }: PlanMessage): Promise<Plan> {
     const members = loaded.config.upstreams.map(({ backends }) => backends.length);
-    this.#slots.assign(slots);
+    this.#backendRows.assign(backendRows);
     this.#metricsRows.assign(metricsRows);
     return compile(loaded.config, {
       resources: this.#resources,
@@ -169,7 +169,7 @@ class WorkerThread {
       health: new SharedHealth({
         state: this.#state,
         writer: this.#writer,
-        rows: new Map(rows),
+        healthRows: new Map(healthRows),
         memories: groupMemories(memory, members),
       }),
       stickySecret: this.#setup.stickySecret,

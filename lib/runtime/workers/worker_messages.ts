@@ -11,9 +11,9 @@ export interface PlanMessage {
   readonly loaded: LoadedConfig;
   readonly generation: number;
   /** By connection identity. */
-  readonly slots: ReadonlyArray<readonly [identity: string, slot: number]>;
+  readonly backendRows: ReadonlyArray<readonly [identity: string, row: number]>;
   /** By health identity. */
-  readonly rows: ReadonlyArray<readonly [identity: string, row: number]>;
+  readonly healthRows: ReadonlyArray<readonly [identity: string, row: number]>;
   readonly metricsRows: readonly RowAssignment[];
   /** Of the plan's groups. */
   readonly memory: SharedArrayBuffer;

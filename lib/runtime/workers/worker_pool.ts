@@ -325,8 +325,8 @@ export class WorkerPool implements DataPlane {
     return {
       loaded,
       generation: plan.generation,
-      slots: plan.backends.map(({ identity, resource }) => [identity, resource.slot]),
-      rows: plan.machines.map(({ identity, resource }) => [identity, collector.rowOf(resource)]),
+      backendRows: plan.backends.map(({ identity, resource }) => [identity, resource.row]),
+      healthRows: plan.machines.map(({ identity, resource }) => [identity, collector.rowOf(resource)]),
       metricsRows: metrics.rows.all(),
       memory: memoryOf(plan),
       ports: listeners.filter(({ address }) => !address.startsWith("unix:"))

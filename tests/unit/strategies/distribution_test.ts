@@ -122,9 +122,9 @@ for (const weights of [Array(10).fill(1), [4, 2, 1, 1]]) {
     const total = weights.reduce((sum, weight) => sum + weight);
     for (let held = 0; held < 50 * total; held++) {
       const position = fixture.selector.pick(fixture.input);
-      fixture.spec.table.inFlight[fixture.spec.slots[position]]++;
+      fixture.spec.table.inFlight[fixture.spec.rows[position]]++;
     }
-    assertEquals(weights.map((_, position) => fixture.spec.table.inFlight[fixture.spec.slots[position]]), [
+    assertEquals(weights.map((_, position) => fixture.spec.table.inFlight[fixture.spec.rows[position]]), [
       ...weights.map((weight) => 50 * weight),
     ]);
   });
@@ -161,10 +161,10 @@ for (
 ) {
   Deno.test(`PowerOfTwo.pick() prefers ${name}`, () => {
     const fixture = createFixture("power_of_two", { weights });
-    const { slots, table } = fixture.spec;
+    const { rows, table } = fixture.spec;
     for (const position of [0, 1]) {
-      table.inFlight[slots[position]] = loads[position];
-      table.recent[slots[position]] = recent[position];
+      table.inFlight[rows[position]] = loads[position];
+      table.recent[rows[position]] = recent[position];
     }
     for (let i = 0; i < 50; i++) assertEquals(fixture.selector.pick(fixture.input), expected);
   });

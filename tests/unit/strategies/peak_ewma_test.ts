@@ -52,7 +52,7 @@ function drive(fixture: Fixture, latenciesMs: readonly number[], rounds: number,
     const position = selector.pick(input);
     counts[position]++;
     input.nowMs += latenciesMs[position];
-    observeLatency(spec.table, spec.slots[position], latenciesMs[position], input.nowMs, LATENCY_DECAY_MS);
+    observeLatency(spec.table, spec.rows[position], latenciesMs[position], input.nowMs, LATENCY_DECAY_MS);
     input.nowMs += gapMs;
   }
   return counts;
@@ -69,13 +69,13 @@ Deno.test("PeakEwma.pick() avoids a slow backend and takes it back when it has b
 
 Deno.test("PeakEwma.pick() sends a faded backend one request, not all, until it answers", () => {
   const fixture = createFixture("peak_ewma", { count: 2 });
-  const { table, slots } = fixture.spec;
+  const { table, rows } = fixture.spec;
   fixture.input.nowMs = 100 * LATENCY_DECAY_MS;
-  observeLatency(table, slots[0], 10, fixture.input.nowMs, LATENCY_DECAY_MS);
-  observeLatency(table, slots[1], 1000, 80 * LATENCY_DECAY_MS, LATENCY_DECAY_MS);
+  observeLatency(table, rows[0], 10, fixture.input.nowMs, LATENCY_DECAY_MS);
+  observeLatency(table, rows[1], 1000, 80 * LATENCY_DECAY_MS, LATENCY_DECAY_MS);
   const picked = Array.from({ length: 20 }, () => {
     const position = fixture.selector.pick(fixture.input);
-    table.inFlight[slots[position]]++;
+    table.inFlight[rows[position]]++;
     return position;
   });
   assertEquals(picked, [1, ...Array(19).fill(0)]);
@@ -83,11 +83,11 @@ Deno.test("PeakEwma.pick() sends a faded backend one request, not all, until it 
 
 Deno.test("PeakEwma.pick() sends a cold backend one request, not all, until it answers", () => {
   const fixture = createFixture("peak_ewma", { count: 2 });
-  const { table, slots } = fixture.spec;
-  table.latencyMs[slots[0]] = 500;
+  const { table, rows } = fixture.spec;
+  table.latencyMs[rows[0]] = 500;
   const picked = Array.from({ length: 20 }, () => {
     const position = fixture.selector.pick(fixture.input);
-    table.inFlight[slots[position]]++;
+    table.inFlight[rows[position]]++;
     return position;
   });
   assertEquals(picked, [1, ...Array(19).fill(0)]);
@@ -95,16 +95,16 @@ Deno.test("PeakEwma.pick() sends a cold backend one request, not all, until it a
 
 Deno.test("PeakEwma.pick() spreads over backends that are all cold", () => {
   const fixture = createFixture("peak_ewma", { count: 2 });
-  const { table, slots } = fixture.spec;
-  for (let held = 0; held < 20; held++) table.inFlight[slots[fixture.selector.pick(fixture.input)]]++;
+  const { table, rows } = fixture.spec;
+  for (let held = 0; held < 20; held++) table.inFlight[rows[fixture.selector.pick(fixture.input)]]++;
   assertEquals([...table.inFlight], [10, 10]);
 });
 
 Deno.test("PeakEwma.pick() weighs latency against what is in flight", () => {
   const fixture = createFixture("peak_ewma", { count: 2 });
-  const { table, slots } = fixture.spec;
-  table.latencyMs[slots[0]] = 10;
-  table.latencyMs[slots[1]] = 30;
-  for (let held = 0; held < 40; held++) table.inFlight[slots[fixture.selector.pick(fixture.input)]]++;
-  assertEquals([table.inFlight[slots[0]], table.inFlight[slots[1]]], [30, 10]);
+  const { table, rows } = fixture.spec;
+  table.latencyMs[rows[0]] = 10;
+  table.latencyMs[rows[1]] = 30;
+  for (let held = 0; held < 40; held++) table.inFlight[rows[fixture.selector.pick(fixture.input)]]++;
+  assertEquals([table.inFlight[rows[0]], table.inFlight[rows[1]]], [30, 10]);
 });

@@ -25,7 +25,7 @@ export interface FixtureOptions {
   readonly seed?: number;
 }
 
-/** All positions eligible. Slots run backwards, so that who mixes up slot and position is found out. */
+/** All positions eligible. Rows run backwards, so that who mixes up row and index is found out. */
 export function createFixture(strategy: StrategyName, options: FixtureOptions): Fixture {
   const weights = options.weights ?? Array<number>(options.count ?? 1).fill(1);
   const count = weights.length;
@@ -35,7 +35,7 @@ export function createFixture(strategy: StrategyName, options: FixtureOptions): 
     weights,
     backups: weights.map((_, position) => options.backups?.includes(position) ?? false),
     identities: options.identities ?? weights.map((_, position) => `http://10.0.0.${position}:8080`),
-    slots: Int32Array.from(weights, (_, position) => count - 1 - position),
+    rows: Int32Array.from(weights, (_, position) => count - 1 - position),
     table: createBackendTable(count),
     eligible: maskOf(Array(count).keys(), count),
     random,
@@ -69,10 +69,10 @@ export function countPicks(fixture: Fixture, rounds: number, concurrent = 0): nu
     if (spec.strategy === "hash") input.keyHash = drawKey(random);
     const position = selector.pick(input);
     counts[position]++;
-    spec.table.recent[spec.slots[position]]++;
-    spec.table.inFlight[spec.slots[position]]++;
+    spec.table.recent[spec.rows[position]]++;
+    spec.table.inFlight[spec.rows[position]]++;
     running.push(position);
-    if (running.length > concurrent) spec.table.inFlight[spec.slots[running.shift()!]]--;
+    if (running.length > concurrent) spec.table.inFlight[spec.rows[running.shift()!]]--;
   }
   return counts;
 }

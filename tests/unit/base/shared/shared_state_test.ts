@@ -1,6 +1,6 @@
 /** What threads share: where it lies, how counts survive a thread, and how connections are counted over all of them. */
 
-import { SLOTS_MAX } from "../../../../lib/base/backend_table.ts";
+import { BACKEND_ROWS_MAX } from "../../../../lib/base/backend_table.ts";
 import { PrivateConnections, SharedConnections } from "../../../../lib/base/shared/shared_connections.ts";
 import {
   COUNT_AT,
@@ -43,7 +43,7 @@ Deno.test("sharedStateOn() sees from another thread what this one writes", () =>
 Deno.test("forgetCounts() takes off what one thread held, and what it does in its last turn", () => {
   const state = createSharedState(2);
   const [gone, stays] = [sharedTable(state, 0), sharedTable(state, 1)];
-  for (const slot of [0, 0, 9, SLOTS_MAX - 1]) gone.begin(slot);
+  for (const row of [0, 0, 9, BACKEND_ROWS_MAX - 1]) gone.begin(row);
   stays.begin(9);
   const connections = new SharedConnections(state, { region: 0, row: 3, seed: 1 });
   assert(connections.enter("192.0.2.1", NO_LIMIT));
