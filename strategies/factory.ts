@@ -1,7 +1,7 @@
 /**
  * Makes the selector for a strategy and a shape: the only place that looks at a strategy's name.
  *
- * Shapes: no or one member, up to 32 positions (one mask word), more; equal or different weights. A class of its own
+ * Shapes: no or one member, up to 32 indexes (one mask word), more; equal or different weights. A class of its own
  * exists only where `bench/micro/strategies_bench.ts` shows that it pays; each file says by how much.
  */
 
@@ -29,8 +29,8 @@ export function createSelector(spec: SelectorSpec): Selector {
   assertShape(spec);
   const primary = selectMembers(spec, false);
   const backup = selectMembers(spec, true);
-  if (backup.positions.length === 0) return createTier(spec, primary, spec.strategy, spec.fallback);
-  if (primary.positions.length === 0) return createTier(spec, backup, spec.strategy, spec.fallback);
+  if (backup.indexes.length === 0) return createTier(spec, primary, spec.strategy, spec.fallback);
+  if (primary.indexes.length === 0) return createTier(spec, backup, spec.strategy, spec.fallback);
   return new Tiered(
     createTier(spec, primary, spec.strategy, spec.fallback),
     createTier(spec, backup, spec.strategy, spec.fallback),
@@ -38,8 +38,8 @@ export function createSelector(spec: SelectorSpec): Selector {
 }
 
 function createTier(spec: SelectorSpec, members: Members, strategy: StrategyName, fallback: StrategyName): Selector {
-  if (members.positions.length === 0) return new NoMember();
-  if (members.positions.length === 1) return new OneMember(spec, members);
+  if (members.indexes.length === 0) return new NoMember();
+  if (members.indexes.length === 1) return new OneMember(spec, members);
   switch (strategy) {
     case "round_robin":
       return createRoundRobin(spec, members);
@@ -83,7 +83,7 @@ function assertShape(spec: SelectorSpec): void {
   }
   if (spec.eligible.length * 32 < count || spec.eligible.length === 0) {
     throw new RangeError(
-      `Eligibility mask must have a bit for each of ${count} positions, got ${spec.eligible.length} words`,
+      `Eligibility mask must have a bit for each of ${count} members, got ${spec.eligible.length} words`,
     );
   }
 }

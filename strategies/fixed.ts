@@ -15,18 +15,18 @@ export class NoMember implements Selector {
 
 export class OneMember implements Selector {
   readonly #eligible: Int32Array;
-  readonly #position: number;
+  readonly #index: number;
   readonly #word: number;
   readonly #bit: number;
 
   constructor(spec: SelectorSpec, members: Members) {
     this.#eligible = spec.eligible;
-    this.#position = members.positions[0];
-    this.#word = this.#position >>> 5;
-    this.#bit = 1 << (this.#position & 31);
+    this.#index = members.indexes[0];
+    this.#word = this.#index >>> 5;
+    this.#bit = 1 << (this.#index & 31);
   }
 
   pick(input: PickInput): number {
-    return (this.#eligible[this.#word] & ~input.tried[this.#word] & this.#bit) !== 0 ? this.#position : -1;
+    return (this.#eligible[this.#word] & ~input.tried[this.#word] & this.#bit) !== 0 ? this.#index : -1;
   }
 }

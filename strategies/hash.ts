@@ -5,7 +5,7 @@
  * (or was tried by this exchange) probes further entries in an order that follows from the key alone: its substitute is
  * the same at every request, all substitutes together share the load by weight, and the key returns home when its
  * backend does. Walking on to the next entry would do as well, but mixing the hash anew needs no thought about
- * neighbours. When nearly all are out the bounded probe may find nobody: then the positions are scanned in order, from
+ * neighbours. When nearly all are out the bounded probe may find nobody: then the indexes are scanned in order, from
  * a place that the key decides.
  */
 
@@ -25,18 +25,18 @@ export class ConsistentHash implements Selector {
   readonly #eligible: Int32Array;
   readonly #members: Int32Array;
   readonly #entries: Uint16Array;
-  readonly #positions: number;
+  readonly #count: number;
   readonly #fallback: Selector;
 
   constructor(spec: SelectorSpec, members: Members, fallback: Selector) {
     this.#eligible = spec.eligible;
     this.#members = members.words;
-    this.#entries = createMaglevTable(members.positions.map((position) => ({
-      position,
-      identity: spec.identities[position],
-      weight: spec.weights[position],
+    this.#entries = createMaglevTable(members.indexes.map((index) => ({
+      index,
+      identity: spec.identities[index],
+      weight: spec.weights[index],
     })));
-    this.#positions = spec.weights.length;
+    this.#count = spec.weights.length;
     this.#fallback = fallback;
   }
 
@@ -45,15 +45,15 @@ export class ConsistentHash implements Selector {
     const entries = this.#entries;
     let hash = input.keyHash >>> 0;
     for (let probe = 1; probe <= PROBES_MAX; probe++) {
-      const position = entries[hash % entries.length];
-      const w = position >>> 5;
-      if ((this.#eligible[w] & ~input.tried[w] & (1 << (position & 31))) !== 0) return position;
+      const index = entries[hash % entries.length];
+      const w = index >>> 5;
+      if ((this.#eligible[w] & ~input.tried[w] & (1 << (index & 31))) !== 0) return index;
       hash = mixBits(input.keyHash + Math.imul(probe, PROBE_STEP));
     }
-    return this.#scan(input, hash % this.#positions);
+    return this.#scan(input, hash % this.#count);
   }
 
-  /** The first available position from `start` on, cyclically. */
+  /** The first available index from `start` on, cyclically. */
   #scan(input: PickInput, start: number): number {
     const words = this.#members.length;
     let w = start >>> 5;

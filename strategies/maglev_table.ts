@@ -8,7 +8,7 @@
  * Weights: the heaviest member claims at every turn, the others at a proportional part of the turns (as in Envoy).
  *
  * A ring of points was rejected: a binary search per look-up, and uneven shares unless it has thousands of points.
- * Turns go by identity, not by position: reordering the configuration moves no key.
+ * Turns go by identity, not by index: reordering the configuration moves no key.
  */
 
 import { hashText } from "../lib/base/hash.ts";
@@ -26,14 +26,14 @@ const OFFSET_SEED = 0x6f666673;
 const STEP_SEED = 0x73746570;
 
 export interface MaglevMember {
-  readonly position: number;
+  readonly index: number;
   readonly identity: string;
   /** 1 to 65535. */
   readonly weight: number;
 }
 
 /**
- * Builds the table: entry → position.
+ * Builds the table: entry → index.
  *
  * @param members At least one.
  */
@@ -56,7 +56,7 @@ export function createMaglevTable(members: readonly MaglevMember[]): Uint16Array
       let entry = cursors[m];
       while (isTaken[entry] === 1) entry = advance(entry, steps[m], size);
       isTaken[entry] = 1;
-      entries[entry] = ordered[m].position;
+      entries[entry] = ordered[m].index;
       cursors[m] = advance(entry, steps[m], size);
       taken++;
       if (taken === size) return entries;
@@ -74,6 +74,6 @@ function advance(entry: number, step: number, size: number): number {
 }
 
 function byIdentity(a: MaglevMember, b: MaglevMember): number {
-  if (a.identity === b.identity) return a.position - b.position;
+  if (a.identity === b.identity) return a.index - b.index;
   return a.identity < b.identity ? -1 : 1;
 }

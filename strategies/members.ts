@@ -1,14 +1,16 @@
-/** Who takes part in one selector: the positions of one tier, whose weight is not 0, in the forms that strategies need. */
+/**
+ * Who takes part in one selector: the indexes of one tier, whose weight is not 0, in the forms that strategies need.
+ */
 
 import { maskOf } from "../lib/base/bits.ts";
 import type { SelectorSpec } from "./selector.ts";
 
 export interface Members {
   /** Ascending. */
-  readonly positions: readonly number[];
+  readonly indexes: readonly number[];
   /** The same as mask words, as many as the eligibility mask has. */
   readonly words: Int32Array;
-  /** By position, not by member: 1 to 65535 for members, 0 for all others. */
+  /** By index, not by member: 1 to 65535 for members, 0 for all others. */
   readonly weights: Float64Array;
   /** Whether all members weigh the same, so that weights decide nothing. */
   readonly isUniform: boolean;
@@ -16,19 +18,19 @@ export interface Members {
 
 /** Members of one tier: the ordinary ones, or the backups. */
 export function selectMembers(spec: SelectorSpec, isBackup: boolean): Members {
-  const positions: number[] = [];
+  const indexes: number[] = [];
   const weights = new Float64Array(spec.weights.length);
-  for (let position = 0; position < spec.weights.length; position++) {
-    const weight = spec.weights[position];
-    if (weight === 0 || spec.backups[position] !== isBackup) continue;
-    positions.push(position);
-    weights[position] = weight;
+  for (let index = 0; index < spec.weights.length; index++) {
+    const weight = spec.weights[index];
+    if (weight === 0 || spec.backups[index] !== isBackup) continue;
+    indexes.push(index);
+    weights[index] = weight;
   }
   return {
-    positions,
-    words: maskOf(positions, spec.eligible.length * 32),
+    indexes,
+    words: maskOf(indexes, spec.eligible.length * 32),
     weights,
-    isUniform: positions.every((position) => weights[position] === weights[positions[0]]),
+    isUniform: indexes.every((index) => weights[index] === weights[indexes[0]]),
   };
 }
 

@@ -53,12 +53,12 @@ export class PeakEwma implements Selector {
     return picked;
   }
 
-  #score(position: number, nowMs: number): number {
-    const row = this.#rows[position];
+  #score(index: number, nowMs: number): number {
+    const row = this.#rows[index];
     const inFlight = this.#inFlight[row];
     const latencyMs = this.#latencyMs[row];
-    if (latencyMs === 0) return inFlight === 0 ? 0 : COLD_PENALTY_MS * (inFlight + 1) / this.#weights[position];
-    const newsAtMs = Math.max(this.#latencyAtMs[row], this.#pickedAtMs[position]);
-    return decay(latencyMs, nowMs - newsAtMs, LATENCY_DECAY_MS) * (inFlight + 1) / this.#weights[position];
+    if (latencyMs === 0) return inFlight === 0 ? 0 : COLD_PENALTY_MS * (inFlight + 1) / this.#weights[index];
+    const newsAtMs = Math.max(this.#latencyAtMs[row], this.#pickedAtMs[index]);
+    return decay(latencyMs, nowMs - newsAtMs, LATENCY_DECAY_MS) * (inFlight + 1) / this.#weights[index];
   }
 }

@@ -19,9 +19,9 @@ export const DRAWS_MAX = 4;
 /** Draws from the available members, one (`pick`) or two. */
 export interface Draw extends Selector {
   /**
-   * Two different positions in the order drawn, `first << 16 | second`, so that nothing is allocated.
+   * Two different indexes in the order drawn, `first << 16 | second`, so that nothing is allocated.
    *
-   * @returns The same position twice when it is the only one; -1 when there is none.
+   * @returns The same index twice when it is the only one; -1 when there is none.
    */
   pickPair(input: PickInput): number;
 }
@@ -35,14 +35,14 @@ export function createSource(spec: SelectorSpec): RandomSource {
 export class UniformRandom implements Draw {
   readonly #eligible: Int32Array;
   readonly #members: Int32Array;
-  readonly #positions: Int32Array;
+  readonly #indexes: Int32Array;
   readonly #available: Int32Array;
   readonly #random: RandomSource;
 
   constructor(spec: SelectorSpec, members: Members) {
     this.#eligible = spec.eligible;
     this.#members = members.words;
-    this.#positions = Int32Array.from(members.positions);
+    this.#indexes = Int32Array.from(members.indexes);
     this.#available = new Int32Array(members.words.length);
     this.#random = createSource(spec);
   }
@@ -58,13 +58,13 @@ export class UniformRandom implements Draw {
     return (first << 16) | (second === -1 ? first : second);
   }
 
-  /** @param except A position that must not be drawn again; -1 for none. */
+  /** @param except An index that must not be drawn again; -1 for none. */
   #draw(input: PickInput, except: number): number {
     for (let attempt = 0; attempt < DRAWS_MAX; attempt++) {
-      const position = this.#positions[this.#random.below(this.#positions.length)];
-      const w = position >>> 5;
-      const isAvailable = (this.#eligible[w] & ~input.tried[w] & (1 << (position & 31))) !== 0;
-      if (isAvailable && position !== except) return position;
+      const index = this.#indexes[this.#random.below(this.#indexes.length)];
+      const w = index >>> 5;
+      const isAvailable = (this.#eligible[w] & ~input.tried[w] & (1 << (index & 31))) !== 0;
+      if (isAvailable && index !== except) return index;
     }
     return this.#drawRank(input, except);
   }

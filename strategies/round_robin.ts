@@ -1,7 +1,7 @@
 /**
  * Round robin: exact turn-taking.
  *
- * The next one is the first available position after the last picked, cyclically. So while the same k backends stay
+ * The next one is the first available index after the last picked, cyclically. So while the same k backends stay
  * available each gets every k-th pick. A counter taken modulo n that then walks on to an available one was rejected:
  * the successor of an ineligible backend gets its turns as well, twice its share. Every pick is a turn, a retry's too.
  *
@@ -12,7 +12,7 @@ import { lowestBit } from "../lib/base/bits.ts";
 import type { Members } from "./members.ts";
 import type { PickInput, Selector, SelectorSpec } from "./selector.ts";
 
-/** Up to 32 positions: no loop. */
+/** Up to 32 indexes: no loop. */
 export class NarrowRoundRobin implements Selector {
   readonly #eligible: Int32Array;
   readonly #members: number;
@@ -33,7 +33,7 @@ export class NarrowRoundRobin implements Selector {
   }
 }
 
-/** Any number of positions. */
+/** Any number of indexes. */
 export class WideRoundRobin implements Selector {
   readonly #eligible: Int32Array;
   readonly #members: Int32Array;

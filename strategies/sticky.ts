@@ -7,21 +7,21 @@ import type { PickInput, Selector, SelectorSpec } from "./selector.ts";
 export class Sticky implements Selector {
   readonly #eligible: Int32Array;
   readonly #members: Int32Array;
-  readonly #positions: number;
+  readonly #count: number;
   readonly #fallback: Selector;
 
   constructor(spec: SelectorSpec, members: Members, fallback: Selector) {
     this.#eligible = spec.eligible;
     this.#members = members.words;
-    this.#positions = spec.weights.length;
+    this.#count = spec.weights.length;
     this.#fallback = fallback;
   }
 
   pick(input: PickInput): number {
-    const position = input.affinity;
+    const index = input.affinity;
     // A cookie may name a member of the other tier, or one whose weight has become 0.
-    if (position >= 0 && position < this.#positions && hasBit(this.#members, position)) {
-      if (hasBit(this.#eligible, position) && !hasBit(input.tried, position)) return position;
+    if (index >= 0 && index < this.#count && hasBit(this.#members, index)) {
+      if (hasBit(this.#eligible, index) && !hasBit(input.tried, index)) return index;
     }
     return this.#fallback.pick(input);
   }

@@ -12,7 +12,7 @@ export class Tiered implements Selector {
   }
 
   pick(input: PickInput): number {
-    const position = this.#primary.pick(input);
-    return position !== -1 ? position : this.#backup.pick(input);
+    const index = this.#primary.pick(input);
+    return index !== -1 ? index : this.#backup.pick(input);
   }
 }

@@ -48,8 +48,8 @@ export class WeightedRandom implements Draw {
     const { columns, thresholds, aliases } = this.#table;
     for (let attempt = 0; attempt < DRAWS_MAX; attempt++) {
       const column = this.#random.below(columns.length);
-      const position = this.#random.bits() < thresholds[column] ? columns[column] : aliases[column];
-      if (hasBit(this.#available, position)) return position;
+      const index = this.#random.bits() < thresholds[column] ? columns[column] : aliases[column];
+      if (hasBit(this.#available, index)) return index;
     }
     return this.#scan();
   }
@@ -65,16 +65,16 @@ export class WeightedRandom implements Draw {
     let left = this.#random.below(total); // 8192 members of 65535 stay below 2³¹
     for (let w = 0; w < available.length; w++) {
       for (let rest = available[w]; rest !== 0; rest &= rest - 1) {
-        const position = (w << 5) | lowestBit(rest);
-        left -= weights[position];
-        if (left < 0) return position;
+        const index = (w << 5) | lowestBit(rest);
+        left -= weights[index];
+        if (left < 0) return index;
       }
     }
     return -1; // Not reached: weights are whole numbers, and `left` started below `total`.
   }
 }
 
-/** 32 signed random bits below a column's threshold mean its own position, others its alias. */
+/** 32 signed random bits below a column's threshold mean its own index, others its alias. */
 interface AliasTable {
   readonly columns: Int32Array;
   readonly thresholds: Float64Array;
@@ -82,10 +82,10 @@ interface AliasTable {
 }
 
 function createAliasTable(members: Members): AliasTable {
-  const columns = Int32Array.from(members.positions);
+  const columns = Int32Array.from(members.indexes);
   const count = columns.length;
   const total = members.weights.reduce((sum, weight) => sum + weight, 0);
-  const shares = Float64Array.from(columns, (position) => members.weights[position] * count / total);
+  const shares = Float64Array.from(columns, (index) => members.weights[index] * count / total);
   const thresholds = new Float64Array(count).fill(Infinity);
   const aliases = Int32Array.from(columns);
   const poor: number[] = [];

@@ -39,14 +39,14 @@ export class SmoothWeighted implements Selector {
     for (let w = 0; w < this.#members.length; w++) {
       let available = this.#eligible[w] & this.#members[w] & ~input.tried[w];
       while (available !== 0) {
-        const position = (w << 5) | lowestBit(available);
+        const index = (w << 5) | lowestBit(available);
         available &= available - 1;
-        const credit = credits[position] + weights[position];
-        credits[position] = credit;
-        earned += weights[position];
+        const credit = credits[index] + weights[index];
+        credits[index] = credit;
+        earned += weights[index];
         if (credit > highest) {
           highest = credit;
-          richest = position;
+          richest = index;
         }
       }
     }

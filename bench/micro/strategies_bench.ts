@@ -1,5 +1,5 @@
 /**
- * What choosing costs, each specialised class against the plain way: filter the positions into an array, loop over it.
+ * What choosing costs, each specialised class against the plain way: filter the indexes into an array, loop over it.
  * Also the two kinds of round robin, and the two draws of peak_ewma against a scan of all.
  *
  *     deno bench -A bench/micro/strategies_bench.ts
@@ -29,8 +29,8 @@ class Plain implements Selector {
 
   pick(input: PickInput): number {
     const { weights, eligible } = this.#spec;
-    const available = [...weights.keys()].filter((position) =>
-      weights[position] > 0 && hasBit(eligible, position) && !hasBit(input.tried, position)
+    const available = [...weights.keys()].filter((index) =>
+      weights[index] > 0 && hasBit(eligible, index) && !hasBit(input.tried, index)
     );
     return available.length === 0 ? -1 : this.#choose(available, input);
   }
@@ -41,18 +41,18 @@ function plainFor(strategy: StrategyName, spec: SelectorSpec): Selector {
   let turn = 0;
   const credits = weights.map(() => 0);
   const draw = (available: number[]): number => {
-    let left = random() * available.reduce((sum, position) => sum + weights[position], 0);
-    return available.find((position) => (left -= weights[position]) < 0) ?? available[0];
+    let left = random() * available.reduce((sum, index) => sum + weights[index], 0);
+    return available.find((index) => (left -= weights[index]) < 0) ?? available[0];
   };
-  const load = (position: number): number => (table.inFlight[rows[position]] + 1) / weights[position];
-  const best = (available: number[], score: (position: number) => number): number =>
-    available.reduce((least, position) => score(position) < score(least) ? position : least);
+  const load = (index: number): number => (table.inFlight[rows[index]] + 1) / weights[index];
+  const best = (available: number[], score: (index: number) => number): number =>
+    available.reduce((least, index) => score(index) < score(least) ? index : least);
   switch (strategy) {
     case "weighted_round_robin":
       return new Plain(spec, (available) => {
-        for (const position of available) credits[position] += weights[position];
-        const richest = best(available, (position) => -credits[position]);
-        credits[richest] -= available.reduce((sum, position) => sum + weights[position], 0);
+        for (const index of available) credits[index] += weights[index];
+        const richest = best(available, (index) => -credits[index]);
+        credits[richest] -= available.reduce((sum, index) => sum + weights[index], 0);
         return richest;
       });
     case "random":
@@ -67,7 +67,7 @@ function plainFor(strategy: StrategyName, spec: SelectorSpec): Selector {
         (available, { nowMs }) =>
           best(
             available,
-            (position) => fadedLatency(table, rows[position], nowMs) * load(position),
+            (index) => fadedLatency(table, rows[index], nowMs) * load(index),
           ),
       );
     case "hash": // not even consistent
@@ -99,13 +99,13 @@ class ScanEwma implements Selector {
     let least = Infinity;
     for (let w = 0; w < eligible.length; w++) {
       for (let rest = eligible[w] & ~input.tried[w]; rest !== 0; rest &= rest - 1) {
-        const position = (w << 5) | lowestBit(rest);
-        const row = rows[position];
+        const index = (w << 5) | lowestBit(rest);
+        const row = rows[index];
         const latencyMs = fadedLatency(table, row, input.nowMs);
-        const score = latencyMs * (table.inFlight[row] + 1) / this.#weights[position];
+        const score = latencyMs * (table.inFlight[row] + 1) / this.#weights[index];
         if (score < least) {
           least = score;
-          best = position;
+          best = index;
         }
       }
     }
@@ -153,6 +153,6 @@ for (
 }
 for (const strategy of ["weighted_round_robin", "random", "least_connections", "power_of_two", "peak_ewma"] as const) {
   for (const count of [10, 100]) {
-    addGroup(strategy, `${count} different`, Array.from({ length: count }, (_, position) => 1 + position % 4));
+    addGroup(strategy, `${count} different`, Array.from({ length: count }, (_, index) => 1 + index % 4));
   }
 }

@@ -41,7 +41,7 @@ const address = { kind: "tcp", tls: false, hostname: "10.0.0.1", port: 8080 };
 const REST = {
   route: { name: "api", pattern: "/v1/*" },
   upstream: { name: "api", config: { backends: [{ address }] } },
-  backend: { name: "b1", position: 0 },
+  backend: { name: "b1", index: 0 },
   path: "/v1/items/12345",
   clientIp: "203.0.113.7",
   requestId: "k3v9x0q2m7ab-1f",

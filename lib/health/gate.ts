@@ -18,15 +18,15 @@ export interface BackendHealth {
 
 /** Of one upstream in one plan. */
 export interface GroupHealth {
-  /** Positions that selectors may pick: position p is bit `p & 31` of word `p >>> 5`. */
+  /** Indexes that selectors may pick: index p is bit `p & 31` of word `p >>> 5`. */
   readonly eligible: Int32Array;
   /**
    * The word of health on a pick.
    *
-   * @param tried Positions the exchange will not go to again, as mask words. After a refusal add this one, pick again.
+   * @param tried Indexes the exchange will not go to again, as mask words. After a refusal add this one, pick again.
    * @returns A ticket to bring back, or 0 when the request must go elsewhere.
    */
-  admit(position: number, nowMs: number, tried: Int32Array): number;
+  admit(index: number, nowMs: number, tried: Int32Array): number;
 }
 
 /** What `admit` returns when the request must go elsewhere. */

@@ -50,7 +50,7 @@ export interface HealthMemberSnapshot extends HealthSnapshot {
 const { out: OUT, proven: PROVEN, ejected: EJECTED, spared: SPARED, panic: PANIC } = Standing;
 
 export class HealthGroup implements GroupHealth, HealthListener {
-  /** Position p is bit `p & 31` of word `p >>> 5`. Selectors read it; nobody else writes it. */
+  /** Index p is bit `p & 31` of word `p >>> 5`. Selectors read it; nobody else writes it. */
   readonly eligible: Int32Array;
   readonly #machines: readonly HealthMachine[];
   readonly #isWeighted: readonly boolean[];
@@ -67,7 +67,7 @@ export class HealthGroup implements GroupHealth, HealthListener {
   #isPanicking: boolean;
 
   /**
-   * @param members One per position. A machine may be in several groups, and twice in one.
+   * @param members One per index. A machine may be in several groups, and twice in one.
    * @param memory What to write; by default private.
    */
   constructor(
@@ -100,9 +100,9 @@ export class HealthGroup implements GroupHealth, HealthListener {
   }
 
   /** Takes a member out of this group alone, or puts it back, at once: nobody picks it from the return of this call on. */
-  withdraw(position: number, isWithdrawn: boolean): void {
-    if (this.#isWithdrawn[position] === isWithdrawn) return;
-    this.#isWithdrawn[position] = isWithdrawn;
+  withdraw(index: number, isWithdrawn: boolean): void {
+    if (this.#isWithdrawn[index] === isWithdrawn) return;
+    this.#isWithdrawn[index] = isWithdrawn;
     this.#refresh();
   }
 
@@ -115,21 +115,21 @@ export class HealthGroup implements GroupHealth, HealthListener {
     for (const machine of this.#machines) machine.tick(nowMs);
   }
 
-  admit(position: number, nowMs: number, tried: Int32Array): number {
-    const machine = this.#machines[position];
-    const standing = this.#standings[position];
+  admit(index: number, nowMs: number, tried: Int32Array): number {
+    const machine = this.#machines[index];
+    const standing = this.#standings[index];
     if (standing === SPARED || standing === PANIC) return machine.admitSpared(nowMs);
     const ramps = machine.state === "slow_start";
-    if (ramps && !this.#ramp.allows(position, machine.rampFraction(nowMs), tried)) return REFUSED;
+    if (ramps && !this.#ramp.allows(index, machine.rampFraction(nowMs), tried)) return REFUSED;
     return machine.tryAdmit(nowMs);
   }
 
-  /** Allocates: for the admin side. One per position. */
+  /** Allocates: for the admin side. One per index. */
   snapshot(): HealthMemberSnapshot[] {
-    return this.#machines.map((machine, position) => ({
+    return this.#machines.map((machine, index) => ({
       ...machine.snapshot(),
-      standing: STANDING_NAMES[this.#standings[position]],
-      isEligible: (this.eligible[position >>> 5] >>> (position & 31) & 1) === 1,
+      standing: STANDING_NAMES[this.#standings[index]],
+      isEligible: (this.eligible[index >>> 5] >>> (index & 31) & 1) === 1,
     }));
   }
 
@@ -139,8 +139,8 @@ export class HealthGroup implements GroupHealth, HealthListener {
     this.#spareLast();
     this.#isPanicking = this.#isBelowPanicThreshold();
     if (this.#isPanicking) {
-      for (let position = 0; position < this.#standings.length; position++) {
-        if (this.#standings[position] === EJECTED) this.#standings[position] = PANIC;
+      for (let index = 0; index < this.#standings.length; index++) {
+        if (this.#standings[index] === EJECTED) this.#standings[index] = PANIC;
       }
     }
     this.#publish();
@@ -151,19 +151,19 @@ export class HealthGroup implements GroupHealth, HealthListener {
    * no more. Else a lone member would be refused for a moment.
    */
   #publish(): void {
-    for (let position = 0; position < this.#standings.length; position++) {
-      const standing = this.#standings[position];
-      if (standing === SPARED || standing === PANIC) this.#published[position] = standing;
+    for (let index = 0; index < this.#standings.length; index++) {
+      const standing = this.#standings[index];
+      if (standing === SPARED || standing === PANIC) this.#published[index] = standing;
     }
     this.#writeMasks();
     this.#published.set(this.#standings);
   }
 
   #takeCensus(): void {
-    for (let position = 0; position < this.#machines.length; position++) {
-      const machine = this.#machines[position];
-      const isOut = !this.#isWeighted[position] || this.#isWithdrawn[position] || machine.isWithdrawn;
-      this.#standings[position] = isOut ? OUT : machine.isInService ? PROVEN : EJECTED;
+    for (let index = 0; index < this.#machines.length; index++) {
+      const machine = this.#machines[index];
+      const isOut = !this.#isWeighted[index] || this.#isWithdrawn[index] || machine.isWithdrawn;
+      this.#standings[index] = isOut ? OUT : machine.isInService ? PROVEN : EJECTED;
     }
   }
 
@@ -173,8 +173,8 @@ export class HealthGroup implements GroupHealth, HealthListener {
     const allowed = Math.max(1, Math.floor(members * this.#settings.circuit.maxEjectedPercent / 100));
     if (ejected <= allowed) return;
     const order: number[] = [];
-    this.#standings.forEach((standing, position) => {
-      if (standing === EJECTED) order.push(position);
+    this.#standings.forEach((standing, index) => {
+      if (standing === EJECTED) order.push(index);
     });
     order.sort((a, b) => this.#compareGuilt(a, b));
     for (let rank = allowed; rank < order.length; rank++) this.#standings[order[rank]] = SPARED;
@@ -189,12 +189,12 @@ export class HealthGroup implements GroupHealth, HealthListener {
 
   #spareLast(): void {
     let last = -1;
-    for (let position = 0; position < this.#standings.length; position++) {
-      const standing = this.#standings[position];
+    for (let index = 0; index < this.#standings.length; index++) {
+      const standing = this.#standings[index];
       if (standing === PROVEN || standing === SPARED) return;
-      const machine = this.#machines[position];
+      const machine = this.#machines[index];
       if (standing === OUT || !machine.mayBeSpared) continue;
-      if (last === -1 || machine.episodeAtMs >= this.#machines[last].episodeAtMs) last = position;
+      if (last === -1 || machine.episodeAtMs >= this.#machines[last].episodeAtMs) last = index;
     }
     if (last !== -1) this.#standings[last] = SPARED;
   }
@@ -205,11 +205,11 @@ export class HealthGroup implements GroupHealth, HealthListener {
     let primariesIn = 0;
     let backups = 0;
     let backupsIn = 0;
-    for (let position = 0; position < this.#standings.length; position++) {
-      const standing = this.#standings[position];
+    for (let index = 0; index < this.#standings.length; index++) {
+      const standing = this.#standings[index];
       if (standing === OUT) continue;
       const isIn = standing === EJECTED ? 0 : 1;
-      if (this.#isBackup[position]) {
+      if (this.#isBackup[index]) {
         backups++;
         backupsIn += isIn;
       } else {
@@ -226,12 +226,12 @@ export class HealthGroup implements GroupHealth, HealthListener {
       let eligible = 0;
       let steady = 0;
       const end = Math.min(this.#machines.length, (word + 1) << 5);
-      for (let position = word << 5; position < end; position++) {
-        const standing = this.#standings[position];
-        const machine = this.#machines[position];
+      for (let index = word << 5; index < end; index++) {
+        const standing = this.#standings[index];
+        const machine = this.#machines[index];
         if (standing === OUT || (standing === EJECTED && !machine.isEligible)) continue;
-        eligible |= 1 << (position & 31);
-        if (machine.state === "healthy" && !this.#isBackup[position]) steady |= 1 << (position & 31);
+        eligible |= 1 << (index & 31);
+        if (machine.state === "healthy" && !this.#isBackup[index]) steady |= 1 << (index & 31);
       }
       this.eligible[word] = eligible;
       this.#steady[word] = steady;
@@ -240,8 +240,8 @@ export class HealthGroup implements GroupHealth, HealthListener {
 
   #count(wanted: number): number {
     let count = 0;
-    for (let position = 0; position < this.#standings.length; position++) {
-      if (this.#standings[position] === wanted) count++;
+    for (let index = 0; index < this.#standings.length; index++) {
+      if (this.#standings[index] === wanted) count++;
     }
     return count;
   }

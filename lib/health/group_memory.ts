@@ -7,11 +7,11 @@
  */
 
 export interface GroupMemory {
-  /** Positions that may be picked: position p is bit `p & 31` of word `p >>> 5`. */
+  /** Indexes that may be picked: index p is bit `p & 31` of word `p >>> 5`. */
   readonly eligible: Int32Array;
   /** Eligible primaries that do not ramp up; same form. */
   readonly steady: Int32Array;
-  /** One `Standing` per position. */
+  /** One `Standing` per index. */
   readonly standings: Uint8Array;
 }
 

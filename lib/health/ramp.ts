@@ -22,11 +22,11 @@ export class Ramp {
     this.#credits = new Float64Array(members);
   }
 
-  /** @param tried Positions the exchange will not go to again, as mask words. */
-  allows(position: number, fraction: number, tried: Int32Array): boolean {
+  /** @param tried Indexes the exchange will not go to again, as mask words. */
+  allows(index: number, fraction: number, tried: Int32Array): boolean {
     if (!this.#hasSteady(tried)) return true;
-    const credit = this.#credits[position] + fraction;
-    this.#credits[position] = credit >= 1 ? credit - 1 : credit;
+    const credit = this.#credits[index] + fraction;
+    this.#credits[index] = credit >= 1 ? credit - 1 : credit;
     return credit >= 1;
   }
 

@@ -86,7 +86,7 @@ export class SharedGroup implements GroupHealth {
   readonly #machines: readonly SharedMachine[];
   readonly #ramp: Ramp;
 
-  /** @param machines One per position. */
+  /** @param machines One per index. */
   constructor(machines: readonly SharedMachine[], memory: GroupMemory) {
     this.eligible = memory.eligible;
     this.#standings = memory.standings;
@@ -94,11 +94,11 @@ export class SharedGroup implements GroupHealth {
     this.#ramp = new Ramp(machines.length, memory.steady);
   }
 
-  admit(position: number, nowMs: number, tried: Int32Array): number {
-    const machine = this.#machines[position];
-    const standing = this.#standings[position];
+  admit(index: number, nowMs: number, tried: Int32Array): number {
+    const machine = this.#machines[index];
+    const standing = this.#standings[index];
     if (standing === Standing.spared || standing === Standing.panic) return machine.admitSpared();
-    if (machine.isRamping && !this.#ramp.allows(position, machine.rampFraction(nowMs), tried)) return REFUSED;
+    if (machine.isRamping && !this.#ramp.allows(index, machine.rampFraction(nowMs), tried)) return REFUSED;
     return machine.tryAdmit();
   }
 }

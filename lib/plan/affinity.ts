@@ -14,14 +14,14 @@ export interface Affinity {
   readonly ownsCookie: boolean;
   /** Unsigned 32-bit hash of the request's key; -1 when it has none. */
   keyHash(request: HashKeyInput): number;
-  /** Position that a valid cookie names; -1. */
-  position(request: HashKeyInput): number;
+  /** Index that a valid cookie names; -1. */
+  index(request: HashKeyInput): number;
   /** `Cookie` without ours; null when nothing is left. */
   cookieForBackend(cookie: string): string | null;
-  /** Whether an answer from `position` to a client that came with `affinity` sets a cookie. */
-  bindsAnew(position: number, affinity: number): boolean;
-  /** `Set-Cookie` for an answer from `position`; "" for none. @param isSecure Whether the client came over TLS. */
-  setCookie(position: number, isSecure: boolean): string;
+  /** Whether an answer from `index` to a client that came with `affinity` sets a cookie. */
+  bindsAnew(index: number, affinity: number): boolean;
+  /** `Set-Cookie` for an answer from `index`; "" for none. @param isSecure Whether the client came over TLS. */
+  setCookie(index: number, isSecure: boolean): string;
 }
 
 export class NoAffinity implements Affinity {
@@ -31,7 +31,7 @@ export class NoAffinity implements Affinity {
     return -1;
   }
 
-  position(_request: HashKeyInput): number {
+  index(_request: HashKeyInput): number {
     return -1;
   }
 
@@ -66,21 +66,21 @@ export interface StickyOptions {
   readonly cookie: string;
   readonly ttlMs: number;
   readonly sameSite: SameSite;
-  /** Cookie value per position. */
+  /** Cookie value per index. */
   readonly values: readonly string[];
 }
 
 export class StickyAffinity implements Affinity {
   readonly ownsCookie: boolean = true;
   readonly #cookie: string;
-  readonly #positions: ReadonlyMap<string, number>;
+  readonly #indexes: ReadonlyMap<string, number>;
   readonly #plain: readonly string[];
   readonly #secure: readonly string[];
 
   /** Cookie lines are made here, once per backend, not per response. */
   constructor({ cookie, ttlMs, sameSite, values }: StickyOptions) {
     this.#cookie = cookie;
-    this.#positions = new Map(values.map((value, position) => [value, position]));
+    this.#indexes = new Map(values.map((value, index) => [value, index]));
     const lineFor = (value: string, secure: boolean) =>
       stickySetCookie({ name: cookie, value, ttlMs, secure, sameSite });
     this.#plain = values.map((value) => lineFor(value, false));
@@ -91,22 +91,22 @@ export class StickyAffinity implements Affinity {
     return -1;
   }
 
-  position(request: HashKeyInput): number {
+  index(request: HashKeyInput): number {
     const header = request.field("cookie");
     if (header === null) return -1;
     const value = readCookie(header, this.#cookie);
-    return value === null ? -1 : this.#positions.get(value) ?? -1;
+    return value === null ? -1 : this.#indexes.get(value) ?? -1;
   }
 
   cookieForBackend(cookie: string): string | null {
     return withoutCookie(cookie, this.#cookie);
   }
 
-  bindsAnew(position: number, affinity: number): boolean {
-    return position !== affinity;
+  bindsAnew(index: number, affinity: number): boolean {
+    return index !== affinity;
   }
 
-  setCookie(position: number, isSecure: boolean): string {
-    return (isSecure ? this.#secure : this.#plain)[position];
+  setCookie(index: number, isSecure: boolean): string {
+    return (isSecure ? this.#secure : this.#plain)[index];
   }
 }

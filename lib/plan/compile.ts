@@ -137,19 +137,19 @@ interface UpstreamParts {
 function compileUpstream(upstream: UpstreamConfig, affinity: Affinity, parts: UpstreamParts): UpstreamPlan {
   const { resources, random } = parts.context;
   const health = parts.context.health.healthOf(upstream);
-  const backends = upstream.backends.map((backend, position): BackendPlan => {
+  const backends = upstream.backends.map((backend, index): BackendPlan => {
     const state = resources.acquireBackend(upstream, backend);
     parts.backends.push(state);
     const { row, pool, pipelines, metrics } = state.resource;
     return {
       name: backend.name,
-      position,
+      index,
       row,
       metricsRow: parts.metricsRows.acquire("backend", [upstream.name, backend.name]),
       pool,
       pipelines: parts.features.pipelining ? pipelines : null,
       metrics,
-      health: health.backends[position],
+      health: health.backends[index],
       host: hostFor(upstream, backend),
       ownHost: hostOf(backend.address),
     };

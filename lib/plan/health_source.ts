@@ -17,7 +17,7 @@ import type { Judged } from "./types.ts";
 /** The health of one upstream. */
 export interface UpstreamHealth {
   readonly group: GroupHealth;
-  /** One per position. */
+  /** One per index. */
   readonly backends: readonly BackendHealth[];
   readonly judged: Judged | null;
 }
@@ -55,8 +55,8 @@ export class JudgedHealth implements HealthSource {
       this.machines.push(entry);
       return entry.resource;
     });
-    const members = upstream.backends.map(({ weight, backup }, position) => {
-      return { machine: machines[position], weight, backup };
+    const members = upstream.backends.map(({ weight, backup }, index) => {
+      return { machine: machines[index], weight, backup };
     });
     const group = new HealthGroup(members, upstream, this.#memories?.[this.#upstreams++]);
     return { group, backends: machines, judged: { group, machines } };

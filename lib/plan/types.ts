@@ -109,7 +109,7 @@ export interface UpstreamPlan {
   readonly health: GroupHealth;
   /** Where health is judged: null in a worker thread, which only reads the verdict. */
   readonly judged: Judged | null;
-  /** Words of a position mask. */
+  /** Words of a mask of members. */
   readonly maskWords: number;
   readonly affinity: Affinity;
   readonly retry: RetrySettings;
@@ -125,13 +125,13 @@ export interface UpstreamPlan {
 /** The judging side of an upstream's health, for probes, waits and the admin side. */
 export interface Judged {
   readonly group: HealthGroup;
-  /** One per position. */
+  /** One per index. */
   readonly machines: readonly HealthMachine[];
 }
 
 export interface BackendPlan {
   readonly name: string;
-  readonly position: number;
+  readonly index: number;
   readonly row: number;
   readonly metricsRow: number;
   readonly pool: Pool;

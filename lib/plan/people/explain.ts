@@ -20,7 +20,7 @@ export interface ExplainedRequest {
 
 /** The health of now, where there is any. */
 export interface ExplainedHealth {
-  /** One a position, as `HealthGroup.snapshot()` gives them. */
+  /** One an index, as `HealthGroup.snapshot()` gives them. */
   readonly members: (upstream: UpstreamPlan) => readonly HealthMemberSnapshot[];
   /** On the clock of the snapshots, and what that moment is called: since 1970, ms. */
   readonly nowMs: number;
@@ -93,11 +93,11 @@ function describeUpstream(upstream: UpstreamPlan, health: ExplainedHealth | null
   const { config, name } = upstream;
   const members = health === null ? judgedHere(upstream) : health.members(upstream);
   const time = (ms: number) => health === null ? "" : timeOf(ms - health.nowMs + health.epochMs);
-  const hasPrimary = config.backends.some(({ backup }, position) => !backup && members[position].isEligible);
+  const hasPrimary = config.backends.some(({ backup }, index) => !backup && members[index].isEligible);
   const moment = health === null ? "" : `, health at ${time(health.nowMs)} UTC`;
   const panic = members.some(({ standing }) => standing === "panic") ? "; so many are out that health is ignored" : "";
-  const lines = config.backends.map((backend, position) => {
-    const member = members[position];
+  const lines = config.backends.map((backend, index) => {
+    const member = members[index];
     const words = memberWords(member, backend, {
       hasPrimary,
       time,
@@ -105,7 +105,7 @@ function describeUpstream(upstream: UpstreamPlan, health: ExplainedHealth | null
     });
     return `  ${backend.name} ${words} (${backend.url})`;
   });
-  const isDead = config.backends.every(({ weight }, position) => weight === 0 || !members[position].isEligible);
+  const isDead = config.backends.every(({ weight }, index) => weight === 0 || !members[index].isEligible);
   const end = isDead ? ["nobody is eligible: answers with status 503, backend_unavailable"] : [];
   return [`upstream ${name}, strategy ${config.strategy}${moment}${panic}:`, ...lines, ...end];
 }

@@ -149,7 +149,7 @@ function turnBack(exchange: Exchange, state: ForwardState, failure: ProxyError |
     return true;
   }
   upstream.budget.tryTake(exchange.core.clock.nowMs());
-  markTried(exchange, upstream, backend.position);
+  markTried(exchange, upstream, backend.index);
   const counted = exchange.attempts - state.uncounted;
   state.waitMs = Math.max(waitMs, upstream.backoff.delayMs(counted, exchange.core.random()));
   return true;
@@ -161,7 +161,7 @@ function begin(exchange: Exchange, { matched, action, forwards }: ForwardOptions
   exchange.upstream = upstream;
   exchange.due.limitTotal(action.timeouts.totalMs);
   exchange.keyHash = upstream.affinity.keyHash(exchange);
-  exchange.affinity = upstream.affinity.position(exchange);
+  exchange.affinity = upstream.affinity.index(exchange);
   upstream.budget.onRequest(exchange.startedMs);
   if (request.bodyLength !== NO_BODY && request.bodyLength !== 0) {
     exchange.body = new RequestBody(request, upstream.bodyBufferBytes);
@@ -206,20 +206,20 @@ function pick(exchange: Exchange, upstream: UpstreamPlan, again: ForwardState["a
   // Who has been silent for so long is not asked again: the client would wait as long once more, for nothing.
   let mayForget = isAgain && again !== "response_timeout";
   for (;;) {
-    const position = upstream.selector.pick(exchange);
-    if (position < 0) {
+    const index = upstream.selector.pick(exchange);
+    if (index < 0) {
       // All eligible ones were tried: one of them again is better than none.
       if (!mayForget) return null;
       mayForget = false;
       exchange.tried.fill(0);
       continue;
     }
-    const admission = upstream.health.admit(position, exchange.nowMs, exchange.tried);
+    const admission = upstream.health.admit(index, exchange.nowMs, exchange.tried);
     if (admission !== 0) {
       exchange.admission = admission;
-      return upstream.backends[position];
+      return upstream.backends[index];
     }
-    markTried(exchange, upstream, position);
+    markTried(exchange, upstream, index);
   }
 }
 
@@ -227,16 +227,16 @@ function pick(exchange: Exchange, upstream: UpstreamPlan, again: ForwardState["a
 function readmitted(exchange: Exchange, upstream: UpstreamPlan, backend: BackendPlan | null): BackendPlan | null {
   if (backend === null) return null;
   exchange.nowMs = exchange.core.clock.nowMs();
-  exchange.admission = upstream.health.admit(backend.position, exchange.nowMs, exchange.tried);
+  exchange.admission = upstream.health.admit(backend.index, exchange.nowMs, exchange.tried);
   return exchange.admission === 0 ? null : backend;
 }
 
-function markTried(exchange: Exchange, upstream: UpstreamPlan, position: number): void {
+function markTried(exchange: Exchange, upstream: UpstreamPlan, index: number): void {
   if (!exchange.hasOwnTried) {
     exchange.tried = new Int32Array(upstream.maskWords);
     exchange.hasOwnTried = true;
   }
-  exchange.tried[position >>> 5] |= 1 << (position & 31);
+  exchange.tried[index >>> 5] |= 1 << (index & 31);
 }
 
 /** Begins an attempt. @returns The stream, which the exchange then has, or a place in the line for one. */

@@ -120,9 +120,9 @@ export class BackendResponse implements ProxyResponse {
   #eachOwnField(emit: EmitField): void {
     this.#edits.forEachAdded(emit);
     const { affinity } = this.#exchange.upstream!;
-    const { position } = this.#exchange.backend!;
-    if (affinity.bindsAnew(position, this.#exchange.affinity)) {
-      emit("set-cookie", affinity.setCookie(position, isClientSecure(this.#exchange)));
+    const { index } = this.#exchange.backend!;
+    if (affinity.bindsAnew(index, this.#exchange.affinity)) {
+      emit("set-cookie", affinity.setCookie(index, isClientSecure(this.#exchange)));
     }
   }
 

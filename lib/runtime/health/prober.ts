@@ -42,11 +42,11 @@ export class Prober {
     for (const { config, judged, backends } of plan.upstreams.values()) {
       const { health } = config;
       if (health === null || judged === null) continue;
-      for (const [position, machine] of judged.machines.entries()) {
+      for (const [index, machine] of judged.machines.entries()) {
         wanted.add(machine);
         if (this.#loops.has(machine)) continue;
-        const backend = config.backends[position];
-        const { pool } = backends[position];
+        const backend = config.backends[index];
+        const { pool } = backends[index];
         const target: ProbeTarget = {
           address: backend.address,
           tls: config.tls,

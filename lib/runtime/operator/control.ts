@@ -298,14 +298,14 @@ export class Control implements Operator {
     const name = `${upstreamName}/${backendName}`;
     const { plan } = this.#running.now();
     const upstream = plan.upstreams.get(upstreamName)!;
-    const { position } = upstream.backends.find((backend) => backend.name === backendName)!;
+    const { index } = upstream.backends.find((backend) => backend.name === backendName)!;
     const { inFlight } = this.#metrics.view().backend(upstreamName, backendName);
     if (command === "enable") return `${name} is enabled`;
     const parts = [
       command === "drain" ? `${name} drains: no new exchanges` : `${name} is disabled: no new exchanges, no probes`,
       `${inFlight} in flight`,
     ];
-    const busy = sharersOf(plan, upstreamName, position)
+    const busy = sharersOf(plan, upstreamName, index)
       .filter((sharer) => this.overrides.of(sharer.upstream, sharer.backend).command === null)
       .map((sharer) => `${sharer.upstream}/${sharer.backend}`);
     if (busy.length > 0) parts.push(`the same address still takes traffic as ${busy.join(", ")}`);

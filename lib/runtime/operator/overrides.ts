@@ -60,8 +60,8 @@ export class Overrides {
   /** In a plan that does not serve yet: its groups alone, as machines may belong to the running one, too. */
   withdrawIn(plan: Plan): void {
     for (const [name, upstream] of plan.upstreams) {
-      for (const { name: backend, position } of upstream.backends) {
-        judgedOf(upstream).group.withdraw(position, this.of(name, backend).command !== null);
+      for (const { name: backend, index } of upstream.backends) {
+        judgedOf(upstream).group.withdraw(index, this.of(name, backend).command !== null);
       }
     }
   }
@@ -79,8 +79,8 @@ export class Overrides {
   #commandsByMachine(plan: Plan): Map<HealthMachine, (Override["command"])[]> {
     const commands = new Map<HealthMachine, (Override["command"])[]>();
     for (const [name, upstream] of plan.upstreams) {
-      for (const { name: backend, position } of upstream.backends) {
-        const machine = judgedOf(upstream).machines[position];
+      for (const { name: backend, index } of upstream.backends) {
+        const machine = judgedOf(upstream).machines[index];
         const { command } = this.of(name, backend);
         commands.set(machine, [...commands.get(machine) ?? [], command]);
       }
@@ -95,13 +95,13 @@ export interface MemberName {
 }
 
 /** Other members that share the machine of this one. */
-export function sharersOf(plan: Plan, upstreamName: string, position: number): readonly MemberName[] {
-  const machine = judgedOf(plan.upstreams.get(upstreamName)!).machines[position];
+export function sharersOf(plan: Plan, upstreamName: string, index: number): readonly MemberName[] {
+  const machine = judgedOf(plan.upstreams.get(upstreamName)!).machines[index];
   const sharers: MemberName[] = [];
   for (const [name, upstream] of plan.upstreams) {
     for (const member of upstream.backends) {
-      const isItself = name === upstreamName && member.position === position;
-      if (isItself || judgedOf(upstream).machines[member.position] !== machine) continue;
+      const isItself = name === upstreamName && member.index === index;
+      if (isItself || judgedOf(upstream).machines[member.index] !== machine) continue;
       sharers.push({ upstream: name, backend: member.name });
     }
   }

@@ -43,8 +43,8 @@ export function memberSnapshots(
   overrides: Overrides,
   monotonicOf: (epochMs: number) => number,
 ): readonly HealthMemberSnapshot[] {
-  return judgedOf(upstream).group.snapshot().map((member, position): HealthMemberSnapshot => {
-    const { command, sinceMs } = overrides.of(upstream.name, upstream.backends[position].name);
+  return judgedOf(upstream).group.snapshot().map((member, index): HealthMemberSnapshot => {
+    const { command, sinceMs } = overrides.of(upstream.name, upstream.backends[index].name);
     if (command === null) return member;
     return {
       ...member,
@@ -64,7 +64,7 @@ function upstreamView(upstream: UpstreamPlan, parts: ViewParts): UpstreamView {
   const { group } = judgedOf(upstream);
   const members = memberSnapshots(upstream, parts.overrides, parts.monotonicOf);
   const { requestsPerSecond } = parts.traffic.upstream(upstream.name);
-  const backends = upstream.backends.map((backend) => backendView(upstream, backend, members[backend.position], parts));
+  const backends = upstream.backends.map((backend) => backendView(upstream, backend, members[backend.index], parts));
   const attempts = backends.reduce((sum, backend) => sum + backend.requestsPerSecond, 0);
   return {
     name: upstream.name,
@@ -79,11 +79,11 @@ function upstreamView(upstream: UpstreamPlan, parts: ViewParts): UpstreamView {
 
 function backendView(
   upstream: UpstreamPlan,
-  { name, position, pool }: BackendPlan,
+  { name, index, pool }: BackendPlan,
   member: HealthMemberSnapshot,
   { configured, overrides, traffic, tlsProblemOf, epochOf }: ViewParts,
 ): BackendView {
-  const { url, weight, backup } = upstream.config.backends[position];
+  const { url, weight, backup } = upstream.config.backends[index];
   const iso = (ms: number) => new Date(epochOf(ms)).toISOString();
   return {
     name,

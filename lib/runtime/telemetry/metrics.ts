@@ -104,12 +104,12 @@ export class Metrics {
 
 function backendFacts(plan: Plan): readonly BackendFact[] {
   return [...plan.upstreams.values()].flatMap(({ name, config, judged }) =>
-    (judged?.group.snapshot() ?? []).map(({ isEligible, state }, position) => ({
+    (judged?.group.snapshot() ?? []).map(({ isEligible, state }, index) => ({
       upstream: name,
-      backend: config.backends[position].name,
+      backend: config.backends[index].name,
       isEligible,
       state,
-      weight: config.backends[position].weight,
+      weight: config.backends[index].weight,
     }))
   );
 }

@@ -19,7 +19,7 @@ const OPEN_MS = 50;
 const MAX_OPEN_MS = 900;
 
 interface Held {
-  readonly position: number;
+  readonly index: number;
   readonly ticket: number;
 }
 
@@ -63,14 +63,14 @@ class World {
   }
 
   step(): void {
-    const position = this.#below(this.members.length);
-    const machine = this.members[position].machine;
-    const witness = this.witnesses[position];
+    const index = this.#below(this.members.length);
+    const machine = this.members[index].machine;
+    const witness = this.witnesses[index];
     const seen = this.changes.map((changes) => changes.length);
     const dice = this.random();
     this.nowMs += this.random() * 4;
-    if (dice < 0.35) this.#admit(position);
-    else if (dice < 0.7) this.#report(this.random() < this.#badness(position));
+    if (dice < 0.35) this.#admit(index);
+    else if (dice < 0.7) this.#report(this.random() < this.#badness(index));
     else if (dice < 0.8) witness.probed(machine, true, () => machine.onProbeSuccess(this.nowMs));
     else if (dice < 0.9) {
       witness.probed(machine, false, () => machine.onProbeFailure(this.#oneOf(CODES), this.nowMs));
@@ -82,19 +82,19 @@ class World {
   }
 
   /** The backends take turns at being broken. */
-  #badness(position: number): number {
-    return Math.floor(this.nowMs / 1500 + position) % 3 === 0 ? 0.95 : 0.05;
+  #badness(index: number): number {
+    return Math.floor(this.nowMs / 1500 + index) % 3 === 0 ? 0.95 : 0.05;
   }
 
-  #admit(position: number): void {
-    const ticket = this.group.admit(position, this.nowMs, new Int32Array(2));
-    if (ticket !== REFUSED) this.held.push({ position, ticket });
+  #admit(index: number): void {
+    const ticket = this.group.admit(index, this.nowMs, new Int32Array(2));
+    if (ticket !== REFUSED) this.held.push({ index, ticket });
   }
 
   #report(isBad: boolean): void {
     if (this.held.length === 0) return;
-    const [{ position, ticket }] = this.held.splice(this.#below(this.held.length), 1);
-    const { machine } = this.members[position];
+    const [{ index, ticket }] = this.held.splice(this.#below(this.held.length), 1);
+    const { machine } = this.members[index];
     if (isBad) machine.onTrafficFailure(this.#oneOf(CODES), this.nowMs, ticket);
     else machine.onTrafficSuccess(this.nowMs, ticket);
   }
@@ -108,7 +108,7 @@ class World {
   }
 }
 
-/** Positions that the rules of `health/group.ts` make eligible. */
+/** Indexes that the rules of `health/group.ts` make eligible. */
 function expectedEligible(world: World): boolean[] {
   const { members } = world;
   const counted = members.map(({ machine, weight }) => weight > 0 && !/draining|disabled/.test(machine.state));
@@ -144,12 +144,12 @@ function checkMask(world: World): void {
 }
 
 function checkMachines(world: World): void {
-  world.members.forEach(({ machine }, position) => {
+  world.members.forEach(({ machine }, index) => {
     const { state } = machine;
     if (state === "probation") {
       // Odd tickets that can still be a trial: those newer than the opening, of which one at most blocks the others.
       assertEquals(
-        machine.isEligible || world.held.some((held) => held.position === position && held.ticket % 2 === 1),
+        machine.isEligible || world.held.some((held) => held.index === index && held.ticket % 2 === 1),
         true,
       );
     } else {

@@ -63,8 +63,8 @@ class World {
     });
   }
 
-  admit(worker: number, position = 0): number {
-    return this.workers[worker].group.admit(position, this.nowMs, UNTRIED);
+  admit(worker: number, index = 0): number {
+    return this.workers[worker].group.admit(index, this.nowMs, UNTRIED);
   }
 
   fail(worker: number, code: FailureCode = "connection_reset", ticket = this.admit(worker)): void {
@@ -280,10 +280,10 @@ for (let seed = 1; seed <= 30; seed++) {
     const world = new World(members, settings, policy);
     const oracle = Array.from({ length: members }, () => new HealthMachine(settings, { nowMs: 0, state: "healthy" }));
     const oracleGroup = groupOf(oracle, policy);
-    const held: { worker: number; position: number; ticket: number }[] = [];
+    const held: { worker: number; index: number; ticket: number }[] = [];
     const codes: FailureCode[] = ["bad_status", "connection_reset", "connect_refused", "client_gone"];
     for (let step = 0; step < 1500; step++) {
-      const position = below(members);
+      const index = below(members);
       const worker = below(2);
       const dice = random();
       world.nowMs += random() * 8;
@@ -291,28 +291,28 @@ for (let seed = 1; seed <= 30; seed++) {
       oracleGroup.tick(nowMs);
       world.group.tick(nowMs);
       if (dice < 0.45) {
-        const ticket = world.admit(worker, position);
-        assertEquals(ticket, oracleGroup.admit(position, nowMs, UNTRIED), `admission at step ${step}`);
-        if (ticket !== REFUSED) held.push({ worker, position, ticket });
+        const ticket = world.admit(worker, index);
+        assertEquals(ticket, oracleGroup.admit(index, nowMs, UNTRIED), `admission at step ${step}`);
+        if (ticket !== REFUSED) held.push({ worker, index, ticket });
       } else if (dice < 0.85 && held.length > 0) {
-        const [{ worker, position, ticket }] = held.splice(below(held.length), 1);
-        const isBroken = Math.floor(nowMs / 800 + position) % 2 === 0;
+        const [{ worker, index, ticket }] = held.splice(below(held.length), 1);
+        const isBroken = Math.floor(nowMs / 800 + index) % 2 === 0;
         const verdict = random();
-        for (const machine of [world.workers[worker].machines[position], oracle[position]]) {
+        for (const machine of [world.workers[worker].machines[index], oracle[index]]) {
           if (verdict < 0.1) machine.releaseToken(ticket);
           else if (isBroken === verdict < 0.9) {
             machine.onTrafficFailure(codes[step % codes.length], nowMs, ticket);
           } else machine.onTrafficSuccess(nowMs, ticket);
         }
       } else if (dice < 0.92) {
-        for (const machine of [world.machines[position], oracle[position]]) machine.onProbeSuccess(nowMs);
+        for (const machine of [world.machines[index], oracle[index]]) machine.onProbeSuccess(nowMs);
       } else if (dice < 0.98) {
-        for (const machine of [world.machines[position], oracle[position]]) {
+        for (const machine of [world.machines[index], oracle[index]]) {
           machine.onProbeFailure("response_timeout", nowMs);
         }
       } else {
         const command = (["drain", "disable", "enable", "enable"] as const)[below(4)];
-        for (const machine of [world.machines[position], oracle[position]]) machine.admin(command, nowMs);
+        for (const machine of [world.machines[index], oracle[index]]) machine.admin(command, nowMs);
       }
       world.collector.count(nowMs);
       assertEquals(world.group.snapshot(), oracleGroup.snapshot(), `step ${step}`);

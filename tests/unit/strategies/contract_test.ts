@@ -15,15 +15,15 @@ import {
 const COUNTS = [1, 2, 3, 10, 32, 33, 100];
 const RANDOM_STATES = 300;
 
-const WEIGHTINGS: Record<string, (position: number) => number> = {
+const WEIGHTINGS: Record<string, (index: number) => number> = {
   "equal weights": () => 1,
-  "different weights": (position) => 1 + position % 4,
-  "zero weights": (position) => position % 3 === 1 ? 0 : 1 + position % 2,
+  "different weights": (index) => 1 + index % 4,
+  "zero weights": (index) => index % 3 === 1 ? 0 : 1 + index % 2,
 };
 
-const TIERS: Record<string, (position: number) => boolean> = {
+const TIERS: Record<string, (index: number) => boolean> = {
   "no backups": () => false,
-  "backups": (position) => position % 3 === 2,
+  "backups": (index) => index % 3 === 2,
 };
 
 /** Rough promise of a long run under load for the strategies that look at weights; others share evenly. */
@@ -41,12 +41,12 @@ function* shapes(): Generator<Shape> {
     for (const count of COUNTS) {
       for (const [weighting, weightOf] of Object.entries(WEIGHTINGS)) {
         for (const [tiers, isBackup] of Object.entries(TIERS)) {
-          const positions = [...Array(count).keys()];
+          const indexes = [...Array(count).keys()];
           yield {
-            name: `(${strategy}, ${count} positions, ${weighting}, ${tiers})`,
+            name: `(${strategy}, ${count} members, ${weighting}, ${tiers})`,
             strategy,
-            weights: positions.map(weightOf),
-            backups: positions.filter(isBackup),
+            weights: indexes.map(weightOf),
+            backups: indexes.filter(isBackup),
           };
         }
       }
@@ -56,10 +56,10 @@ function* shapes(): Generator<Shape> {
 
 /** The contract, in the plainest words: whom a pick may return now. */
 function allowed({ spec, input }: Fixture): number[] {
-  const available = [...spec.weights.keys()].filter((position) =>
-    spec.weights[position] > 0 && hasBit(spec.eligible, position) && !hasBit(input.tried, position)
+  const available = [...spec.weights.keys()].filter((index) =>
+    spec.weights[index] > 0 && hasBit(spec.eligible, index) && !hasBit(input.tried, index)
   );
-  const primaries = available.filter((position) => !spec.backups[position]);
+  const primaries = available.filter((index) => !spec.backups[index]);
   return primaries.length > 0 ? primaries : available;
 }
 
@@ -68,14 +68,14 @@ function shake(fixture: Fixture): void {
   const { spec, input, random } = fixture;
   const eligibleShare = random() * 1.3;
   const triedShare = random() < 0.5 ? 0 : random();
-  for (let position = 0; position < spec.weights.length; position++) {
-    setEligible(fixture, position, random() < eligibleShare);
-    if (random() < triedShare) setBit(input.tried, position);
-    else clearBit(input.tried, position);
-    spec.table.inFlight[position] = Math.floor(random() * 4);
-    spec.table.recent[position] = Math.floor(random() * 4);
-    spec.table.latencyMs[position] = random() < 0.3 ? 0 : random() * 100;
-    spec.table.latencyAtMs[position] = input.nowMs - random() * 1000;
+  for (let index = 0; index < spec.weights.length; index++) {
+    setEligible(fixture, index, random() < eligibleShare);
+    if (random() < triedShare) setBit(input.tried, index);
+    else clearBit(input.tried, index);
+    spec.table.inFlight[index] = Math.floor(random() * 4);
+    spec.table.recent[index] = Math.floor(random() * 4);
+    spec.table.latencyMs[index] = random() < 0.3 ? 0 : random() * 100;
+    spec.table.latencyAtMs[index] = input.nowMs - random() * 1000;
   }
   input.nowMs += random() * 1000;
   input.keyHash = random() < 0.2 ? -1 : drawKey(random);
@@ -88,19 +88,19 @@ for (const { name, strategy, weights, backups } of shapes()) {
     for (let state = 0; state < RANDOM_STATES; state++) {
       shake(fixture);
       const may = allowed(fixture);
-      const position = fixture.selector.pick(fixture.input);
-      assert(may.length === 0 ? position === -1 : may.includes(position), `state ${state}: ${position} of [${may}]`);
+      const index = fixture.selector.pick(fixture.input);
+      assert(may.length === 0 ? index === -1 : may.includes(index), `state ${state}: ${index} of [${may}]`);
     }
   });
 
   Deno.test(`Selector.pick() reaches the only one left, whoever it is ${name}`, () => {
     const fixture = createFixture(strategy, { weights, backups });
     fixture.spec.eligible.fill(0);
-    for (const position of weights.keys()) {
-      setEligible(fixture, position, true);
+    for (const index of weights.keys()) {
+      setEligible(fixture, index, true);
       fixture.input.keyHash = drawKey(fixture.random);
-      assertEquals(fixture.selector.pick(fixture.input), weights[position] === 0 ? -1 : position);
-      setEligible(fixture, position, false);
+      assertEquals(fixture.selector.pick(fixture.input), weights[index] === 0 ? -1 : index);
+      setEligible(fixture, index, false);
       assertEquals(fixture.selector.pick(fixture.input), -1);
     }
   });
@@ -109,14 +109,14 @@ for (const { name, strategy, weights, backups } of shapes()) {
     const fixture = createFixture(strategy, { weights, backups });
     fixture.input.keyHash = 0xfedcba98;
     const seen: number[] = [];
-    for (let position = fixture.selector.pick(fixture.input); position !== -1;) {
-      seen.push(position);
-      setBit(fixture.input.tried, position);
-      position = fixture.selector.pick(fixture.input);
+    for (let index = fixture.selector.pick(fixture.input); index !== -1;) {
+      seen.push(index);
+      setBit(fixture.input.tried, index);
+      index = fixture.selector.pick(fixture.input);
     }
-    const members = [...weights.keys()].filter((position) => weights[position] > 0);
+    const members = [...weights.keys()].filter((index) => weights[index] > 0);
     assertEquals(seen.toSorted((a, b) => a - b), members);
-    const primaries = members.filter((position) => !backups.includes(position));
+    const primaries = members.filter((index) => !backups.includes(index));
     assertEquals(seen.slice(0, primaries.length).toSorted((a, b) => a - b), primaries);
   });
 }
@@ -124,17 +124,17 @@ for (const { name, strategy, weights, backups } of shapes()) {
 for (const strategy of STRATEGY_NAMES) {
   for (const count of [2, 10, 33]) {
     for (const weighting of ["equal weights", "different weights"]) {
-      Deno.test(`Selector.pick() shares by weight within 10 % (${strategy}, ${count} positions, ${weighting})`, () => {
+      Deno.test(`Selector.pick() shares by weight within 10 % (${strategy}, ${count} members, ${weighting})`, () => {
         const weights = [...Array(count).keys()].map(WEIGHTINGS[weighting]);
         const fixture = createFixture(strategy, { weights });
         fixture.spec.table.latencyMs.fill(10);
         const rounds = 4000 * count;
         const counts = countPicks(fixture, rounds, 16 * count);
         const total = IGNORES_WEIGHT.includes(strategy) ? count : weights.reduce((sum, weight) => sum + weight);
-        for (const position of weights.keys()) {
-          const weight = IGNORES_WEIGHT.includes(strategy) ? 1 : weights[position];
-          const ratio = counts[position] / (rounds * weight / total);
-          assert(ratio > 0.9 && ratio < 1.1, `position ${position} of weight ${weight} got ${ratio} of its share`);
+        for (const index of weights.keys()) {
+          const weight = IGNORES_WEIGHT.includes(strategy) ? 1 : weights[index];
+          const ratio = counts[index] / (rounds * weight / total);
+          assert(ratio > 0.9 && ratio < 1.1, `member ${index} of weight ${weight} got ${ratio} of its share`);
         }
       });
     }
@@ -142,7 +142,7 @@ for (const strategy of STRATEGY_NAMES) {
 
   for (const count of [10, 100]) {
     for (const weighting of ["equal weights", "different weights"]) {
-      Deno.test(`Selector.pick() allocates nothing (${strategy}, ${count} positions, ${weighting})`, () => {
+      Deno.test(`Selector.pick() allocates nothing (${strategy}, ${count} members, ${weighting})`, () => {
         const weights = [...Array(count).keys()].map(WEIGHTINGS[weighting]);
         const fixture = createFixture(strategy, { weights, backups: [count - 1] });
         fixture.spec.table.latencyMs.fill(10);

@@ -13,8 +13,8 @@ function pickText(fixture: Fixture, rounds: number): string {
 function chiSquare(counts: readonly number[], weights: readonly number[]): number {
   const rounds = counts.reduce((sum, count) => sum + count);
   const total = weights.reduce((sum, weight) => sum + weight);
-  return counts.reduce((sum, count, position) => {
-    const expected = rounds * weights[position] / total;
+  return counts.reduce((sum, count, index) => {
+    const expected = rounds * weights[index] / total;
     return expected === 0 ? sum + (count === 0 ? 0 : Infinity) : sum + (count - expected) ** 2 / expected;
   }, 0);
 }
@@ -34,17 +34,17 @@ for (
 ) {
   Deno.test(`NarrowRoundRobin.pick() ${name}`, () => {
     const fixture = createFixture("round_robin", { count });
-    for (const position of out) setEligible(fixture, position, false);
+    for (const index of out) setEligible(fixture, index, false);
     assertEquals(pickText(fixture, expected.length), expected);
   });
 }
 
 for (const count of [32, 33, 64, 65, 100]) {
-  Deno.test(`RoundRobin.pick() goes round through the sign bit and over word ends (${count} positions)`, () => {
+  Deno.test(`RoundRobin.pick() goes round through the sign bit and over word ends (${count} members)`, () => {
     const fixture = createFixture("round_robin", { count });
-    const out = [0, 30, 32, 63].filter((position) => position < count);
-    for (const position of out) setEligible(fixture, position, false);
-    const turn = [...Array(count).keys()].filter((position) => !out.includes(position));
+    const out = [0, 30, 32, 63].filter((index) => index < count);
+    for (const index of out) setEligible(fixture, index, false);
+    const turn = [...Array(count).keys()].filter((index) => !out.includes(index));
     const picked = Array.from({ length: 2 * turn.length }, () => fixture.selector.pick(fixture.input));
     assertEquals(picked, [...turn, ...turn]);
   });
@@ -79,13 +79,13 @@ for (const weights of [[5, 1, 1], [100, 1, 1, 1], [2, 1, 1, 1, 1, 1, 1, 1], [10,
       const due = weights.map(() => 0);
       for (let round = 0; round < 20_000; round++) {
         if (round % stays === 0) {
-          for (const position of weights.keys()) setEligible(fixture, position, fixture.random() < 0.5);
+          for (const index of weights.keys()) setEligible(fixture, index, fixture.random() < 0.5);
         }
         const picked = fixture.selector.pick(fixture.input);
         if (picked === -1) continue;
-        for (const [position, weight] of weights.entries()) {
-          if (!hasBit(fixture.spec.eligible, position)) continue;
-          due[position] += weight;
+        for (const [index, weight] of weights.entries()) {
+          if (!hasBit(fixture.spec.eligible, index)) continue;
+          due[index] += weight;
           due[picked] -= weight;
         }
         for (const credit of due) assert(Math.abs(credit) < total, `round ${round}: ${due} of ${total}`);
@@ -99,7 +99,7 @@ const WEIGHTS: Record<string, number[]> = {
   "32 equal": Array(32).fill(7),
   "100 equal": Array(100).fill(1),
   "5:1:1": [5, 1, 1],
-  "1 to 40": Array.from({ length: 40 }, (_, position) => position + 1),
+  "1 to 40": Array.from({ length: 40 }, (_, index) => index + 1),
   "1000:1:0:1": [1000, 1, 0, 1],
 };
 
@@ -107,8 +107,8 @@ for (const [name, weights] of Object.entries(WEIGHTS)) {
   for (const isHalfOut of [false, true]) {
     Deno.test(`Random.pick() is distributed by weight (${name}, ${isHalfOut ? "half out" : "all in"})`, () => {
       const fixture = createFixture("random", { weights, seed: 7 });
-      const expected = weights.map((weight, position) => isHalfOut && position % 2 === 0 ? 0 : weight);
-      for (const position of weights.keys()) setEligible(fixture, position, expected[position] > 0);
+      const expected = weights.map((weight, index) => isHalfOut && index % 2 === 0 ? 0 : weight);
+      for (const index of weights.keys()) setEligible(fixture, index, expected[index] > 0);
       const degrees = expected.filter((weight) => weight > 0).length - 1;
       const chi = chiSquare(countPicks(fixture, 50_000), expected);
       assert(chi < chiSquareLimit(Math.max(1, degrees)), `chi-square ${chi} with ${degrees} degrees`);
@@ -121,10 +121,10 @@ for (const weights of [Array(10).fill(1), [4, 2, 1, 1]]) {
     const fixture = createFixture("least_connections", { weights });
     const total = weights.reduce((sum, weight) => sum + weight);
     for (let held = 0; held < 50 * total; held++) {
-      const position = fixture.selector.pick(fixture.input);
-      fixture.spec.table.inFlight[fixture.spec.rows[position]]++;
+      const index = fixture.selector.pick(fixture.input);
+      fixture.spec.table.inFlight[fixture.spec.rows[index]]++;
     }
-    assertEquals(weights.map((_, position) => fixture.spec.table.inFlight[fixture.spec.rows[position]]), [
+    assertEquals(weights.map((_, index) => fixture.spec.table.inFlight[fixture.spec.rows[index]]), [
       ...weights.map((weight) => 50 * weight),
     ]);
   });
@@ -162,9 +162,9 @@ for (
   Deno.test(`PowerOfTwo.pick() prefers ${name}`, () => {
     const fixture = createFixture("power_of_two", { weights });
     const { rows, table } = fixture.spec;
-    for (const position of [0, 1]) {
-      table.inFlight[rows[position]] = loads[position];
-      table.recent[rows[position]] = recent[position];
+    for (const index of [0, 1]) {
+      table.inFlight[rows[index]] = loads[index];
+      table.recent[rows[index]] = recent[index];
     }
     for (let i = 0; i < 50; i++) assertEquals(fixture.selector.pick(fixture.input), expected);
   });

@@ -68,7 +68,7 @@ Deno.test("ConsistentHash.pick() moves exactly the keys of one that is out, spre
 });
 
 for (const count of [2, 10, 100]) {
-  Deno.test(`ConsistentHash.pick() shares within 3 % of the table (${count} positions)`, () => {
+  Deno.test(`ConsistentHash.pick() shares within 3 % of the table (${count} members)`, () => {
     const fixture = createFixture("hash", { count, seed: 9 });
     const counts = countPicks(fixture, count * 20_000);
     for (const picks of counts) assert(Math.abs(picks / 20_000 - 1) < 0.04, `${picks} of 20000`);
@@ -78,14 +78,14 @@ for (const count of [2, 10, 100]) {
 Deno.test("ConsistentHash.pick() respects weights", () => {
   const weights = [60, 30, 9, 1];
   const counts = countPicks(createFixture("hash", { weights }), 100_000);
-  for (const [position, weight] of weights.entries()) {
-    assert(Math.abs(counts[position] / (1000 * weight) - 1) < 0.08, `${counts[position]} for weight ${weight}`);
+  for (const [index, weight] of weights.entries()) {
+    assert(Math.abs(counts[index] / (1000 * weight) - 1) < 0.08, `${counts[index]} for weight ${weight}`);
   }
 });
 
 Deno.test("ConsistentHash.pick() is the same at each request even when nearly all are out", () => {
   const fixture = createFixture("hash", { count: 100 });
-  for (let position = 0; position < 98; position++) setEligible(fixture, position, false);
+  for (let index = 0; index < 98; index++) setEligible(fixture, index, false);
   const first = pickAll(fixture);
   assertEquals(movedShare(first, pickAll(fixture)), 0);
   assertEquals(new Set(first).size, 2);

@@ -49,10 +49,10 @@ function drive(fixture: Fixture, latenciesMs: readonly number[], rounds: number,
   const { selector, input, spec } = fixture;
   const counts = latenciesMs.map(() => 0);
   for (let round = 0; round < rounds; round++) {
-    const position = selector.pick(input);
-    counts[position]++;
-    input.nowMs += latenciesMs[position];
-    observeLatency(spec.table, spec.rows[position], latenciesMs[position], input.nowMs, LATENCY_DECAY_MS);
+    const index = selector.pick(input);
+    counts[index]++;
+    input.nowMs += latenciesMs[index];
+    observeLatency(spec.table, spec.rows[index], latenciesMs[index], input.nowMs, LATENCY_DECAY_MS);
     input.nowMs += gapMs;
   }
   return counts;
@@ -74,9 +74,9 @@ Deno.test("PeakEwma.pick() sends a faded backend one request, not all, until it 
   observeLatency(table, rows[0], 10, fixture.input.nowMs, LATENCY_DECAY_MS);
   observeLatency(table, rows[1], 1000, 80 * LATENCY_DECAY_MS, LATENCY_DECAY_MS);
   const picked = Array.from({ length: 20 }, () => {
-    const position = fixture.selector.pick(fixture.input);
-    table.inFlight[rows[position]]++;
-    return position;
+    const index = fixture.selector.pick(fixture.input);
+    table.inFlight[rows[index]]++;
+    return index;
   });
   assertEquals(picked, [1, ...Array(19).fill(0)]);
 });
@@ -86,9 +86,9 @@ Deno.test("PeakEwma.pick() sends a cold backend one request, not all, until it a
   const { table, rows } = fixture.spec;
   table.latencyMs[rows[0]] = 500;
   const picked = Array.from({ length: 20 }, () => {
-    const position = fixture.selector.pick(fixture.input);
-    table.inFlight[rows[position]]++;
-    return position;
+    const index = fixture.selector.pick(fixture.input);
+    table.inFlight[rows[index]]++;
+    return index;
   });
   assertEquals(picked, [1, ...Array(19).fill(0)]);
 });

@@ -18,14 +18,14 @@ export interface Fixture {
 export interface FixtureOptions {
   readonly count?: number;
   readonly weights?: readonly number[];
-  /** Positions. */
+  /** Indexes. */
   readonly backups?: readonly number[];
   readonly identities?: readonly string[];
   readonly fallback?: StrategyName;
   readonly seed?: number;
 }
 
-/** All positions eligible. Rows run backwards, so that who mixes up row and index is found out. */
+/** All indexes eligible. Rows run backwards, so that who mixes up row and index is found out. */
 export function createFixture(strategy: StrategyName, options: FixtureOptions): Fixture {
   const weights = options.weights ?? Array<number>(options.count ?? 1).fill(1);
   const count = weights.length;
@@ -33,9 +33,9 @@ export function createFixture(strategy: StrategyName, options: FixtureOptions): 
   const spec: SelectorSpec = {
     strategy,
     weights,
-    backups: weights.map((_, position) => options.backups?.includes(position) ?? false),
-    identities: options.identities ?? weights.map((_, position) => `http://10.0.0.${position}:8080`),
-    rows: Int32Array.from(weights, (_, position) => count - 1 - position),
+    backups: weights.map((_, index) => options.backups?.includes(index) ?? false),
+    identities: options.identities ?? weights.map((_, index) => `http://10.0.0.${index}:8080`),
+    rows: Int32Array.from(weights, (_, index) => count - 1 - index),
     table: createBackendTable(count),
     eligible: maskOf(Array(count).keys(), count),
     random,
@@ -45,9 +45,9 @@ export function createFixture(strategy: StrategyName, options: FixtureOptions): 
   return { spec, selector: createSelector(spec), input, random };
 }
 
-export function setEligible(fixture: Fixture, position: number, isEligible: boolean): void {
-  if (isEligible) setBit(fixture.spec.eligible, position);
-  else clearBit(fixture.spec.eligible, position);
+export function setEligible(fixture: Fixture, index: number, isEligible: boolean): void {
+  if (isEligible) setBit(fixture.spec.eligible, index);
+  else clearBit(fixture.spec.eligible, index);
 }
 
 /** An unsigned 32-bit key, evenly spread. */
@@ -59,7 +59,7 @@ export function drawKey(random: () => number): number {
  * Picks `rounds` times as the proxy would: a new key each time, one exchange after the other, each counted in `recent`.
  *
  * @param concurrent How many exchanges are kept in flight; the oldest ends when one more begins.
- * @returns Picks by position.
+ * @returns Picks by index.
  */
 export function countPicks(fixture: Fixture, rounds: number, concurrent = 0): number[] {
   const { spec, selector, input, random } = fixture;
@@ -67,11 +67,11 @@ export function countPicks(fixture: Fixture, rounds: number, concurrent = 0): nu
   const running: number[] = [];
   for (let round = 0; round < rounds; round++) {
     if (spec.strategy === "hash") input.keyHash = drawKey(random);
-    const position = selector.pick(input);
-    counts[position]++;
-    spec.table.recent[spec.rows[position]]++;
-    spec.table.inFlight[spec.rows[position]]++;
-    running.push(position);
+    const index = selector.pick(input);
+    counts[index]++;
+    spec.table.recent[spec.rows[index]]++;
+    spec.table.inFlight[spec.rows[index]]++;
+    running.push(index);
     if (running.length > concurrent) spec.table.inFlight[spec.rows[running.shift()!]]--;
   }
   return counts;

@@ -47,12 +47,12 @@ class Stage {
     return new Stage(await compile(config, context));
   }
 
-  machine(position: number): HealthMachine {
-    return this.upstream.judged!.machines[position];
+  machine(index: number): HealthMachine {
+    return this.upstream.judged!.machines[index];
   }
 
-  fail(position: number, code: FailureCode, times: number): this {
-    const machine = this.machine(position);
+  fail(index: number, code: FailureCode, times: number): this {
+    const machine = this.machine(index);
     const ticket = machine.tryAdmit(this.nowMs);
     for (let i = 0; i < times; i++) machine.onTrafficFailure(code, this.nowMs, ticket);
     return this;

@@ -29,7 +29,7 @@ function planOf(shape: Readonly<Record<string, readonly string[]>>, known = new 
       const members = machines.map((machine) => ({ machine, weight: 1, backup: false }));
       const settings = { circuit: { maxEjectedPercent: 100 }, panicThresholdPercent: 0 };
       const health = new HealthGroup(members, settings);
-      const plans = backends.map((backend, position) => ({ name: backend, position, machine: machines[position] }));
+      const plans = backends.map((backend, index) => ({ name: backend, index, machine: machines[index] }));
       const config = { strategy: "weighted_round_robin", backends: backends.map((name) => ({ name, weight: 1 })) };
       return [name, { name, config, backends: plans, health, judged: { group: health, machines } }];
     }),
