@@ -28,7 +28,7 @@ const LABEL = /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?$/;
 /**
  * `"0.0.0.0:8080"`, `"[::]:8080"`, `"localhost:8080"` or `"unix:/run/sluice.sock"`. Port 0 lets the system choose.
  *
- * @throws {SyntaxError} The message starts at the fault, without the text's place.
+ * @throws {SyntaxError} The message starts at the fault, without the text's position.
  */
 export function parseListenAddress(text: string): ListenAddress {
   if (text.startsWith("unix:")) return { kind: "unix", path: unixPath(text) };
@@ -42,7 +42,7 @@ export function parseListenAddress(text: string): ListenAddress {
 /**
  * `"http://host:port"`, `"https://host"` or `"unix:/run/app.sock"`: an origin and nothing more.
  *
- * @throws {SyntaxError} The message starts at the fault, without the text's place.
+ * @throws {SyntaxError} The message starts at the fault, without the text's position.
  */
 export function parseBackendUrl(text: string): BackendAddress {
   if (text.startsWith("unix:")) return { kind: "unix", tls: false, path: unixPath(text) };

@@ -169,9 +169,9 @@ export class ByteWriter {
    */
   view(): Uint8Array {
     const length = this.#length;
-    const place = length & (VIEWS - 1);
-    const kept = this.#views[place];
-    return kept.length === length ? kept : this.#views[place] = this.#bytes.subarray(0, length);
+    const index = length & (VIEWS - 1);
+    const kept = this.#views[index];
+    return kept.length === length ? kept : this.#views[index] = this.#bytes.subarray(0, length);
   }
 
   #number(value: number, radix: number): void {

@@ -17,7 +17,7 @@ const cache = new Map<string, number>();
 
 /**
  * @returns Milliseconds, a safe integer.
- * @throws {SyntaxError} When the text is no duration. The message starts at the fault, without the text's place.
+ * @throws {SyntaxError} When the text is no duration. The message starts at the fault, without the text's position.
  */
 export function parseDuration(text: string): number {
   const known = cache.get(text);

@@ -1,6 +1,6 @@
 /**
  * Who is alive right now, when members come and go thousands of times a second: an unordered array whose members know
- * their place in it.
+ * their index in it.
  *
  * A `Set` was rejected, and not for its price a call. Each time its table is full a `Set` makes a new one, and the old
  * one, garbage with all its keys still in it, goes on pointing to the new one. Once one of that chain has lived long
@@ -9,7 +9,7 @@
  */
 
 export interface Listed {
-  /** Place in its list; owned by `LiveList`, -1 outside. One list a member. */
+  /** Index in its list; owned by `LiveList`, -1 outside. One list a member. */
   listIndex: number;
 }
 

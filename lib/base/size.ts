@@ -25,7 +25,7 @@ const cache = new Map<string, number>();
 
 /**
  * @returns Bytes, a safe integer.
- * @throws {SyntaxError} When the text is no size. The message starts at the fault, without the text's place.
+ * @throws {SyntaxError} When the text is no size. The message starts at the fault, without the text's position.
  */
 export function parseSize(text: string): number {
   const known = cache.get(text);

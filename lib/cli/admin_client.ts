@@ -100,38 +100,38 @@ export class AdminClient {
   #unreachable(error: unknown, timeoutMs: number): AdminError {
     if (error instanceof AdminError) return error;
     if (!(error instanceof ProxyError)) throw error;
-    const place = `the admin API at ${targetText(this.target)}`;
+    const where = `the admin API at ${targetText(this.target)}`;
     const options = { cause: error };
     if (error.cause instanceof Deno.errors.NotCapable) {
-      return new AdminError(`Not allowed to reach ${place}: run with $(sluice permissions --admin)`, options);
+      return new AdminError(`Not allowed to reach ${where}: run with $(sluice permissions --admin)`, options);
     }
     switch (error.code) {
       case "connect_refused":
         return new AdminError(
-          `Cannot reach ${place}: connection refused. Is sluice running, with an [admin] section?`,
+          `Cannot reach ${where}: connection refused. Is sluice running, with an [admin] section?`,
           options,
         );
       case "connect_timeout":
       case "response_timeout":
-        return new AdminError(`Waited ${timeoutMs / 1000} s for ${place} in vain`, options);
+        return new AdminError(`Waited ${timeoutMs / 1000} s for ${where} in vain`, options);
       case "connect_failed":
         return new AdminError(
-          `Cannot reach ${place}: ${error.cause instanceof Error ? error.cause.message : "it failed"}`,
+          `Cannot reach ${where}: ${error.cause instanceof Error ? error.cause.message : "it failed"}`,
           options,
         );
       default:
-        return new AdminError(`Cannot talk to ${place}: ${error.code}`, options);
+        return new AdminError(`Cannot talk to ${where}: ${error.code}`, options);
     }
   }
 
   #refusal({ status, text }: AdminResponse): AdminError {
-    const place = targetText(this.target);
+    const where = targetText(this.target);
     const said = messageIn(text);
     if (status === 401) {
       const token = this.target.token === "" ? "needs a token" : "does not take this token";
-      return new AdminError(`The admin API at ${place} ${token} (401): set SLUICE_ADMIN_TOKEN or --token`);
+      return new AdminError(`The admin API at ${where} ${token} (401): set SLUICE_ADMIN_TOKEN or --token`);
     }
-    return new AdminError(`The admin API at ${place} answered ${status}${said === "" ? "" : `: ${said}`}`);
+    return new AdminError(`The admin API at ${where} answered ${status}${said === "" ? "" : `: ${said}`}`);
   }
 
   #json({ text }: AdminResponse): object {

@@ -30,8 +30,8 @@ export class ConfigError extends Error {
 
 /** `config.toml:14: upstreams.api.strategy: unknown strategy …`, or `SLUICE_POOL_QUEUE: must be …`. */
 export function formatIssue(path: string, issue: ConfigIssue): string {
-  const place = issue.line > 0 ? `${path}:${issue.line}: ` : issue.key === "" ? `${path}: ` : "";
-  return `${place}${issue.key === "" ? "" : `${issue.key}: `}${issue.message}`;
+  const prefix = issue.line > 0 ? `${path}:${issue.line}: ` : issue.key === "" ? `${path}: ` : "";
+  return `${prefix}${issue.key === "" ? "" : `${issue.key}: `}${issue.message}`;
 }
 
 /** By line, those of the environment first; problems of one line keep their order. */

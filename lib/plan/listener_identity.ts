@@ -4,7 +4,7 @@ import { formatAddress } from "../base/address.ts";
 import type { ListenerConfig } from "../config/types.ts";
 
 /** Where a listener is: its address, and its name too when the system chooses the port. */
-export function listenerPlace({ address, name }: ListenerConfig): string {
+export function listenerIdentity({ address, name }: ListenerConfig): string {
   const text = formatAddress(address);
   return address.kind === "tcp" && address.port === 0 ? `${text} ${name}` : text;
 }

@@ -110,7 +110,7 @@ export function faultOf(parse: () => unknown): string {
 }
 
 /** Turns `Cannot use path "/a b": must be …` into `must be …, got "/a b"`: the issue's key has said the rest. */
-export function withoutPlace(message: string): string {
+export function withoutPosition(message: string): string {
   const match = /^Cannot use \w+ ("(?:[^"\\]|\\.)*"): (.*)$/s.exec(message);
   return match === null ? message : `${match[2]}, got ${match[1]}`;
 }
@@ -120,7 +120,7 @@ export function mustBe(wanted: string, text: string): string {
 }
 
 function checkPattern(parse: (text: string) => unknown, text: string): string {
-  return withoutPlace(faultOf(() => parse(text)));
+  return withoutPosition(faultOf(() => parse(text)));
 }
 
 function checkDisplayName(text: string): string {

@@ -110,7 +110,7 @@ class Interpolator {
   }
 }
 
-/** The parser's message, without the place that it repeats. */
+/** The parser's message, without the position that it repeats. */
 function syntaxIssue(error: unknown): ConfigIssue {
   const text = error instanceof Error ? error.message : String(error);
   const match = /^Parse error on line (\d+), column \d+: (.*)$/s.exec(text);

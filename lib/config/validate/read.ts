@@ -32,7 +32,7 @@ export interface ReadOptions {
   readonly unsupported: ReadonlySet<string>;
 }
 
-interface Place {
+interface KeyContext {
   readonly path: string;
   readonly schemaPath: string;
   /** Anything but the default is not supported yet. */
@@ -57,133 +57,133 @@ export class Reader {
     return this.#table(spec, this.#parsed.value, root) as Read<T>;
   }
 
-  #value(spec: ValueSpec, raw: unknown, place: Place): unknown {
+  #value(spec: ValueSpec, raw: unknown, context: KeyContext): unknown {
     switch (spec.kind) {
       case "table":
-        return this.#table(spec, raw, place);
+        return this.#table(spec, raw, context);
       case "named":
-        return this.#named(spec, raw, place);
+        return this.#named(spec, raw, context);
       case "list":
-        return this.#list(spec, raw, place);
+        return this.#list(spec, raw, context);
       case "pairs":
-        return this.#pairs(spec, raw, place);
+        return this.#pairs(spec, raw, context);
       default:
-        return this.#scalar(spec, raw, place);
+        return this.#scalar(spec, raw, context);
     }
   }
 
-  #table(spec: TableSpec, raw: unknown, place: Place): Record<string, unknown> {
-    const given = this.#asTable(raw, place);
+  #table(spec: TableSpec, raw: unknown, context: KeyContext): Record<string, unknown> {
+    const given = this.#asTable(raw, context);
     const names = Object.keys(spec.keys);
     for (const name of Object.keys(given)) {
-      if (!Object.hasOwn(spec.keys, name)) this.#unknownKey(joinKey(place.path, name), name, names);
+      if (!Object.hasOwn(spec.keys, name)) this.#unknownKey(joinKey(context.path, name), name, names);
     }
     const result: Record<string, unknown> = {};
     for (const name of names) {
       const key = spec.keys[name];
-      const path = joinKey(place.path, name);
-      const schemaPath = place.schemaPath === "" ? name : `${place.schemaPath}.${name}`;
+      const path = joinKey(context.path, name);
+      const schemaPath = context.schemaPath === "" ? name : `${context.schemaPath}.${name}`;
       const isUnsupported = this.#options.unsupported.has(schemaPath);
       if (isUnsupported && key.presence === "optional" && given[name] !== undefined) {
         this.#found.issue(path, "not supported yet");
       }
-      const isFrozen = place.isFrozen || (isUnsupported && key.presence !== "optional");
+      const isFrozen = context.isFrozen || (isUnsupported && key.presence !== "optional");
       result[name] = this.#key(key, given[name], { path, schemaPath, isFrozen, isSecret: key.isSecret });
     }
     return result;
   }
 
-  #key(key: KeySpec, raw: unknown, place: Place): unknown {
+  #key(key: KeySpec, raw: unknown, context: KeyContext): unknown {
     if (raw !== undefined) {
       const isDefault = key.default === "" || JSON.stringify(raw) === JSON.stringify(DEFAULTS[key.default]);
-      const value = this.#value(key.spec, raw, place);
+      const value = this.#value(key.spec, raw, context);
       // Reported last: what it says is still read as it is, so that other checks do not complain about a stand-in.
-      const isRefused = place.isFrozen && !isDefault && !this.#found.hasFailed(place.path);
-      if (isRefused) this.#found.issue(place.path, "not supported yet");
+      const isRefused = context.isFrozen && !isDefault && !this.#found.hasFailed(context.path);
+      if (isRefused) this.#found.issue(context.path, "not supported yet");
       return value;
     }
     if (key.presence === "optional") return null;
     if (key.presence === "required") {
-      const isFailed = this.#found.hasFailed(place.path) || this.#parsed.isBroken;
+      const isFailed = this.#found.hasFailed(context.path) || this.#parsed.isBroken;
       if (!isFailed) {
-        this.#found.issue(place.path, key.spec.kind === "list" ? "at least one is required" : "is required");
+        this.#found.issue(context.path, key.spec.kind === "list" ? "at least one is required" : "is required");
       }
       return standIn(key.spec);
     }
-    if (key.spec.kind === "table") return this.#table(key.spec, {}, place);
+    if (key.spec.kind === "table") return this.#table(key.spec, {}, context);
     if (key.presence === "empty" || key.default === "") return standIn(key.spec);
-    return this.#default(key, place);
+    return this.#default(key, context);
   }
 
-  #default(key: KeySpec, place: Place): unknown {
+  #default(key: KeySpec, context: KeyContext): unknown {
     const installed = key.default === "" ? undefined : this.#options.defaults.get(key.default);
     if (installed === undefined) return standIn(key.spec);
     this.#setting(
-      place,
-      place.isSecret && installed.raw !== "" ? secretMask(undefined) : installed.raw,
+      context,
+      context.isSecret && installed.raw !== "" ? secretMask(undefined) : installed.raw,
       installed.origin,
     );
     return isScalar(key.spec) ? readScalar(key.spec, installed.raw).value : installed.raw;
   }
 
-  #named(spec: NamedSpec, raw: unknown, place: Place): ReadonlyMap<string, unknown> {
+  #named(spec: NamedSpec, raw: unknown, context: KeyContext): ReadonlyMap<string, unknown> {
     const result = new Map<string, unknown>();
-    for (const [name, value] of Object.entries(this.#asTable(raw, place))) {
-      const path = joinKey(place.path, name);
+    for (const [name, value] of Object.entries(this.#asTable(raw, context))) {
+      const path = joinKey(context.path, name);
       const fault = FORMATS[spec.names].check(name);
       if (fault !== "") this.#found.issue(path, `name ${fault}`);
-      result.set(name, this.#table(spec.of, value, { ...place, path, schemaPath: `${place.schemaPath}.*` }));
+      result.set(name, this.#table(spec.of, value, { ...context, path, schemaPath: `${context.schemaPath}.*` }));
     }
     return result;
   }
 
-  #list(spec: ListSpec, raw: unknown, place: Place): readonly unknown[] {
+  #list(spec: ListSpec, raw: unknown, context: KeyContext): readonly unknown[] {
     if (!Array.isArray(raw) && !(spec.takesOne && typeof raw === "string")) {
       const wanted = spec.of.kind === "table"
-        ? `a list of tables, as [[${place.path}]] makes it`
+        ? `a list of tables, as [[${context.path}]] makes it`
         : "a list in brackets";
-      this.#found.issue(place.path, `must be ${wanted}, got ${this.#described(place, raw)}`);
+      this.#found.issue(context.path, `must be ${wanted}, got ${this.#described(context, raw)}`);
       return [];
     }
     const elements: unknown[] = Array.isArray(raw) ? raw : [raw];
-    if (elements.length < spec.lengthMin) this.#found.issue(place.path, "at least one is required");
-    if (isScalar(spec.of)) return this.#scalars(spec, spec.of, elements, place);
+    if (elements.length < spec.lengthMin) this.#found.issue(context.path, "at least one is required");
+    if (isScalar(spec.of)) return this.#scalars(spec, spec.of, elements, context);
     return elements.map((element, index) =>
       this.#value(spec.of, element, {
-        ...place,
-        path: joinIndex(place.path, index),
-        schemaPath: `${place.schemaPath}[]`,
+        ...context,
+        path: joinIndex(context.path, index),
+        schemaPath: `${context.schemaPath}[]`,
       })
     );
   }
 
-  #scalars(spec: ListSpec, of: ScalarSpec, elements: readonly unknown[], place: Place): readonly unknown[] {
+  #scalars(spec: ListSpec, of: ScalarSpec, elements: readonly unknown[], context: KeyContext): readonly unknown[] {
     const values: unknown[] = [];
     const shown: unknown[] = [];
     elements.forEach((element, index) => {
-      const path = spec.takesOne && elements.length === 1 && !this.#found.isSet(joinIndex(place.path, 0))
-        ? place.path
-        : joinIndex(place.path, index);
+      const path = spec.takesOne && elements.length === 1 && !this.#found.isSet(joinIndex(context.path, 0))
+        ? context.path
+        : joinIndex(context.path, index);
       if (this.#found.hasFailed(path)) return;
       const { value, fault } = readScalar(of, element);
-      if (fault !== "") this.#refuse(of, element, { ...place, path }, fault);
+      if (fault !== "") this.#refuse(of, element, { ...context, path }, fault);
       else if (spec.isSet && values.includes(value)) {
         this.#found.issue(path, `${describe(maskAt(this.#found.masks, path) ?? element)} is listed twice`);
       } else {
         values.push(value);
-        shown.push(this.#shown({ ...place, path }, value));
+        shown.push(this.#shown({ ...context, path }, value));
       }
     });
-    this.#setting(place, shown, this.#origin(place.path));
+    this.#setting(context, shown, this.#origin(context.path));
     return values;
   }
 
-  #pairs(spec: PairsSpec, raw: unknown, place: Place): ReadonlyArray<readonly [string, string]> {
+  #pairs(spec: PairsSpec, raw: unknown, context: KeyContext): ReadonlyArray<readonly [string, string]> {
     const result: Array<readonly [string, string]> = [];
     const names = new Map<string, string>();
     const format: Format = FORMATS[spec.names];
-    for (const [name, value] of Object.entries(this.#asTable(raw, place))) {
-      const path = joinKey(place.path, name);
+    for (const [name, value] of Object.entries(this.#asTable(raw, context))) {
+      const path = joinKey(context.path, name);
       const nameFault = format.check(name);
       // Names of fields are the same in any case; those of parameters are not.
       const folded = spec.names === "field_name" ? name.toLowerCase() : name;
@@ -193,23 +193,23 @@ export class Reader {
       else if (twin !== undefined) this.#found.issue(path, `is the same header as "${twin}"`);
       else if (!this.#found.hasFailed(path)) {
         const of: ScalarSpec = { kind: "text", format: spec.values, takesNumber: false };
-        const isSecret = place.isSecret || CREDENTIALS.test(name);
+        const isSecret = context.isSecret || CREDENTIALS.test(name);
         const { value: text, fault } = readScalar(of, value);
-        if (fault !== "") this.#refuse(of, value, { ...place, path, isSecret }, fault);
+        if (fault !== "") this.#refuse(of, value, { ...context, path, isSecret }, fault);
         else result.push([folded, text as string]);
-        this.#setting({ ...place, path }, this.#shown({ ...place, path, isSecret }, value), this.#origin(path));
+        this.#setting({ ...context, path }, this.#shown({ ...context, path, isSecret }, value), this.#origin(path));
       }
     }
     return result;
   }
 
-  #scalar(spec: ScalarSpec, raw: unknown, place: Place): unknown {
-    if (this.#found.hasFailed(place.path)) return standIn(spec);
+  #scalar(spec: ScalarSpec, raw: unknown, context: KeyContext): unknown {
+    if (this.#found.hasFailed(context.path)) return standIn(spec);
     const { value, fault } = readScalar(spec, raw);
-    if (fault !== "") this.#refuse(spec, raw, place, fault);
-    const shown = this.#shown(place, raw);
-    this.#setting(place, shown, this.#origin(place.path));
-    return spec.kind === "text" && spec.isShown && fault === "" ? this.#name(place.path, value as string) : value;
+    if (fault !== "") this.#refuse(spec, raw, context, fault);
+    const shown = this.#shown(context, raw);
+    this.#setting(context, shown, this.#origin(context.path));
+    return spec.kind === "text" && spec.isShown && fault === "" ? this.#name(context.path, value as string) : value;
   }
 
   /** A name is there to be shown, so it may not hold what must not be: it is the name of the variable then. */
@@ -220,29 +220,29 @@ export class Reader {
     return mask;
   }
 
-  #refuse(spec: ScalarSpec, raw: unknown, place: Place, fault: string): void {
-    const mask = maskAt(this.#found.masks, place.path);
-    if (mask === undefined && !place.isSecret) return this.#found.issue(place.path, fault);
-    const shown = place.isSecret ? secretMask(mask) : mask;
+  #refuse(spec: ScalarSpec, raw: unknown, context: KeyContext, fault: string): void {
+    const mask = maskAt(this.#found.masks, context.path);
+    if (mask === undefined && !context.isSecret) return this.#found.issue(context.path, fault);
+    const shown = context.isSecret ? secretMask(mask) : mask;
     const got = mask === undefined || shown !== mask ? "" : `, got ${JSON.stringify(mask)}`;
-    this.#found.issue(place.path, maskedFault(spec, raw) + got);
+    this.#found.issue(context.path, maskedFault(spec, raw) + got);
   }
 
-  #described(place: Place, raw: unknown): string {
-    return describe(this.#shown(place, raw));
+  #described(context: KeyContext, raw: unknown): string {
+    return describe(this.#shown(context, raw));
   }
 
-  #shown(place: Place, value: unknown): unknown {
-    const mask = maskAt(this.#found.masks, place.path);
-    return place.isSecret && value !== "" ? secretMask(mask) : mask ?? value;
+  #shown(context: KeyContext, value: unknown): unknown {
+    const mask = maskAt(this.#found.masks, context.path);
+    return context.isSecret && value !== "" ? secretMask(mask) : mask ?? value;
   }
 
-  #asTable(raw: unknown, place: Place): Record<string, unknown> {
+  #asTable(raw: unknown, context: KeyContext): Record<string, unknown> {
     if (typeof raw === "object" && raw !== null && !Array.isArray(raw) && !(raw instanceof Date)) {
       return raw as Record<string, unknown>;
     }
-    const hint = Array.isArray(raw) ? `; write [${place.path}] once, without doubled brackets` : "";
-    this.#found.issue(place.path, `must be a table, got ${this.#described(place, raw)}${hint}`);
+    const hint = Array.isArray(raw) ? `; write [${context.path}] once, without doubled brackets` : "";
+    this.#found.issue(context.path, `must be a table, got ${this.#described(context, raw)}${hint}`);
     return {};
   }
 
@@ -252,7 +252,7 @@ export class Reader {
     this.#found.issue(path, `unknown key; ${hint}`);
   }
 
-  #setting({ path }: Place, shown: unknown, origin: string): void {
+  #setting({ path }: KeyContext, shown: unknown, origin: string): void {
     this.settings.push({ path, shown, origin });
   }
 

@@ -3,7 +3,7 @@
 import { nearestName } from "../../base/nearest.ts";
 import { compileRedirect } from "../../routing/redirect.ts";
 import { compileRewrite } from "../../routing/rewrite.ts";
-import { faultOf, withoutPlace } from "../schema/formats.ts";
+import { faultOf, withoutPosition } from "../schema/formats.ts";
 import { joinIndex, joinKey } from "../toml/key_path.ts";
 import { shownList } from "../masks.ts";
 import { ACTION_KEYS } from "../schema/route.ts";
@@ -155,7 +155,7 @@ function checkTemplate(key: string, { path, validation: { found } }: RouteContex
   if (fault === "") return;
   // The complaint is about parts of both.
   const isMasked = found.isMasked(key) || found.isMasked(`${path}.path`);
-  found.issue(key, isMasked ? `does not fit the path, got ${found.shown(key, "")}` : withoutPlace(fault));
+  found.issue(key, isMasked ? `does not fit the path, got ${found.shown(key, "")}` : withoutPosition(fault));
 }
 
 function checkEffects(read: ReadRoute, action: RouteAction, { path, validation: { found } }: RouteContext): void {

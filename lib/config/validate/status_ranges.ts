@@ -6,7 +6,7 @@ const WANTED = `must be status codes such as "200-399" or "502,504"`;
 
 /**
  * @returns The ranges in the order of the text, bounds inclusive.
- * @throws {SyntaxError} The message starts at the fault, without the text's place.
+ * @throws {SyntaxError} The message starts at the fault, without the text's position.
  */
 export function parseStatusRanges(text: string): readonly StatusRange[] {
   return text.split(",").map((part) => {

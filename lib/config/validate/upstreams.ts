@@ -38,18 +38,18 @@ function checkBackends({ backends }: UpstreamConfig, path: string, { found }: Va
   const addresses = new Map<string, string>();
   const names = new Map<string, string>();
   backends.forEach((backend, index) => {
-    const place = joinIndex(`${path}.backends`, index);
-    if (found.hasFailed(`${place}.url`)) return;
+    const key = joinIndex(`${path}.backends`, index);
+    if (found.hasFailed(`${key}.url`)) return;
     const address = originOf(backend.address);
     const twin = addresses.get(address);
     if (twin !== undefined) {
-      found.issue(`${place}.url`, `"${backend.url}" is already backends[${twin}]; use weight for a larger share`);
+      found.issue(`${key}.url`, `"${backend.url}" is already backends[${twin}]; use weight for a larger share`);
       return;
     }
     addresses.set(address, String(index));
     const namesake = names.get(backend.name);
-    if (namesake !== undefined && !found.hasFailed(`${place}.name`)) {
-      found.issue(`${place}.name`, `"${backend.name}" is already the name of backends[${namesake}]`);
+    if (namesake !== undefined && !found.hasFailed(`${key}.name`)) {
+      found.issue(`${key}.name`, `"${backend.name}" is already the name of backends[${namesake}]`);
     }
     names.set(backend.name, String(index));
   });

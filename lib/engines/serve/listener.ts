@@ -155,8 +155,8 @@ export class ServeListener implements EngineListener {
     const { addr } = this.#server;
     removeSocketFile(this.#config);
     const isTcp = addr.transport === "tcp";
-    const place = isTcp ? { kind: "tcp" as const, hostname: addr.hostname, port: addr.port } : this.#config.address;
-    this.#server = this.#listen(place, true);
+    const target = isTcp ? { kind: "tcp" as const, hostname: addr.hostname, port: addr.port } : this.#config.address;
+    this.#server = this.#listen(target, true);
   }
 
   /** Ends idle connections of all but the newest `kept` listeners that have failed. */
@@ -173,7 +173,7 @@ export class ServeListener implements EngineListener {
   /** @param isRevival Whether it takes the place of one that failed: its first request ends the spell. */
   #listen(address: ListenerConfig["address"], isRevival = false): Deno.HttpServer<Deno.Addr> {
     const { cert, key } = this.#certificate ?? { cert: "", key: "" };
-    const place = address.kind === "unix"
+    const target = address.kind === "unix"
       ? { path: address.path }
       : cert === ""
       ? { hostname: address.hostname, port: address.port, reusePort: this.#sharesPort }
@@ -184,7 +184,7 @@ export class ServeListener implements EngineListener {
       if (server === this.#server) this.#revival.served();
       return handler(request, info);
     };
-    const bind = () => serveOn(place, isRevival ? revived : handler, this.#onBug);
+    const bind = () => serveOn(target, isRevival ? revived : handler, this.#onBug);
     const server = bindSocket(this.#config, bind, (bound) => void bound.shutdown());
     server.finished.catch((error) => this.#onFailed(server, error));
     this.#isDown = false;
@@ -217,20 +217,20 @@ export class ServeListener implements EngineListener {
   }
 }
 
-type Place =
+type ListenTarget =
   | { readonly path: string }
   | { readonly hostname: string; readonly port: number }
   | { hostname: string; port: number; cert: string; key: string; reusePort: boolean };
 
 /** The one place where sluice calls `Deno.serve`. */
 function serveOn(
-  place: Place,
+  target: ListenTarget,
   handler: Deno.ServeHandler,
   onBug: (error: unknown) => void,
 ): Deno.HttpServer<Deno.Addr> {
   return Deno.serve(
     {
-      ...place,
+      ...target,
       handler,
       onListen: () => {},
       onError: (error) => {

@@ -47,9 +47,9 @@ const TEXT_SHOWN_MAX = 60;
 /** What is shown for a key, relative to the section, instead of its value; undefined: the value may be. */
 export type MaskOf = (key: string) => string | undefined;
 
-/** @param place Key path of the section in the file; "" for the root. */
-export function masksOf({ masks }: Config, place: string): MaskOf {
-  return (key) => maskAt(masks, place === "" ? key : `${place}.${key}`);
+/** @param path Key path of the section in the file; "" for the root. */
+export function masksOf({ masks }: Config, path: string): MaskOf {
+  return (key) => maskAt(masks, path === "" ? key : `${path}.${key}`);
 }
 
 /** @param section Any part of a `Config` that is an object. */

@@ -1,7 +1,7 @@
 /**
  * What a reload from one configuration to another changes, before it happens: for `sluice plan`. Pure.
  *
- * It compares what the reload compares (identities of pools and health, places of listeners), so that what it says is
+ * It compares what the reload compares (identities of pools, health and listeners), so that what it says is
  * what the reload then does. What only the system knows is not in it: whether a port is free, whether a file is there.
  */
 
@@ -9,7 +9,7 @@ import { shownAt, shownList } from "../../config/masks.ts";
 import type { Config, ListenerConfig, RouteConfig } from "../../config/types.ts";
 import { compareValues, masksOf, type ValueChange, valuesOf } from "./config_values.ts";
 import { upstreamChanges } from "./diff_upstreams.ts";
-import { listenerPlace } from "../listener_identity.ts";
+import { listenerIdentity } from "../listener_identity.ts";
 import { planWarnings } from "./warnings.ts";
 
 export interface PlanChange {
@@ -65,15 +65,15 @@ function settingsOf(config: Config): object {
 function listenerChanges(running: Config, next: Config): { changes: PlanChange[]; refusals: string[] } {
   const changes: PlanChange[] = [];
   const refusals: string[] = [];
-  const open = new Map(running.listeners.map((listener) => [listenerPlace(listener), listener]));
+  const open = new Map(running.listeners.map((listener) => [listenerIdentity(listener), listener]));
   const report = (kind: PlanChange["kind"], name: string, detail: string) =>
     changes.push({ kind, area: "listener", name, detail, inFlight: 0 });
   const valuesIn = (config: Config, listener: ListenerConfig) =>
     valuesOf(listener, masksOf(config, `listeners[${config.listeners.indexOf(listener)}]`));
   for (const listener of next.listeners) {
     const { name, addressText, engine, tls } = listener;
-    const current = open.get(listenerPlace(listener));
-    open.delete(listenerPlace(listener));
+    const current = open.get(listenerIdentity(listener));
+    open.delete(listenerIdentity(listener));
     if (current === undefined) {
       report("added", name, `opens ${addressText}, engine ${engine}${tls === null ? "" : ", TLS"}`);
       continue;
@@ -126,9 +126,9 @@ function routeText(route: RouteConfig, config: Config): string {
   const methods = shownList(config.masks, `${at}.methods`, match.methods);
   const hosts = shownList(config.masks, `${at}.host`, match.hosts).join(",");
   const path = shownAt(config.masks, `${at}.path`, match.path);
-  const place = `${methods.length === 0 ? "" : `${methods.join(",")} `}${hosts}${path}`;
-  if (action.kind === "upstream") return `${place} to upstream ${action.upstream}`;
-  return `${place}: ${action.kind} ${"status" in action ? action.status : ""}`.trimEnd();
+  const pattern = `${methods.length === 0 ? "" : `${methods.join(",")} `}${hosts}${path}`;
+  if (action.kind === "upstream") return `${pattern} to upstream ${action.upstream}`;
+  return `${pattern}: ${action.kind} ${"status" in action ? action.status : ""}`.trimEnd();
 }
 
 function listed(differences: readonly ValueChange[]): string {

@@ -51,9 +51,9 @@ type Placed = (upstream: UpstreamConfig, backend?: BackendConfig) => MaskOf;
 
 function placed(config: Config): Placed {
   return (upstream, backend) => {
-    const place = joinKey("upstreams", upstream.name);
+    const addressKey = joinKey("upstreams", upstream.name);
     const index = backend === undefined ? -1 : upstream.backends.indexOf(backend);
-    return masksOf(config, index === -1 ? place : joinIndex(`${place}.backends`, index));
+    return masksOf(config, index === -1 ? addressKey : joinIndex(`${addressKey}.backends`, index));
   };
 }
 
@@ -121,8 +121,8 @@ function paired(current: UpstreamConfig, next: UpstreamConfig): { pairs: Pair[];
   const pairs = next.backends.map((to): Pair => {
     const namesake = byName.get(to.name);
     if (namesake !== undefined) return { from: namesake, to };
-    const place = JSON.stringify(to.address);
-    const renamed = [...left].find(({ address }) => JSON.stringify(address) === place) ?? null;
+    const addressKey = JSON.stringify(to.address);
+    const renamed = [...left].find(({ address }) => JSON.stringify(address) === addressKey) ?? null;
     if (renamed !== null) left.delete(renamed);
     return { from: renamed, to };
   });

@@ -44,7 +44,7 @@ export function explainRequest(plan: Plan, request: RouteInput, health: Explaine
 
 /**
  * @param url Absolute, or a path; the host of a path is in the field `host`.
- * @throws {SyntaxError} For people, without a place.
+ * @throws {SyntaxError} For people, without a position.
  */
 export function requestToExplain(
   method: string,

@@ -39,8 +39,8 @@ export class EventRings {
   errorsCounted(counts: readonly ErrorCount[]): void {
     for (const { code, count, route, backend } of counts) {
       const times = count === 1 ? "" : ` × ${count}`;
-      const place = [route === "" ? "" : `route ${route}`, backend === "" ? "" : `backend ${backend}`].filter(Boolean);
-      this.push("error", code, `${code}${times}${place.length === 0 ? "" : `: ${place.join(", ")}`}`);
+      const where = [route === "" ? "" : `route ${route}`, backend === "" ? "" : `backend ${backend}`].filter(Boolean);
+      this.push("error", code, `${code}${times}${where.length === 0 ? "" : `: ${where.join(", ")}`}`);
     }
   }
 

@@ -15,7 +15,7 @@ import { maskAt, shownAt, shownList } from "../../config/masks.ts";
 import type { Config, RouteConfig } from "../../config/types.ts";
 import { deafToWeights } from "../../config/validate/upstreams.ts";
 import type { MetricsView } from "../../observe/metrics/reader.ts";
-import { listenerPlace } from "../../plan/listener_identity.ts";
+import { listenerIdentity } from "../../plan/listener_identity.ts";
 import type { BackendPlan, Plan, UpstreamPlan } from "../../plan/types.ts";
 import { judgedOf } from "./judged.ts";
 import type { Overrides } from "./overrides.ts";
@@ -151,11 +151,11 @@ export interface ListenerParts {
   readonly connections: readonly ConnectionsFact[];
 }
 
-/** A listener that stays over a reload is told apart by its place; everything else of it may be new. */
+/** A listener that stays over a reload is told apart by its identity; everything else of it may be new. */
 export function listenerViews({ plan, listeners, connections }: ListenerParts): readonly ListenerView[] {
-  const configs = new Map(plan.listeners.map((config) => [listenerPlace(config), config]));
-  return listeners.map(({ place, name: boundName, address }) => {
-    const config = configs.get(place);
+  const configs = new Map(plan.listeners.map((config) => [listenerIdentity(config), config]));
+  return listeners.map(({ identity, name: boundName, address }) => {
+    const config = configs.get(identity);
     const name = config?.name ?? boundName;
     return {
       name,

@@ -20,8 +20,8 @@ export interface DataPlaneChange {
 }
 
 export interface BoundListener {
-  /** What tells it from others; see `listenerPlace`. */
-  readonly place: string;
+  /** What tells it from others; see `listenerIdentity`. */
+  readonly identity: string;
   readonly name: string;
   /** With the port that was found free where 0 was asked for. */
   readonly address: string;

@@ -11,7 +11,7 @@ import type { ListenerConfig } from "../../config/types.ts";
 import type { Certificate, EngineListener } from "../../engines/listener.ts";
 import { openListener } from "../../engines/open.ts";
 import { changeRights } from "../../engines/socket_rights.ts";
-import { listenerPlace } from "../../plan/listener_identity.ts";
+import { listenerIdentity } from "../../plan/listener_identity.ts";
 import type { ProxyCore } from "../../proxy/core.ts";
 import { probeSocket } from "../../transport/dial.ts";
 import type { EventLog } from "../logs/event_log.ts";
@@ -38,9 +38,9 @@ export interface ListenerSetOptions {
   /** Unix sockets can't be shared: whether this thread has them, and speaks of listeners for all. */
   readonly isFirst: boolean;
   /** The port that was found for a listener on port 0. */
-  portAt(place: string): number | undefined;
-  /** Of the connections at a place. */
-  countOf(place: string): ConnectionCount;
+  portAt(identity: string): number | undefined;
+  /** Of the connections of a listener, by its identity. */
+  countOf(identity: string): ConnectionCount;
 }
 
 const ALONE: ListenerSetOptions = {
@@ -54,7 +54,7 @@ export class ListenerSet {
   readonly #core: ProxyCore;
   readonly #log: EventLog;
   readonly #options: ListenerSetOptions;
-  /** By `listenerPlace`. */
+  /** By `listenerIdentity`. */
   readonly #open: Map<string, EngineListener> = new Map();
   readonly #closing: Set<Promise<void>> = new Set();
 
@@ -92,33 +92,33 @@ export class ListenerSet {
     try {
       for (const [index, config] of configs.entries()) {
         const certificate = certificates[index];
-        const current = this.#open.get(listenerPlace(config));
+        const current = this.#open.get(listenerIdentity(config));
         const isSameKind = current?.config.engine === config.engine &&
           (current.certificate === null) === (certificate === null);
         if (current !== undefined && isSameKind) {
           restores.push(changedRights(current, config));
           kept.push(() => this.#update(current, config, certificate));
-        } else opened.set(listenerPlace(config), await this.#openListener(config, certificate, current));
+        } else opened.set(listenerIdentity(config), await this.#openListener(config, certificate, current));
       }
     } catch (error) {
       await undo();
       throw error;
     }
-    const wanted = new Set(configs.map(listenerPlace));
-    const staying = [...this.#open].filter(([place]) => wanted.has(place));
+    const wanted = new Set(configs.map(listenerIdentity));
+    const staying = [...this.#open].filter(([identity]) => wanted.has(identity));
     return {
       bound: bindings([...staying, ...opened]),
       undo,
       commit: async () => {
         const released: Promise<void>[] = [];
-        for (const [place, listener] of this.#open) {
-          if (wanted.has(place)) continue;
-          this.#open.delete(place);
+        for (const [identity, listener] of this.#open) {
+          if (wanted.has(identity)) continue;
+          this.#open.delete(identity);
           this.#say("listener_closing", listener);
           released.push(this.#close(listener));
         }
-        for (const [place, listener] of opened) {
-          this.#open.set(place, listener);
+        for (const [identity, listener] of opened) {
+          this.#open.set(identity, listener);
           this.#say("listening", listener);
         }
         for (const update of kept) update();
@@ -171,10 +171,10 @@ export class ListenerSet {
     try {
       return openListener({
         core: this.#core,
-        config: withPort(config, this.#options.portAt(listenerPlace(config))),
+        config: withPort(config, this.#options.portAt(listenerIdentity(config))),
         certificate,
         sharesPort: this.#options.sharesPorts,
-        count: this.#options.countOf(listenerPlace(config)),
+        count: this.#options.countOf(listenerIdentity(config)),
         onBug: (error) => this.#log.error("internal_error", { message: String(error), stack: (error as Error)?.stack }),
         onFailed: (error) =>
           this.#log.error("listener_failed", { listener: config.name, message: (error as Error)?.message }),
@@ -197,7 +197,7 @@ function changedRights({ config: current }: EngineListener, next: ListenerConfig
 }
 
 function bindings(open: Iterable<readonly [string, EngineListener]>): BoundListener[] {
-  return [...open].map(([place, { config, address }]) => ({ place, name: config.name, address }));
+  return [...open].map(([identity, { config, address }]) => ({ identity, name: config.name, address }));
 }
 
 /** Threads that share a port have to know which one the first of them was given. */

@@ -25,8 +25,8 @@ export class ErrorTally {
   /** A client that left is no error of anybody here. */
   record({ errorCode: code, route, upstream, backend }: Exchange): void {
     if (code === "" || code === "client_gone") return;
-    const place = backend === null || upstream === null ? "" : `${upstream.name}/${backend.name}`;
-    this.add({ code, count: 1, route: route?.name ?? "", backend: place });
+    const backendName = backend === null || upstream === null ? "" : `${upstream.name}/${backend.name}`;
+    this.add({ code, count: 1, route: route?.name ?? "", backend: backendName });
   }
 
   add({ code, count, route, backend }: ErrorCount): void {

@@ -3,7 +3,7 @@
 import type { LoadedConfig } from "../../config/load.ts";
 import type { ListenerConfig } from "../../config/types.ts";
 import { assertPortFree } from "../../engines/listener.ts";
-import { listenerPlace } from "../../plan/listener_identity.ts";
+import { listenerIdentity } from "../../plan/listener_identity.ts";
 import { ListenError, reasonOf } from "../serving/listener_set.ts";
 import type { BoundListener } from "../serving/data_plane.ts";
 
@@ -29,14 +29,14 @@ export async function assertPortsFree(listeners: readonly ListenerConfig[], mayP
  */
 export function boundWithout({ config }: LoadedConfig, known: readonly BoundListener[]): readonly BoundListener[] {
   return config.listeners.map((listener) => {
-    const place = listenerPlace(listener);
-    const bound = known.find((one) => one.place === place);
+    const identity = listenerIdentity(listener);
+    const bound = known.find((one) => one.identity === identity);
     if (bound !== undefined) return bound;
     const { address, addressText, name } = listener;
     if (address.kind === "tcp" && address.port === 0) {
       throw new ListenError(`Cannot find a port for ${addressText}: no worker is up`);
     }
-    return { place, name, address: addressText };
+    return { identity, name, address: addressText };
   });
 }
 

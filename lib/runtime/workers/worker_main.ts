@@ -193,8 +193,8 @@ class WorkerThread {
       listeners: {
         sharesPorts: true,
         isFirst: this.#setup.id === 1,
-        portAt: (place) => this.#ports.get(place),
-        countOf: (place) => this.#countOf(place),
+        portAt: (identity) => this.#ports.get(identity),
+        countOf: (identity) => this.#countOf(identity),
       },
       stdout: this.#stdout,
     });
@@ -205,9 +205,9 @@ class WorkerThread {
     if (counts.length > 0) scope.postMessage({ kind: "errors", counts });
   }
 
-  #countOf(place: string): SharedConnections {
+  #countOf(identity: string): SharedConnections {
     const { region, commonSeed } = this.#setup;
-    return new SharedConnections(this.#state, { region, row: this.#listenerRows.get(place)!, seed: commonSeed });
+    return new SharedConnections(this.#state, { region, row: this.#listenerRows.get(identity)!, seed: commonSeed });
   }
 
   #beat(): void {

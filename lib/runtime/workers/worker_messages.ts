@@ -18,9 +18,9 @@ export interface PlanMessage {
   /** Of the plan's groups. */
   readonly memory: SharedArrayBuffer;
   /** Ports that were found for listeners on port 0. */
-  readonly ports: ReadonlyArray<readonly [place: string, port: number]>;
+  readonly ports: ReadonlyArray<readonly [identity: string, port: number]>;
   /** Where connections are counted. */
-  readonly listenerRows: ReadonlyArray<readonly [place: string, row: number]>;
+  readonly listenerRows: ReadonlyArray<readonly [identity: string, row: number]>;
 }
 
 export interface WorkerSetup {

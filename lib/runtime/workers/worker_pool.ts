@@ -16,7 +16,7 @@ import type { ReportCollector } from "../../health/report_collector.ts";
 import { COUNT_AT, forgetCounts, RegionWord, type SharedState } from "../../base/shared/shared_state.ts";
 import type { LoadedConfig } from "../../config/load.ts";
 import type { PlanHolder } from "../../plan/holder.ts";
-import { listenerPlace } from "../../plan/listener_identity.ts";
+import { listenerIdentity } from "../../plan/listener_identity.ts";
 import type { Plan } from "../../plan/types.ts";
 import { STDOUT } from "../logs/access_log.ts";
 import { type ErrorCount, ErrorTally } from "../telemetry/error_tally.ts";
@@ -116,7 +116,7 @@ export class WorkerPool implements DataPlane {
   get connections(): readonly ConnectionsFact[] {
     return (this.#current?.loaded.config.listeners ?? [])
       .filter(({ engine }) => engine === "wire")
-      .map((config) => ({ listener: config.name, open: this.#listenerRows.openAt(listenerPlace(config)) }));
+      .map((config) => ({ listener: config.name, open: this.#listenerRows.openAt(listenerIdentity(config)) }));
   }
 
   publish(): void {}
@@ -143,8 +143,11 @@ export class WorkerPool implements DataPlane {
 
   async prepare(loaded: LoadedConfig, plan: Plan): Promise<DataPlaneChange> {
     const isFirst = this.#current === null;
-    const open = new Set(this.listeners.map(({ place }) => place));
-    await assertPortsFree(loaded.config.listeners.filter((listener) => !open.has(listenerPlace(listener))), !isFirst);
+    const open = new Set(this.listeners.map(({ identity }) => identity));
+    await assertPortsFree(
+      loaded.config.listeners.filter((listener) => !open.has(listenerIdentity(listener))),
+      !isFirst,
+    );
     if (isFirst) this.#records.forEach((record) => this.#start(record));
     for (let isSecondTry = false;; isSecondTry = true) {
       const handles = this.#handles.filter(({ state, isBehind }) => isFirst || (state === "serving" && !isBehind));
@@ -330,9 +333,12 @@ export class WorkerPool implements DataPlane {
       metricsRows: metrics.rows.all(),
       memory: memoryOf(plan),
       ports: listeners.filter(({ address }) => !address.startsWith("unix:"))
-        .map(({ place, address }) => [place, Number(address.slice(address.lastIndexOf(":") + 1))]),
+        .map(({ identity, address }) => [identity, Number(address.slice(address.lastIndexOf(":") + 1))]),
       listenerRows: this.#listenerRows.assign([
-        ...new Set([...loaded.config.listeners.map(listenerPlace), ...this.listeners.map(({ place }) => place)]),
+        ...new Set([
+          ...loaded.config.listeners.map(listenerIdentity),
+          ...this.listeners.map(({ identity }) => identity),
+        ]),
       ]),
     };
   }
