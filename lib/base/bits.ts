@@ -22,7 +22,7 @@ export function lowestBit(word: number): number {
  *
  * @param n 0 to `popcount(word) - 1`; beyond that the answer means nothing.
  */
-export function nthBit(word: number, n: number): number {
+function nthBit(word: number, n: number): number {
   let rest = word;
   for (let skip = n; skip > 0; skip--) rest &= rest - 1;
   return lowestBit(rest);

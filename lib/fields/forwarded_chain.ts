@@ -88,7 +88,7 @@ export function forwardedScheme(value: string, trusted: TrustedNetworks): string
  *
  * @returns Its one spelling, or "" when it is none.
  */
-export function addressIn(text: string): string {
+function addressIn(text: string): string {
   const colon = text.lastIndexOf(":");
   if (colon === -1) return normalizeIp(text);
   if (text.charCodeAt(0) === 0x5b) {

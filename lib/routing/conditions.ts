@@ -46,7 +46,7 @@ export function conditionsOverlap(a: RouteCriteria, b: RouteCriteria): boolean {
 }
 
 /** Raw value of the first parameter of that name, "" when it has no "="; null when absent. */
-export function queryParameter(query: string, name: string): string | null {
+function queryParameter(query: string, name: string): string | null {
   const nameEnd = findParameter(query, name);
   if (nameEnd === -1) return null;
   if (nameEnd === query.length || query.charCodeAt(nameEnd) !== EQUALS) return "";

@@ -115,7 +115,7 @@ export function withoutPosition(message: string): string {
   return match === null ? message : `${match[2]}, got ${match[1]}`;
 }
 
-export function mustBe(wanted: string, text: string): string {
+function mustBe(wanted: string, text: string): string {
   return `must be ${wanted}, got ${JSON.stringify(text)}`;
 }
 

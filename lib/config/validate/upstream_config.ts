@@ -116,7 +116,7 @@ function toTls(read: ReadUpstream["tls"], path: string, { files, resolve }: Vali
   };
 }
 
-export function toTimeouts(read: ReadUpstream["timeouts"]): TimeoutsConfig {
+function toTimeouts(read: ReadUpstream["timeouts"]): TimeoutsConfig {
   return {
     connectMs: read.connect,
     responseMs: read.response,

@@ -23,7 +23,7 @@ import type { RowDirectory } from "./rows.ts";
 import type { MetricsStore } from "./store.ts";
 
 /** What rates and percentiles look back on. */
-export const RATE_WINDOW_MS = 10_000;
+const RATE_WINDOW_MS = 10_000;
 
 /** Numbers per row of a sample. */
 const ROUTE_REQUESTS = 0;
