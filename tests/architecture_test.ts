@@ -1,6 +1,6 @@
 /**
  * The folder map of docs/architecture.md, enforced: imports point downwards only, pure folders touch nothing outside, one
- * importer per dependency, files stay short.
+ * importer per dependency, files stay short and form no circles.
  */
 
 import { assertEquals } from "./support/assert.ts";
@@ -186,3 +186,43 @@ Deno.test(`architecture: no source file is longer than ${LINES_MAX} lines`, () =
   const long = FILES.filter(({ text }) => text.split("\n").length > LINES_MAX + 1).map(({ path }) => path);
   assertEquals(long, []);
 });
+
+/** Circles that are known, each by its files; none may be added, and each is to go. */
+const KNOWN_CIRCLES: readonly string[] = [
+  "lib/proxy/core.ts lib/proxy/exchange.ts",
+];
+
+Deno.test("architecture: files import each other in no circle, types included", () => {
+  assertEquals(circlesAmong(FILES), [...KNOWN_CIRCLES]);
+});
+
+/** Files that reach each other by imports (Tarjan's strongly connected components), as sorted texts. */
+function circlesAmong(files: readonly SourceFile[]): string[] {
+  const targets = new Map(files.map((file) => [
+    file.path,
+    importsOf(file).filter((name) => name.startsWith(".")).map((name) =>
+      new URL(name, `file:///${file.path}`).pathname.slice(1)
+    ),
+  ]));
+  const numbers = new Map<string, number>();
+  const lowest = new Map<string, number>();
+  const open: string[] = [];
+  const circles: string[] = [];
+  const visit = (path: string): number => {
+    const number = numbers.size;
+    numbers.set(path, number);
+    lowest.set(path, number);
+    open.push(path);
+    for (const target of targets.get(path) ?? []) {
+      const reached = !numbers.has(target) ? visit(target) : open.includes(target) ? numbers.get(target)! : number;
+      lowest.set(path, Math.min(lowest.get(path)!, reached));
+    }
+    if (lowest.get(path) === number) {
+      const circle = open.splice(open.indexOf(path));
+      if (circle.length > 1) circles.push(circle.sort().join(" "));
+    }
+    return lowest.get(path)!;
+  };
+  for (const path of targets.keys()) if (!numbers.has(path)) visit(path);
+  return circles.sort();
+}

@@ -16,7 +16,8 @@ import { decodeRequestHead } from "../../lib/http1/decode_request.ts";
 import { decodeResponseHead } from "../../lib/http1/decode_response.ts";
 import { chunkHead, statusLine } from "../../lib/http1/encode.ts";
 import { FieldMemory } from "../../lib/http1/field_memory.ts";
-import { BodyKind, requestFraming, responseFraming } from "../../lib/http1/framing.ts";
+import { requestFraming, responseFraming } from "../../lib/http1/framing.ts";
+import { BodyKind } from "../../lib/http1/body_kind.ts";
 import { Head } from "../../lib/http1/head.ts";
 
 const BOUNDS = { bytesMax: 32 * 1024, fieldsMax: 100, targetBytesMax: 8192 };

@@ -8,7 +8,7 @@
 
 import { type ErrorCode, ProxyError } from "../base/errors.ts";
 import { ChunkHead } from "./chunk_head.ts";
-import { BodyKind } from "./framing.ts";
+import { BodyKind } from "./body_kind.ts";
 import { CR, LF } from "./grammar.ts";
 import type { Head, HeadBounds } from "./head.ts";
 import { TrailerSection } from "./trailer_section.ts";

@@ -11,8 +11,20 @@
  */
 
 import { takesFastPath } from "../base/fast_path.ts";
-import type { Framing } from "./framing.ts";
-import type { Head } from "./head.ts";
+import type { Framing } from "./body_kind.ts";
+
+/** What is learned from: a decoded head is such. */
+export interface DecodedFields {
+  readonly bytes: Uint8Array;
+  /** Behind the empty line. */
+  readonly end: number;
+  /** Four numbers a field; see `Head.offsets`. */
+  readonly offsets: Int32Array;
+  readonly ids: Uint8Array;
+  readonly count: number;
+  readonly presentLow: number;
+  readonly presentHigh: number;
+}
 
 /** Longer ones are seldom the same, and would be kept for as long as a connection is open. */
 const BLOCK_BYTES_MAX = 2048;
@@ -47,7 +59,7 @@ export class FieldBlock {
   keptWithout: Uint8Array | null = null;
 
   /** @param from Where the first field begins in the head's bytes. */
-  constructor(head: Head, from: number) {
+  constructor(head: DecodedFields, from: number) {
     this.bytes = head.bytes.slice(from, head.end);
     this.count = head.count;
     this.presentLow = head.presentLow;
@@ -104,7 +116,7 @@ export class FieldMemory {
    *
    * @param from Where its fields begin.
    */
-  learn(head: Head, from: number): void {
+  learn(head: DecodedFields, from: number): void {
     const length = head.end - from;
     if (this.#rest > 0) {
       this.#rest--;

@@ -11,17 +11,7 @@ import { type ErrorCode, ProxyError } from "../base/errors.ts";
 import { FieldId } from "../base/field_names.ts";
 import { COMMA, DIGIT_0, DIGIT_9, equalsFolded, HTAB, SP } from "./grammar.ts";
 import type { Head } from "./head.ts";
-
-export const BodyKind = { none: 0, length: 1, chunked: 2, until_close: 3 } as const;
-
-export interface Framing {
-  /** One of `BodyKind`. */
-  readonly kind: number;
-  /** Bytes of the body; -1 unless `kind` is `length`. */
-  readonly length: number;
-  /** Whether the connection may carry another message behind this one. */
-  readonly keepAlive: boolean;
-}
+import { BodyKind, type Framing } from "./body_kind.ts";
 
 const NONE: Framing = { kind: BodyKind.none, length: -1, keepAlive: true };
 const NONE_LAST: Framing = { kind: BodyKind.none, length: -1, keepAlive: false };

@@ -22,7 +22,8 @@ import {
 } from "../config/bounds.ts";
 import { type MetricsRows, RowDirectory } from "../observe/metrics/rows.ts";
 import { type MetricsBlock, NO_BLOCK } from "../observe/metrics/store.ts";
-import { Connection, type ResponseBounds } from "../transport/http1/connection.ts";
+import { Connection } from "../transport/http1/connection.ts";
+import type { ResponseBounds } from "../transport/http1/response_bounds.ts";
 import type { Deadlines } from "../transport/deadlines.ts";
 import { dial } from "../transport/dial.ts";
 import { type FallbackFacts, PipelinePool } from "../transport/http1/pipeline_pool.ts";

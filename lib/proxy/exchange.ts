@@ -15,8 +15,7 @@ import type { Head } from "../http1/head.ts";
 import type { BackendPlan, Plan, RoutePlan, UpstreamPlan } from "../plan/types.ts";
 import type { LivePlan } from "../plan/holder.ts";
 import type { RouteInput } from "../routing/types.ts";
-import type { BackendStream, HeadReader, StreamSource } from "../transport/backend_stream.ts";
-import type { Waiter } from "../transport/stream_source.ts";
+import type { BackendStream, HeadReader } from "../transport/backend_stream.ts";
 import type { PickInput } from "../../strategies/selector.ts";
 import type { ProxyCore } from "./core.ts";
 import { type DeadlineOwner, ExchangeDeadlines } from "./exchange_deadlines.ts";
@@ -25,6 +24,7 @@ import type { ProxyRequest } from "./message/request.ts";
 import type { RequestBody } from "./message/request_body.ts";
 import type { ProxyResponse } from "./message/response.ts";
 import type { ExchangeTrace } from "./trace.ts";
+import type { StreamSource, Waiter } from "../transport/stream_source.ts";
 
 /**
  * A backend that gave up after it had waited for the client for so long in all may have had enough of the client. Else a

@@ -23,7 +23,7 @@ import { logPipeliningFallback } from "./logs/event_log.ts";
 import { Metrics } from "./telemetry/metrics.ts";
 import { processDescriptors } from "./telemetry/process_descriptors.ts";
 import type { DataPlane } from "./serving/data_plane.ts";
-import type { SluiceOptions } from "./sluice.ts";
+import type { SluiceOptions } from "./options.ts";
 import { TlsProblems } from "./logs/tls_problems.ts";
 
 export interface Parts {

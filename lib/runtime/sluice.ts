@@ -8,7 +8,6 @@
  */
 
 import type { AdminListener } from "../admin/listener.ts";
-import type { Clock } from "../base/clock.ts";
 import { formatIssue } from "../config/issue.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import { redactor } from "../config/masks.ts";
@@ -19,7 +18,6 @@ import type { Plan } from "../plan/types.ts";
 import { openAdmin } from "./operator/admin_listener.ts";
 import { assemble, type Parts } from "./assemble.ts";
 import { Control, type ReloadResult, type Running, type RunningNow } from "./operator/control.ts";
-import type { EventRings } from "./operator/event_rings.ts";
 import { FileWatcher } from "./reload/file_watcher.ts";
 import { type FileContents, loadFromDisk, loadText, type SettledFiles } from "./reload/load.ts";
 import type { EventLog, LogLevel } from "./logs/event_log.ts";
@@ -29,25 +27,12 @@ import type { DataPlane, DataPlaneChange } from "./serving/data_plane.ts";
 import { previewReload } from "./reload/preview.ts";
 import { problemsOf, StoppingError } from "./reload/problems.ts";
 import { restartNeeded } from "./reload/restart_needed.ts";
+import type { SluiceOptions } from "./options.ts";
 
 /** How often waits and ramps of the health machines are looked at. */
 const HEALTH_TICK_MS = 100;
 /** How often counts of recent requests fade, and rates are sampled. */
 const SECOND_MS = 1000;
-
-export interface SluiceOptions {
-  readonly version: string;
-  /** As the user wrote it. */
-  readonly path: string;
-  readonly clock: Clock;
-  readonly log: EventLog;
-  /** What the admin side tells of the last things that happened. */
-  readonly events: EventRings;
-  /** Seeds the generator for selection and jitter. */
-  readonly seed: number;
-  /** For sticky cookies of upstreams without a secret of their own. */
-  readonly stickySecret: string;
-}
 
 export class Sluice {
   readonly dataPlane: DataPlane;

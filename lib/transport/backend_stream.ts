@@ -12,9 +12,8 @@
 import type { Bytes, ReadPiece, TakenPiece } from "../base/body_piece.ts";
 import type { ByteWriter } from "../base/byte_writer.ts";
 import type { ProxyError } from "../base/errors.ts";
-import type { Framing } from "../http1/framing.ts";
+import type { Framing } from "../http1/body_kind.ts";
 import type { Head } from "../http1/head.ts";
-import type { Waiter } from "./stream_source.ts";
 
 /** Whom a response is for. */
 export interface HeadReader {
@@ -65,17 +64,4 @@ export interface Claimant {
   readonly clientIp: string;
   /** `upgrade`: the protocol that it will speak, if the backend agrees; "" for none. */
   readonly request: { readonly upgrade: string };
-}
-
-/** Where exchanges get their streams. */
-export interface StreamSource {
-  /**
-   * A stream at once, or a place in a line for one. The caller owns the stream until `release`.
-   *
-   * @param wantsFresh A connection of its own that has not served yet: the attempt before met a stale one.
-   * @throws {ProxyError} `queue_full`, `tunnels_full`, `descriptors_exhausted`.
-   */
-  acquire(nowMs: number, claimant: Claimant, wantsFresh?: boolean): BackendStream | Waiter;
-  /** Once per acquired stream. */
-  release(stream: BackendStream, nowMs: number): void;
 }

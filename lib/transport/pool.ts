@@ -20,12 +20,12 @@
 
 import { ProxyError } from "../base/errors.ts";
 import { LiveList } from "../base/live_list.ts";
-import type { BackendStream, Claimant, StreamSource } from "./backend_stream.ts";
+import type { BackendStream, Claimant } from "./backend_stream.ts";
 import type { Connection } from "./http1/connection.ts";
 import { FairShares } from "./fair_shares.ts";
 import type { PoolContext, PoolSettings } from "./pool_settings.ts";
-import { type EnterConnection, Waiter } from "./stream_source.ts";
 import { WaitingLine } from "./waiting_line.ts";
+import { type EnterConnection, type StreamSource, Waiter } from "./stream_source.ts";
 
 /** After a failed dial nothing is opened beforehand for so long: a dead backend is not hammered for warmth. */
 const PREWARM_PAUSE_MS = 1000;

@@ -1,10 +1,10 @@
-/** Waiting for a connection to a backend. */
+/** Where exchanges get their streams, and how they wait for one. */
 
 import { ProxyError } from "../base/errors.ts";
-import type { BackendStream } from "./backend_stream.ts";
 import type { Connection } from "./http1/connection.ts";
 import type { Timed } from "./deadlines.ts";
 import type { Waiting } from "./waiting_line.ts";
+import type { BackendStream, Claimant } from "./backend_stream.ts";
 
 /** Whose line it stands in. */
 interface WaiterHolder {
@@ -70,4 +70,17 @@ export class Waiter implements Timed, Waiting {
   serve(connection: Connection): void {
     this.#settled.resolve(this.#enter === null ? connection : this.#enter(connection));
   }
+}
+
+/** Where exchanges get their streams. */
+export interface StreamSource {
+  /**
+   * A stream at once, or a place in a line for one. The caller owns the stream until `release`.
+   *
+   * @param wantsFresh A connection of its own that has not served yet: the attempt before met a stale one.
+   * @throws {ProxyError} `queue_full`, `tunnels_full`, `descriptors_exhausted`.
+   */
+  acquire(nowMs: number, claimant: Claimant, wantsFresh?: boolean): BackendStream | Waiter;
+  /** Once per acquired stream. */
+  release(stream: BackendStream, nowMs: number): void;
 }

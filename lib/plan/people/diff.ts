@@ -11,23 +11,7 @@ import { compareValues, masksOf, type ValueChange, valuesOf } from "./config_val
 import { upstreamChanges } from "./diff_upstreams.ts";
 import { listenerIdentity } from "../listener_identity.ts";
 import { planWarnings } from "./warnings.ts";
-
-export interface PlanChange {
-  readonly kind: "added" | "removed" | "changed";
-  readonly area: "setting" | "listener" | "upstream" | "backend" | "route";
-  /** "api/b1", "public", "server.drain". */
-  readonly name: string;
-  /** For people, one line. */
-  readonly detail: string;
-  /** Exchanges that a removed backend still has, which end on the old plan; 0 elsewhere. */
-  readonly inFlight: number;
-}
-
-/** What the configurations do not say. */
-export interface PlanFacts {
-  /** Exchanges that a backend of the running plan has now; 0 when nothing runs. */
-  inFlight(upstream: string, backend: string): number;
-}
+import type { PlanChange, PlanFacts } from "./plan_change.ts";
 
 export interface PlanDiff {
   readonly changes: readonly PlanChange[];

@@ -3,7 +3,7 @@
 import { joinIndex, joinKey } from "../../config/toml/key_path.ts";
 import type { BackendConfig, Config, UpstreamConfig } from "../../config/types.ts";
 import { compareValues, type MaskOf, masksOf, type ValueChange, valuesOf } from "./config_values.ts";
-import type { PlanChange, PlanFacts } from "./diff.ts";
+import type { PlanChange, PlanFacts } from "./plan_change.ts";
 import { connectionIdentity, healthIdentity, poolIdentity } from "../resources.ts";
 
 /** Names told one by one; of more, how many. */

@@ -1,7 +1,7 @@
 /** What is valid in a configuration, probably not meant, and not told by its validation. */
 
 import type { Config, UpstreamConfig } from "../../config/types.ts";
-import type { PlanChange } from "./diff.ts";
+import type { PlanChange } from "./plan_change.ts";
 
 /** RFC 9110 §9.2.2, and those defined by WebDAV to be. */
 const IDEMPOTENT: ReadonlySet<string> = new Set([

@@ -8,7 +8,7 @@ import type { ByteWriter } from "../../base/byte_writer.ts";
 import { ProxyError } from "../../base/errors.ts";
 import { FieldId, fieldIdOfName } from "../../base/field_names.ts";
 import type { FieldEdits } from "../../fields/edits.ts";
-import { BodyKind } from "../../http1/framing.ts";
+import { BodyKind } from "../../http1/body_kind.ts";
 import type { Head } from "../../http1/head.ts";
 import type { BackendStream } from "../../transport/backend_stream.ts";
 import { existingForwarded } from "../forward/client_identity.ts";

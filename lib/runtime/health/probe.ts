@@ -8,7 +8,8 @@
 import { type ErrorCode, ProxyError } from "../../base/errors.ts";
 import type { StatusRange } from "../../config/types.ts";
 import { requestLine } from "../../http1/encode.ts";
-import { Connection, type ResponseBounds } from "../../transport/http1/connection.ts";
+import { Connection } from "../../transport/http1/connection.ts";
+import type { ResponseBounds } from "../../transport/http1/response_bounds.ts";
 import { dial, type DialAddress, type DialTls } from "../../transport/dial.ts";
 
 export interface ProbeTarget {

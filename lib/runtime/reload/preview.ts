@@ -5,7 +5,8 @@ import { formatIssue } from "../../config/issue.ts";
 import type { LoadedConfig } from "../../config/load.ts";
 import { redactor } from "../../config/masks.ts";
 import type { Config } from "../../config/types.ts";
-import { planDiff, type PlanFacts } from "../../plan/people/diff.ts";
+import { planDiff } from "../../plan/people/diff.ts";
+import type { PlanFacts } from "../../plan/people/plan_change.ts";
 import { dryCompile } from "./dry_compile.ts";
 import { restartNeeded } from "./restart_needed.ts";
 

@@ -26,7 +26,7 @@ import type { Metrics } from "../telemetry/metrics.ts";
 import type { ConnectionsFact } from "../../observe/metrics/facts.ts";
 import type { BoundListener, DataPlane, DataPlaneChange, ThreadCounts } from "../serving/data_plane.ts";
 import { assertPortsFree, boundWithout } from "./shared_ports.ts";
-import type { SluiceOptions } from "../sluice.ts";
+import type { SluiceOptions } from "../options.ts";
 import { WorkerDied, WorkerHandle } from "./worker_handle.ts";
 import type { PlanMessage } from "./worker_messages.ts";
 import type { TlsProblems } from "../logs/tls_problems.ts";

@@ -17,15 +17,17 @@ import type { ByteWriter } from "../../base/byte_writer.ts";
 import { type ErrorCode, ProxyError } from "../../base/errors.ts";
 import { lendWriter, takeBackWriter } from "../../base/lent_writers.ts";
 import type { Listed } from "../../base/live_list.ts";
-import { type BodyBounds, BodyDecoder } from "../../http1/body_decoder.ts";
+import { BodyDecoder } from "../../http1/body_decoder.ts";
 import { decodeResponseHead } from "../../http1/decode_response.ts";
 import { FieldMemory } from "../../http1/field_memory.ts";
-import { BodyKind, type Framing, responseFraming } from "../../http1/framing.ts";
-import { Head, type HeadBounds } from "../../http1/head.ts";
+import { responseFraming } from "../../http1/framing.ts";
+import { BodyKind, type Framing } from "../../http1/body_kind.ts";
+import { Head } from "../../http1/head.ts";
 import type { BackendStream, HeadReader } from "../backend_stream.ts";
 import { BODY_BUFFER_BYTES, bodyBuffers } from "../body_buffers.ts";
 import { closeQuietly } from "../dial.ts";
 import { Socket } from "../socket.ts";
+import type { ResponseBounds } from "./response_bounds.ts";
 
 /** Holds almost every head, and a body of up to 16 KiB behind it: one read and one write for both. */
 const SMALL_BUFFER_BYTES = 20 * 1024;
@@ -35,11 +37,6 @@ const DETACH_BYTES_MIN = 16 * 1024;
 const INTERIMS_MAX = 16;
 const NO_BUFFER = new Uint8Array(0);
 const NO_FRAMING: Framing = { kind: BodyKind.none, length: -1, keepAlive: false };
-
-export interface ResponseBounds {
-  readonly head: HeadBounds;
-  readonly body: BodyBounds;
-}
 
 export class Connection implements BackendStream, Listed {
   readonly head: Head = new Head();

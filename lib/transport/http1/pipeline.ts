@@ -27,10 +27,10 @@
 import { END } from "../../base/body_piece.ts";
 import { ByteWriter } from "../../base/byte_writer.ts";
 import { ProxyError } from "../../base/errors.ts";
-import { BodyKind, type Framing } from "../../http1/framing.ts";
+import { BodyKind, type Framing } from "../../http1/body_kind.ts";
 import type { Connection } from "./connection.ts";
 import type { Timed } from "../deadlines.ts";
-import { PipelinedStream } from "./pipelined_stream.ts";
+import { PipelinedStream, type SharedPipeline } from "./pipelined_stream.ts";
 
 /** Nobody waits for longer behind a response that does not come to its end. */
 const HELD_UP_MS = 250;
@@ -58,7 +58,7 @@ export interface PipelineOwner {
   onHeldUp(count: number, nowMs: number): void;
 }
 
-export class Pipeline implements Timed {
+export class Pipeline implements SharedPipeline, Timed {
   readonly connection: Connection;
   deadlineMs = Infinity;
   deadlineIndex = -1;

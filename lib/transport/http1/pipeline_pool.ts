@@ -16,7 +16,7 @@
  * A backend that breaks the order too often (pipeline_trust.ts) gets whole connections for a while.
  */
 
-import type { BackendStream, Claimant, StreamSource } from "../backend_stream.ts";
+import type { BackendStream, Claimant } from "../backend_stream.ts";
 import type { Connection } from "./connection.ts";
 import type { Deadlines } from "../deadlines.ts";
 import { PipelinedStream } from "./pipelined_stream.ts";
@@ -24,7 +24,7 @@ import { Pipeline, type PipelineOwner } from "./pipeline.ts";
 import { PipelineDepth } from "./pipeline_depth.ts";
 import { FALLBACK_MS, PipelineTrust } from "./pipeline_trust.ts";
 import type { Pool } from "../pool.ts";
-import { Waiter } from "../stream_source.ts";
+import { type StreamSource, Waiter } from "../stream_source.ts";
 
 export interface PipelineSettings {
   /** Requests in flight on one connection; 2 or more. */

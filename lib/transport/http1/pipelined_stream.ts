@@ -5,14 +5,26 @@
 import type { Bytes, ReadPiece, TakenPiece } from "../../base/body_piece.ts";
 import type { ByteWriter } from "../../base/byte_writer.ts";
 import { invariant, ProxyError } from "../../base/errors.ts";
-import type { Framing } from "../../http1/framing.ts";
+import type { Framing } from "../../http1/body_kind.ts";
 import type { Head } from "../../http1/head.ts";
 import type { BackendStream, HeadReader } from "../backend_stream.ts";
 import type { Connection } from "./connection.ts";
-import type { Pipeline } from "./pipeline.ts";
+
+/** What a stream asks of the pipeline that it is in. */
+export interface SharedPipeline {
+  readonly connection: Connection;
+  readonly out: ByteWriter;
+  beginRequest(): void;
+  send(stream: PipelinedStream): void;
+  /** @returns Whether the response head is here. @throws {ProxyError} */
+  takeHead(stream: PipelinedStream): boolean;
+  read(): void;
+  leave(stream: PipelinedStream, nowMs: number): void;
+  abandon(stream: PipelinedStream, error: ProxyError): void;
+}
 
 export class PipelinedStream implements BackendStream {
-  readonly pipeline: Pipeline;
+  readonly pipeline: SharedPipeline;
   readonly connection: Connection;
   /** When the exchange got it, which is when its request goes out. */
   readonly sinceMs: number;
@@ -36,7 +48,7 @@ export class PipelinedStream implements BackendStream {
   #error: ProxyError | null = null;
   #waiting: PromiseWithResolvers<number> | null = null;
 
-  constructor(pipeline: Pipeline, nowMs: number) {
+  constructor(pipeline: SharedPipeline, nowMs: number) {
     this.pipeline = pipeline;
     this.connection = pipeline.connection;
     this.sinceMs = nowMs;

@@ -3,7 +3,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { ProxyError } from "../../../lib/base/errors.ts";
 import { type BodyBounds, BodyDecoder } from "../../../lib/http1/body_decoder.ts";
-import { BodyKind } from "../../../lib/http1/framing.ts";
+import { BodyKind } from "../../../lib/http1/body_kind.ts";
 
 const BOUNDS: BodyBounds = { chunkHeadBytesMax: 32, trailerBytesMax: 64, trailerFieldsMax: 3 };
 const FEEDS = ["whole", "byte by byte", "with trailing bytes"] as const;

@@ -2,7 +2,8 @@ import { assertEquals, assertThrows } from "@std/assert";
 import { ProxyError } from "../../../lib/base/errors.ts";
 import { decodeRequestHead } from "../../../lib/http1/decode_request.ts";
 import { decodeResponseHead } from "../../../lib/http1/decode_response.ts";
-import { BodyKind, type Framing, isPersistent, requestFraming, responseFraming } from "../../../lib/http1/framing.ts";
+import { isPersistent, requestFraming, responseFraming } from "../../../lib/http1/framing.ts";
+import { BodyKind, type Framing } from "../../../lib/http1/body_kind.ts";
 import { Head, type HeadBounds } from "../../../lib/http1/head.ts";
 
 const BOUNDS: HeadBounds = { bytesMax: 4096, fieldsMax: 16, targetBytesMax: 64 };

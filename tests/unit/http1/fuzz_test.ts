@@ -11,7 +11,8 @@ import { BodyDecoder } from "../../../lib/http1/body_decoder.ts";
 import { decodeRequestHead } from "../../../lib/http1/decode_request.ts";
 import { decodeResponseHead } from "../../../lib/http1/decode_response.ts";
 import { FieldMemory } from "../../../lib/http1/field_memory.ts";
-import { BodyKind, requestFraming, responseFraming } from "../../../lib/http1/framing.ts";
+import { requestFraming, responseFraming } from "../../../lib/http1/framing.ts";
+import { BodyKind } from "../../../lib/http1/body_kind.ts";
 import { Head } from "../../../lib/http1/head.ts";
 
 const FIRST_SEED = Number(Deno.env.get("SLUICE_FUZZ_SEED") ?? 1);

@@ -1,7 +1,7 @@
 /** The far side of a connection, under the control of a test. */
 
 import type { HeadReader } from "../../../lib/transport/backend_stream.ts";
-import type { ResponseBounds } from "../../../lib/transport/http1/connection.ts";
+import type { ResponseBounds } from "../../../lib/transport/http1/response_bounds.ts";
 import { toBytes, toText } from "../../support/wire_bytes.ts";
 
 export const RESPONSE_BOUNDS: ResponseBounds = {

@@ -1,6 +1,7 @@
 /** What `sluice plan` says of an edit: in a table of edits, each against the same running configuration. */
 
-import { type PlanChange, planDiff } from "../../../../lib/plan/people/diff.ts";
+import { planDiff } from "../../../../lib/plan/people/diff.ts";
+import type { PlanChange } from "../../../../lib/plan/people/plan_change.ts";
 import type { LoadedConfig } from "../../../../lib/config/load.ts";
 import { loadConfig } from "../../../../lib/config/load.ts";
 import { assert, assertEquals, assertStringIncludes } from "../../../support/assert.ts";

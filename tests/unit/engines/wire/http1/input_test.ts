@@ -3,7 +3,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { WireInput } from "../../../../../lib/engines/wire/http1/input.ts";
 import { BodyDecoder } from "../../../../../lib/http1/body_decoder.ts";
-import { BodyKind } from "../../../../../lib/http1/framing.ts";
+import { BodyKind } from "../../../../../lib/http1/body_kind.ts";
 import { Head } from "../../../../../lib/http1/head.ts";
 import { Socket } from "../../../../../lib/transport/socket.ts";
 
