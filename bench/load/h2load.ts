@@ -4,7 +4,7 @@ import { output } from "./bench_process.ts";
 import type { Load } from "./generator.ts";
 import { type LoadResult, loadResult } from "./load_result.ts";
 
-/** Of one HTTP/2 connection: some of what a page loads at once. */
+/** Streams of one HTTP/2 connection: some of what a page loads at once. */
 const STREAMS = 4;
 
 export async function runH2load(load: Load): Promise<LoadResult> {

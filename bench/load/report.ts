@@ -6,7 +6,7 @@ import type { Column } from "./workload.ts";
 
 /** Contenders that the others are compared with, where the first column counts CPU. */
 const BASELINES = ["nginx", "fetch-proxy"];
-/** Of what was wrong, characters. */
+/** Characters that are shown of what was wrong. */
 const FAULT_SHOWN = 400;
 
 /** The whole file for bench/results. */
@@ -61,7 +61,7 @@ export interface Row {
   readonly medians: readonly number[];
 }
 
-/** Of the contenders none of whose measurements is void, best first. */
+/** The rows of the contenders none of whose measurements is void, best first. */
 export function rowsOf({ samples, columns }: Pick<WorkloadResults, "samples" | "columns">): Row[] {
   const names = [...new Set(samples.map(({ contender }) => contender))];
   return names

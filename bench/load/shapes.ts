@@ -5,9 +5,9 @@ export interface Shape {
   readonly path: string;
   /** Beside Host and Content-Length. */
   readonly fields: Readonly<Record<string, string>>;
-  /** Of the request's body. */
+  /** Length of the request's body. */
   readonly bodyBytes: number;
-  /** Of the response's body. */
+  /** Length of the response's body. */
   readonly responseBytes: number;
 }
 

@@ -37,9 +37,9 @@ export type Values = Readonly<Record<string, number>>;
 export interface Stage {
   readonly backend: Backend;
   readonly generators: Generators;
-  /** Of load, in each measurement. */
+  /** Seconds of load in each measurement. */
   readonly seconds: number;
-  /** Of load before it, for compilers and pools to settle; not counted. */
+  /** Seconds of load before it, for compilers and pools to settle; not counted. */
   readonly warmup: number;
   readonly connections: number;
 }

@@ -24,7 +24,7 @@ export interface Denial {
 
 /** What anybody may ask for. */
 const OPEN_PATHS = /^\/(?:healthz|readyz|assets\/[a-z0-9._-]+)?$/i;
-/** Of them, those that must answer under any name: load balancers and orchestrators ask by address. */
+/** Paths that must answer under any name: load balancers and orchestrators ask by address. */
 const PROBE_PATHS: ReadonlySet<string> = new Set(["/healthz", "/readyz"]);
 const LOOPBACK_NAMES: ReadonlySet<string> = new Set(["localhost", "127.0.0.1", "[::1]"]);
 const CUSTOM_FIELD = "x-sluice-admin";

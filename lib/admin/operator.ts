@@ -29,7 +29,7 @@ export interface Operator {
   history(): readonly SampleView[];
   /** Prometheus text exposition. */
   metrics(): string;
-  /** Of the last events, those after `id`; oldest first. */
+  /** The last events that came after `id`, oldest first. */
   eventsSince(id: number): readonly EventView[];
   /** Told of every event until the returned function is called. */
   onEvent(listener: (event: EventView) => void): () => void;

@@ -22,7 +22,7 @@ import {
 } from "./shape.ts";
 
 const shapes = new Shapes();
-/** Of all views, by name: for the description of the API. */
+/** The schemas of all views, by name: for the description of the API. */
 export const SCHEMAS = shapes.schemas;
 
 const RELOAD = shapes.object("Reload", "", {

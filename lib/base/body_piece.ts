@@ -11,8 +11,8 @@ export const WAIT: unique symbol = Symbol("WAIT");
 
 export type Bytes = Uint8Array<ArrayBuffer>;
 
-/** Of a call that waits. */
+/** What a call that waits gives. */
 export type ReadPiece = Bytes | typeof END;
 
-/** Of a call that does not wait. */
+/** What a call that does not wait gives. */
 export type TakenPiece = Bytes | typeof END | typeof WAIT;

@@ -31,7 +31,7 @@ export class ByteWriter {
   #bytes: Uint8Array;
   #length: number;
   readonly #capacity: number;
-  /** Of `#bytes`, by their length modulo `VIEWS`. */
+  /** Views of `#bytes`, by their length modulo `VIEWS`. */
   readonly #views: Uint8Array[] = new Array(VIEWS).fill(NO_VIEW);
 
   /** @param capacity Bytes to begin with; 1 or more. */

@@ -15,7 +15,7 @@ export interface ConfigIssue {
 /** A configuration that cannot be used. The message holds every issue, one a line. */
 export class ConfigError extends Error {
   override readonly name = "ConfigError";
-  /** Of the file, as the user gave it. */
+  /** The path of the file, as the user gave it. */
   readonly path: string;
   /** At least one, in the order of their lines. */
   readonly issues: readonly ConfigIssue[];

@@ -41,7 +41,7 @@ export function shownList(masks: Masks, path: string, values: readonly string[])
   return values.map((value, index) => maskAt(masks, `${path}[${index}]`) ?? shownAt(masks, path, value));
 }
 
-/** Of a key that is secret as a whole: what is written beside a variable is not shown either. */
+/** The mask of a key that is secret as a whole: what is written beside a variable is not shown either. */
 export function secretMask(shown: string | undefined): string {
   return shown !== undefined && /^\$\{\w+\}$/.test(shown) ? shown : "***";
 }

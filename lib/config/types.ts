@@ -122,7 +122,7 @@ export interface BackendConfig {
 
 export interface HashConfig {
   readonly source: "client_ip" | "path" | "header" | "cookie" | "query";
-  /** Of the header (lower case), cookie or query parameter; "" otherwise. */
+  /** The name of the header (lower case), cookie or query parameter; "" otherwise. */
   readonly name: string;
   readonly fallback: StrategyName;
 }

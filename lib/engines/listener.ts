@@ -17,7 +17,7 @@ export interface ListenerOptions {
   readonly certificate: Certificate | null;
   /** Other threads of ours listen on the same port (`SO_REUSEPORT`). */
   readonly sharesPort: boolean;
-  /** Of its connections, also those that other threads have. */
+  /** Counts its connections, those of other threads included. */
   readonly count: ConnectionCount;
   /** Told of what must never happen. */
   readonly onBug: (error: unknown) => void;

@@ -14,7 +14,7 @@ export interface SocketPlace {
   /** Octal; null: as the umask has it, or 0660 with a group. */
   readonly mode: string | null;
   readonly group: string | null;
-  /** Of the group; -1 for none. */
+  /** The number of the group; -1 for none. */
   readonly gid: number;
 }
 
@@ -62,7 +62,7 @@ function hasRights({ address, mode, gid }: SocketPlace): boolean {
   return address.kind === "unix" && (mode !== null || gid >= 0);
 }
 
-/** Of a socket that listens. @throws {Error} For people. */
+/** Gives a socket that listens its rights. @throws {Error} For people. */
 function setRights({ address, mode, group, gid }: SocketPlace): void {
   if (address.kind !== "unix") return;
   try {

@@ -13,7 +13,7 @@ interface Rank {
   specificity: number;
   /** 0 to 1000. */
   weight: number;
-  /** Of the range in the field. */
+  /** Where the range stands in the field. */
   order: number;
 }
 
@@ -67,7 +67,7 @@ function consider(
   rank(text, { specificity: textSpecificity, weight, order });
 }
 
-/** Of two that are as specific the one with the higher weight counts. */
+/** Takes the more specific one; when two are as specific, the one with the higher weight. */
 function rank(best: Rank, { specificity, weight, order }: Rank): void {
   if (specificity <= 0 || specificity < best.specificity) return;
   if (specificity === best.specificity && weight <= best.weight) return;

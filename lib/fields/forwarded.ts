@@ -24,7 +24,7 @@ import {
 export type ForwardedMode = "x-forwarded" | "rfc7239" | "both" | "off";
 
 export interface ForwardedPeer {
-  /** Of the connection; "" for a Unix socket. */
+  /** The address of the connection's other side; "" for a Unix socket. */
   readonly ip: string;
   readonly isTrusted: boolean;
 }

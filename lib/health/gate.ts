@@ -5,7 +5,7 @@
 
 import type { FailureCode } from "./reason.ts";
 
-/** Of one backend. Every ticket of an admission is brought back once, by one of the three reports. */
+/** The health of one backend. Each ticket of an admission is brought back once, by one of the three reports. */
 export interface BackendHealth {
   /** Healthy or ramping up: takes as many requests as come. */
   readonly isInService: boolean;
@@ -16,7 +16,7 @@ export interface BackendHealth {
   releaseToken(ticket: number): void;
 }
 
-/** Of one upstream in one plan. */
+/** The health of one upstream in one plan. */
 export interface GroupHealth {
   /** Indexes that selectors may pick: index p is bit `p & 31` of word `p >>> 5`. */
   readonly eligible: Int32Array;

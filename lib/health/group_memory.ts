@@ -1,9 +1,9 @@
 /**
  * What a health group writes and whoever admits requests reads: private to the thread, or laid over shared memory.
  *
- * Of one plan all groups stand behind one another in one buffer, in the order of the upstreams: mask words, words of steady
- * members, one standing a member, each group on a word boundary. A plan's buffer is never changed in size or used again,
- * so a thread that is still on an old plan reads what belongs to it.
+ * All groups of one plan stand behind one another in one buffer, in the order of the upstreams: mask words, words of
+ * steady members, one standing a member, each group on a word boundary. A plan's buffer is never changed in size or
+ * used again, so a thread that is still on an old plan reads what belongs to it.
  */
 
 export interface GroupMemory {

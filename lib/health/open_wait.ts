@@ -13,7 +13,7 @@ export class OpenWait {
   #closedAtMs: number;
   /** The last wait, whether running or served; 0 before the first opening. */
   ms = 0;
-  /** In a row without a calm spell between them. */
+  /** Openings in a row without a calm spell between them. */
   openings = 0;
 
   constructor(circuit: HealthSettings["circuit"], nowMs: number) {

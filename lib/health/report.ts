@@ -24,7 +24,7 @@ export interface HealthReport {
   readonly kind: ReportKind;
   readonly row: number;
   readonly ticket: number;
-  /** Of `failure`. */
+  /** What failed, for `failure`. */
   readonly code: FailureCode;
   /** The worker's count of successes on this row before it. */
   readonly successes: number;

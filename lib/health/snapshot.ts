@@ -9,7 +9,7 @@ export interface HealthSnapshot {
   readonly untilMs: number;
   /** The last wait, whether running or served; 0 before the first opening. */
   readonly waitMs: number;
-  /** In a row without a calm spell between them. */
+  /** Openings in a row without a calm spell between them. */
   readonly openings: number;
   readonly consecutiveFailures: number;
   readonly windowRequests: number;

@@ -39,7 +39,7 @@ export class BodyDecoder {
   #trailerBounds: HeadBounds;
   #kind: number;
   #state: number;
-  /** Of the body (kind `length`) or of the chunk, still to come. */
+  /** Bytes that are still to come of the body (kind `length`) or of the chunk. */
   #remaining: number;
   /** Made for the first body that has trailers. */
   #trailers: TrailerSection | null;

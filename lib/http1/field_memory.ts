@@ -44,7 +44,7 @@ export class FieldBlock {
   readonly count: number;
   readonly presentLow: number;
   readonly presentHigh: number;
-  /** Of `bytes`. */
+  /** A view of `bytes`. */
   readonly view: DataView;
 
   // Derived by framing.ts; undefined: nothing so far.
@@ -75,7 +75,7 @@ export class FieldMemory {
   #block: FieldBlock | null = null;
   /** How often `#block` was recalled. */
   #uses = 0;
-  /** Of the head before, if it was not recalled; else 0. */
+  /** The mark of the head before, if that was not recalled; else 0. */
   #lastMark = 0;
   /** Messages to go until something is learned, and how many it will be the next time it was in vain. */
   #rest = 0;
@@ -151,7 +151,7 @@ export class FieldMemory {
     return mark;
   }
 
-  /** Of the buffer that a connection reads into, which is the same for long. */
+  /** The view of the buffer that a connection reads into, which is the same for long. */
   #viewOf(bytes: Uint8Array): DataView {
     if (bytes === this.#buffer) return this.#view!;
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);

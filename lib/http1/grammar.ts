@@ -15,7 +15,7 @@ export const CharClass = {
   target: 4,
   /** CTL but HTAB: what no line may hold, and CR and LF, which end one. */
   control: 8,
-  /** Of a token, besides letters, digits and "-": what some backends take for "-" in a name. */
+  /** Characters of a token, besides letters, digits and "-", that some backends take for "-" in a name. */
   separator: 16,
 } as const;
 

@@ -33,11 +33,11 @@ export class Head {
   end: number;
   /** 0 or 1. */
   minorVersion: number;
-  /** Of a request, as sent: methods are case-sensitive. "" for a response. */
+  /** The method of a request, as sent: methods are case-sensitive. "" for a response. */
   method: string;
   targetStart: number;
   targetEnd: number;
-  /** Of a response, 100 to 599; 0 for a request. */
+  /** The status of a response, 100 to 599; 0 for a request. */
   status: number;
   reasonStart: number;
   reasonEnd: number;
@@ -50,7 +50,7 @@ export class Head {
   offsets: Int32Array;
   /** One `FieldId` per field. */
   ids: Uint8Array;
-  /** Of the connection that the head comes by; null: nothing is remembered. Its owner's to set. */
+  /** The memory of the connection that the head comes by; null: nothing is remembered. The owner sets it. */
   memory: FieldMemory | null;
   /** The fields, where they were recalled from `memory`. */
   block: FieldBlock | null;

@@ -126,7 +126,7 @@ function escapeHex(out: ByteWriter, text: string): void {
   }
 }
 
-/** Of a character beyond a byte, which only names of ours can hold: 1 or 2 units; 0 for half a pair. */
+/** Units of a character beyond a byte, which only names of ours can hold: 1 or 2; 0 for half a pair. */
 function wideLength(text: string, at: number): number {
   const code = text.codePointAt(at)!;
   if (code > 0xffff) return 2;
@@ -155,7 +155,7 @@ function characterAt(text: string, at: number, length: number): number {
   return character;
 }
 
-/** Of characters from 0x80 on. */
+/** Whether a character from 0x80 on does harm in a line. */
 function isHarmful(character: number): boolean {
   return character <= 0x9f || (character >= 0x2028 && character <= 0x202e) ||
     (character >= 0x2066 && character <= 0x2069);

@@ -38,7 +38,7 @@ const STATE_LENGTH_MAX = 512;
 /** The first to go when it is too long. */
 const LONG_MEMBER = 128;
 
-/** Of the 56 random bits that a trace id ends in, those that a number holds exactly. */
+/** How many of the 56 random bits that end a trace id a number holds exactly. */
 const RANDOM_BITS = 52;
 
 /** @returns Null when it is not valid, as a list of two is not. */

@@ -54,7 +54,7 @@ export interface MetricsRow {
 export interface BackendState {
   readonly row: number;
   readonly pool: Pool;
-  /** Of the pool's connections; null where the pool's settings rule it out. */
+  /** Shares the pool's connections; null where the pool's settings rule it out. */
   readonly pipelines: PipelinePool | null;
   readonly metrics: PoolMetrics;
 }
@@ -137,7 +137,7 @@ export interface BackendPlan {
   readonly pool: Pool;
   /** For requests that may share a connection; null: none does. */
   readonly pipelines: PipelinePool | null;
-  /** Of the pool. */
+  /** What the pool counts into. */
   readonly metrics: PoolMetrics;
   /** What exchanges ask and report to. */
   readonly health: BackendHealth;

@@ -56,7 +56,7 @@ export class Exchange implements DeadlineOwner, Listed, PickInput, RouteInput, H
   status = 0;
   bytesOut = 0;
   errorCode: ErrorCode | "" = "";
-  /** Of the attempt under way or the last one: when it began, had its connection, had its response head; -1: not yet. */
+  /** When the attempt under way, or the last one, began, had its connection, had its response head; -1: not yet. */
   attemptAtMs = -1;
   sentAtMs = -1;
   headAtMs = -1;
@@ -107,7 +107,7 @@ export class Exchange implements DeadlineOwner, Listed, PickInput, RouteInput, H
   #wake: ((error: ProxyError) => void) | null = null;
   /** Whether the response is with the engine, so that nobody else would notice a cancellation. */
   #isHandedOver = false;
-  /** Of the attempt under way: how long the backend waited for the client, but for the wait that began last; -1: none. */
+  /** How long the attempt's backend waited for the client, but for the wait that began last; -1: there is none. */
   #clientTookMs = 0;
   #clientOwesAtMs = -1;
 

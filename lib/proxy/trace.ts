@@ -35,11 +35,11 @@ export interface TraceIdentity {
 
 export interface RetryNote {
   readonly reason: string;
-  /** Monotonic. */
+  /** A monotonic time. */
   readonly atMs: number;
 }
 
-/** Of the many that are not sampled. */
+/** The retries of the many traces that are not sampled. */
 const NO_RETRIES: RetryNote[] = [];
 
 export class ExchangeTrace {
@@ -52,7 +52,7 @@ export class ExchangeTrace {
   readonly isSampled: boolean;
   /** Why attempts were repeated. Only of a sampled trace. */
   readonly retries: RetryNote[];
-  /** Of the attempt under way, as its backend sees it. The exchange's own when not sampled: no attempt has a span then. */
+  /** The span of the attempt under way, as its backend sees it; the exchange's own when not sampled. */
   attemptSpanId: string;
   /** Target of the attempt under way, rewritten where the route says so. */
   target: string;

@@ -35,7 +35,7 @@ function parseDate(text: string, nowEpochMs: number): number {
   return NaN;
 }
 
-/** Of two digits: the latest that is not more than 50 years ahead (RFC 9110 §5.6.7). */
+/** The year that two digits mean: the latest that is not more than 50 years ahead (RFC 9110 §5.6.7). */
 function fullYear(twoDigits: number, nowEpochMs: number): number {
   const thisYear = new Date(nowEpochMs).getUTCFullYear();
   const year = thisYear + 50;

@@ -42,7 +42,7 @@ export interface RetrySettings {
 export interface RetryFacts {
   /** "": a response came, and `status` says which. */
   readonly code: ErrorCode | "";
-  /** Of the response, 100 to 599; not read when there is a code. */
+  /** The status of the response, 100 to 599; not read when there is a code. */
   readonly status: number;
   readonly method: string;
   readonly hasIdempotencyKey: boolean;

@@ -46,7 +46,7 @@ const STAGES: readonly Stage[] = ["host", "path", "conditions"];
 /** Takes the same input as `RouteTable.match()` and reports the same route. */
 export function explain<T>(table: RouteTable<T>, input: RouteInput): Explanation<T> {
   const matched = table.match(input);
-  // Of a route with several hosts only the entry that gets farthest is told; among equals the most specific.
+  // A route with several hosts is told by the entry that gets farthest; among equals by the most specific.
   const best = new Map<RouteSpec<T>, Judged<T>>();
   for (const entry of table.entries) {
     const judged = { entry, mismatch: judge(entry, input) };

@@ -1,7 +1,7 @@
 /**
  * Why one route wins over another, as a value that can be compared and printed.
  *
- * Of two routes that match one request, the more specific wins. In this order:
+ * When two routes match one request, the more specific wins, in this order:
  *
  *  1. host: exact, then wildcard (more labels first), then any;
  *  2. path, from the left, at the first segment that differs: literal, then parameter, then the end of the path, then

@@ -117,7 +117,7 @@ export class Sluice {
     });
   }
 
-  /** Of the admin listener; "": there is none. */
+  /** The address of the admin listener; "" when there is none. */
   get adminAddress(): string {
     return this.#admin?.address ?? "";
   }

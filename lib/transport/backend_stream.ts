@@ -17,7 +17,7 @@ import type { Head } from "../http1/head.ts";
 
 /** Whom a response is for. */
 export interface HeadReader {
-  /** Of the request: a response to HEAD has no body. */
+  /** The method of the request: a response to HEAD has no body. */
   readonly method: string;
   /** Hears of each 1xx before the response. The head is valid during the call. */
   passInformational(head: Head): void;
@@ -25,15 +25,15 @@ export interface HeadReader {
 
 export interface BackendStream {
   readonly out: ByteWriter;
-  /** Of the response; valid from `readHead()` to the first piece of the body. */
+  /** The head of the response; valid from `readHead()` to the first piece of the body. */
   readonly head: Head;
-  /** Of the body behind the head that was taken last. */
+  /** The framing of the body behind the head that was taken last. */
   readonly framing: Framing;
   /** Exchanges that were begun on the connection, this one included. */
   readonly exchanges: number;
   /** Bytes of this exchange's response that were read. */
   readonly bytesIn: number;
-  /** Of a body that is done; null when it had none. */
+  /** The trailers of a body that is done; null when it had none. */
   readonly trailers: Head | null;
 
   beginExchange(): void;

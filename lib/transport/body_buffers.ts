@@ -56,5 +56,5 @@ function sizeOf(buffer: Uint8Array): BodyBufferSize {
   return buffer.length === BODY_BUFFER_BYTES.large ? "large" : "medium";
 }
 
-/** Of this thread. */
+/** The buffers of this thread. */
 export const bodyBuffers = new BodyBuffers();

@@ -49,7 +49,7 @@ export class Descriptors implements DescriptorBudget {
   /** Up to here there is room, as far as is known. */
   #provedMax = UNPROVED_MAX;
   #provedAtMs = -Infinity;
-  /** Of the spell without enough; -1: there are enough. */
+  /** When the spell without enough began; -1: there are enough. */
   #shortSinceMs = -1;
   #refusedAtMs = -Infinity;
   #lookedAtMs = -Infinity;

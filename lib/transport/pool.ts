@@ -252,7 +252,7 @@ export class Pool implements StreamSource {
     waiter.cancel(new ProxyError("queue_full"));
   }
 
-  /** Of those whose dial came, and another has it, or failed: they wait as long as those that came without room. */
+  /** Who lost a dial, to another or by its failure, waits as long as those that came without room. */
   #boundWaits(nowMs: number): void {
     const deadlineMs = nowMs + this.#settings.queueTimeoutMs;
     for (const waiter of this.#line.snapshot()) waiter.deadlineMs = Math.min(waiter.deadlineMs, deadlineMs);

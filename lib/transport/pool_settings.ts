@@ -26,7 +26,7 @@ export interface PoolContext {
   dial(): Promise<Connection>;
 }
 
-/** Of the process, which all pools share. */
+/** The descriptors of the process, which all pools share. */
 export interface DescriptorBudget {
   /** Whether one more connection leaves enough for everything else. */
   mayOpen(nowMs: number): boolean;

@@ -3,7 +3,7 @@
  * codes for it; the texts are those of rustls (0.23), and one that is not known goes on as it is.
  */
 
-/** Of a sentence about a backend; the names in it are the certificate's. */
+/** The most characters of a sentence about a backend; the names in it are the certificate's. */
 const LENGTH_MAX = 400;
 const PEER = "invalid peer certificate: ";
 const ALERT = "received fatal alert: ";

@@ -9,7 +9,7 @@
 export interface Waiting {
   /** Who it is for. */
   readonly client: string;
-  /** Of its coming; written by the line. */
+  /** The order of its coming; written by the line. */
   order: number;
 }
 

@@ -60,7 +60,7 @@ export class FrameDecoder {
   readonly #control: Uint8Array;
   #headBytes: number;
   #headWanted: number;
-  /** Of the frame whose payload is being read; -1 inside a head. */
+  /** The opcode of the frame whose payload is being read; -1 inside a head. */
   #opcode: number;
   #isFinal: boolean;
   /** Payload bytes that the frame still owes. */

@@ -58,17 +58,17 @@ export interface ResponseCase {
   readonly without?: readonly string[];
 }
 
-/** Of requests that are refused with a whole response. The connection is in step all the same: Deno has found the end. */
+/** For requests that are refused with a whole response. The connection is in step all the same: Deno found the end. */
 export function keptOpen(client: string): Observed {
   return { serve: { client, backend: [], why: "Deno.serve has no way to close a connection behind a whole response" } };
 }
 
-/** Of messages whose end others may find elsewhere than Deno: nothing of what follows them is served. */
+/** For messages whose end others may find elsewhere than Deno: nothing of what follows them is served. */
 export const BROKEN_OFF: Observed = {
   serve: { client: "400… closed", backend: [], why: "Deno.serve ends a connection behind an answer that breaks off" },
 };
 
-/** Of heads beyond what Deno takes: 64 KiB and 128 fields, whatever the configuration says. */
+/** For heads beyond what Deno takes: 64 KiB and 128 fields, whatever the configuration says. */
 export const DENO_REFUSES: Observed = {
   serve: { client: "400 closed", backend: [], why: "Deno.serve answers every head that it does not take with 400" },
 };

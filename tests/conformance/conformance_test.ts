@@ -46,7 +46,7 @@ function wireTest(name: string, fn: (gateway: Gateway) => Promise<void>): void {
   Deno.test({ name, fn: () => fn(gateway!), sanitizeOps: false, sanitizeResources: false });
 }
 
-/** Of what is sent to `wire` all is sent where requests are pipelined, too. */
+/** All that is sent to `wire` is sent where requests are pipelined, too. */
 interface Way {
   readonly name: string;
   readonly engine: EngineName;

@@ -47,7 +47,7 @@ export const answerWithItsName: Script = async (exchange) => {
   await exchange.write(method === "HEAD" ? response(200, "", { framing: "none" }) : response(200, body));
 };
 
-/** Of a hostile response, where requests are pipelined. */
+/** The site of a hostile response, where requests are pipelined. */
 export function pipedSite(index: number): string {
   return `piped-${index}`;
 }
@@ -157,7 +157,7 @@ async function readResponses(client: RawClient, expected: string, methodAt: (ind
   return { statuses, bodies };
 }
 
-/** Of the request that response `index` answers: a response to HEAD has no body. */
+/** The method of the request that response `index` answers: a response to HEAD has no body. */
 function methodOf(send: string, wanted: readonly string[], index: number): string {
   return wanted[index]?.split(" ")[0] ?? (index === 0 ? send.split(" ")[0] : "GET");
 }

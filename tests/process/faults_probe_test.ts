@@ -10,7 +10,7 @@ import { SLOW_VARIANTS } from "../support/variants.ts";
 import { listenerToml, PATIENCE_MS, step, upstreamToml } from "../support/proxy_stage.ts";
 
 const INTERVAL_MS = 300;
-/** Of the interval, both ways. */
+/** The share of the interval by which probes vary, both ways. */
 const JITTER = 0.1;
 
 interface Stage {

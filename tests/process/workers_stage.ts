@@ -53,7 +53,7 @@ export async function crewsOf(
 /** Sends to one target over one connection after another, until told to stop. What was lost is counted, and it goes on. */
 export class Visitor {
   done = 0;
-  /** Of requests that were not answered with 200, and why. */
+  /** Requests that were not answered with 200, and why. */
   readonly lost: string[] = [];
   readonly #address: string;
   readonly #target: string;

@@ -18,7 +18,7 @@ const CREW = 4;
 
 const unwell: Script = (exchange) => exchange.write(response(503, ""));
 
-/** Of requests one after another. */
+/** The statuses of requests one after another. */
 async function statusesOf(client: RawClient, target: string, count: number): Promise<string> {
   const statuses: number[] = [];
   while (statuses.length < count) statuses.push(await ask(client, target));
@@ -165,7 +165,7 @@ for (const [to, isFile] of [["stdout", false], ["a file", true]] as const) {
     const address = sluice.address("web");
     const crews = await crewsOf(address, { backend, target: "/api/first", count: CREW });
     const firsts = backend.requests.length;
-    // Of very different lengths, some beyond what a pipe takes at once (4 KiB).
+    // Targets of very different lengths, some beyond what a pipe takes at once (4 KiB).
     const targets = new Set<string>();
     await Promise.all(
       crews.flat().map(async (client, number) => {

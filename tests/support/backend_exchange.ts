@@ -12,7 +12,7 @@ export class ConnectionLost extends Error {
   override readonly name = "ConnectionLost";
 }
 
-/** Of each body and each connection, what is kept for tests to look at; the rest is counted and hashed only. */
+/** Bytes of each body and connection that are kept for tests to look at; the rest is counted and hashed only. */
 const KEPT_BYTES_MAX = 1024 * 1024;
 
 /** One request as it came. Grows while its body arrives. */

@@ -32,7 +32,7 @@ const PURPOSES = { server: "1.3.6.1.5.5.7.3.1", client: "1.3.6.1.5.5.7.3.2" } as
 const SERIAL_BYTES = 16;
 
 export class CertificateAuthority {
-  /** Of the authority itself: what a client is told to believe. PEM. */
+  /** The certificate of the authority itself, which a client is told to believe. PEM. */
   readonly cert: string;
   readonly #name: string;
   readonly #keys: CryptoKeyPair;

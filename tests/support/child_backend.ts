@@ -89,7 +89,7 @@ export class ChildBackend {
     await get(`127.0.0.1:${this.port}`, `/control?do=${what}&health=${health}`, {}, { deadlineMs: DEADLINE_MS });
   }
 
-  /** Of its present life. */
+  /** What it has counted in its present life. */
   async count(): Promise<{ requests: number; probes: number }> {
     const reply = await get(`127.0.0.1:${this.port}`, "/count", {}, { deadlineMs: DEADLINE_MS });
     return JSON.parse(reply.text);

@@ -45,7 +45,7 @@ export type Engine = typeof ENGINES[number];
 
 export interface GatewayOptions {
   readonly sites: readonly Site[];
-  /** Of every listener that names none. Default: "serve". */
+  /** The engine of every listener that names none. Default: "serve". */
   readonly engine?: Engine;
   /** Lines of `[server]`. */
   readonly server?: string;

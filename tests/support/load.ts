@@ -5,7 +5,7 @@ import { Watch } from "./waiting.ts";
 
 export interface LoadOptions {
   readonly address: string;
-  /** Of the n-th request. */
+  /** The target of the n-th request. */
   readonly target: (index: number) => string;
   readonly method?: "GET" | "POST";
   readonly clients?: number;
@@ -19,7 +19,7 @@ const POST_BODY = "x".repeat(100);
 export class Load {
   /** Statuses with how often each came; "broken" for a response that did not come whole. */
   readonly outcomes: Map<string, number> = new Map();
-  /** Of the last failures, for messages. */
+  /** The last failures, for messages. */
   readonly failures: string[] = [];
   /** Answers per backend, by `X-Backend`. */
   readonly backends: Map<string, number> = new Map();

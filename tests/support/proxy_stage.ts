@@ -78,7 +78,7 @@ export class Bulk {
     for (let at = 0; at < BLOCK_BYTES; at += 65_536) crypto.getRandomValues(this.#block.subarray(at, at + 65_536));
   }
 
-  /** Of what was sent. */
+  /** The hash of what was sent. */
   get sha256(): string {
     return this.#hash.copy().digest("hex");
   }

@@ -33,7 +33,7 @@ export interface ClientOptions {
 }
 
 export interface ReadOptions {
-  /** Of the request that is being answered: a response to HEAD has no body. */
+  /** The method of the request that is being answered: a response to HEAD has no body. */
   readonly method?: string;
 }
 

@@ -11,7 +11,7 @@ export interface Variant {
   readonly engine: "serve" | "wire";
   /** A line of the listener. */
   readonly listener: string;
-  /** Of the process. */
+  /** The environment of the process. */
   readonly env: Readonly<Record<string, string>>;
 }
 

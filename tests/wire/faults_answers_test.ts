@@ -27,7 +27,7 @@ const CHUNKED = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello
 /** A listener, and upstreams behind it. */
 interface Way {
   readonly listener: string;
-  /** Of the upstreams' names. */
+  /** What the names of the upstreams begin with. */
   readonly prefix: string;
 }
 

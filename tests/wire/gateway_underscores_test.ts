@@ -20,7 +20,7 @@ const SITES: readonly Site[] = [
 const LISTENERS = Object.fromEntries(ENGINES.map((engine) => [engine, `engine = "${engine}"`]));
 
 const SEPARATORS = [..."!#$%&'*+.^`|~"];
-/** Of names that a route takes away or sets, and of what `Proxy` and the fields of ours are taken for. */
+/** Spellings of names that a route takes away or sets, and of what `Proxy` and our own fields are taken for. */
 const FORGED = [
   ...["X-Auth-User", "X_Auth_User", "x_auth-user", "X-AUTH_USER"],
   ...SEPARATORS.map((separator) => `X${separator}Auth${separator}User`),

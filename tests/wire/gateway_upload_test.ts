@@ -8,12 +8,12 @@ import { ENGINES, Gateway, PATIENCE_MS, type Site, wireOf } from "../support/gat
 
 interface Row {
   readonly name: string;
-  /** Of the head. */
+  /** The framing fields of the head. */
   readonly framing: string;
   readonly begin: string;
   /** What the client then does. */
   readonly end: (client: RawClient) => Promise<void> | void;
-  /** Of the answer; 0: there is nobody to answer. */
+  /** The status of the answer; 0: there is nobody to answer. */
   readonly status: number;
 }
 

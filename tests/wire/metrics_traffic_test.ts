@@ -12,7 +12,7 @@ import { ScriptedBackend } from "../support/scripted_backend.ts";
 
 type Labels = Readonly<Record<string, string>>;
 
-/** Of text whose label values hold no comma and no quote. */
+/** A sample line whose label values hold no comma and no quote. */
 const SAMPLE = /^(\w+)(?:{(.*)})? (\S+)$/gm;
 
 /** One running proxy in this process. */
@@ -152,7 +152,7 @@ for (const engine of ENGINES) {
     assertEquals(stage.number("sluice_exchanges_in_flight"), 0);
     assertEquals(stage.number("sluice_backend_up", b1), 1);
     assertEquals(stage.number("lb_connection_pool_efficiency"), 0.75);
-    // Of four times host and target: all but the first, or no look-up at all.
+    // Host and target are looked up four times and found but for the first; the other engine looks nothing up.
     if (engine === "wire") assertEquals(stage.number("lb_cache_hit_rate"), 0.75);
     else assert(Number.isNaN(stage.number("lb_cache_hit_rate")));
     assert(stage.number("process_resident_memory_bytes") > 1e6);

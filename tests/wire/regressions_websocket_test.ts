@@ -180,7 +180,7 @@ Deno.test("WebSocket messages that wait are bounded by what they cost, not by th
     for (let sent = 0; sent < 10; sent++) await client.send(frames);
     assert(memory.grownBytes < 32 * MIB, `${memory.grownBytes} bytes`);
     client.reset();
-    // Of what it sent a little is taken now and then, to see whether it is there: that may be too much.
+    // A little of what it sent is taken now and then, to see whether it is there: that may be too much.
     const { error } = await accessOf(sluice, "/ws/up");
     assert(error === "client_gone" || error === "tunnel_overflow", String(error));
     // What had waited failed message by message, each in a time that grew with their number: nobody was served.

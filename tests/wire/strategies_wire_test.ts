@@ -99,7 +99,7 @@ async function powerOfTwo(stage: Stage): Promise<void> {
   await withHeld(stage, ["/two/held"], async (held) => {
     assertEquals(await turns(stage, "two", 8), (held === "a" ? "b" : "a").repeat(8));
   });
-  // Of two that hold nothing the one that had less of late is taken, and what they had in other steps counts as well.
+  // When two hold nothing, the one that had less of late is taken; what they had in other steps counts as well.
   const got = new Set<string>();
   for (let index = 0; got.size < 2; index++) {
     assert(index < 500, `Only ${[...got]} was asked`);

@@ -17,7 +17,7 @@ import { SluiceProcess } from "../support/sluice_process.ts";
 import { WsBackend } from "../support/ws_backend.ts";
 
 const MIB = 1024 * 1024;
-/** Of a fragment: few of them make a large message, and none alone is. */
+/** A fragment: few of them make a large message, and none alone is one. */
 const FRAGMENT = new Uint8Array(256 * 1024);
 /** What comes while nobody has looked, and what the honest ones take. */
 const BETWEEN_LOOKS_BYTES_MAX = 512 * MIB;

@@ -32,7 +32,7 @@ const CLOSES = [
 ] as const;
 /** Messages of 1 MiB: more than all buffers between can take. */
 const FLOOD_MESSAGES = 160;
-/** Of the sockets on both hops (20 MiB), of the bridge towards the client (4 MiB and a read), of Deno, rounded up. */
+/** Buffers of the sockets on both hops (20 MiB), the bridge to the client (4 MiB and a read) and Deno, rounded up. */
 const BETWEEN_BYTES_MAX = 80 * MEBIBYTE;
 
 interface Stage {

@@ -9,7 +9,7 @@ export interface Variant {
   readonly pipelining?: number;
   /** Connections opened beforehand; 0: the default. */
   readonly minIdle?: number;
-  /** Of `[features]`; absent: the default. */
+  /** A key of `[features]`; absent: the default. */
   readonly features?: Readonly<Record<string, boolean>>;
   /** An access log in JSON to a file; default: none. */
   readonly logsAccess?: boolean;

@@ -20,7 +20,7 @@ export interface ConnectionLimits {
   readonly connectionsPerIpMax: number;
 }
 
-/** Of one listener. */
+/** The count of one listener's connections. */
 export interface ConnectionCount {
   /**
    * Counts a connection, unless it is one too many.

@@ -7,7 +7,7 @@
 export interface ScreenOutput {
   isTerminal(): boolean;
   write(text: string): void;
-  /** Of the terminal. */
+  /** The size of the terminal. */
   size(): { columns: number; rows: number };
 }
 

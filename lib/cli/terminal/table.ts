@@ -18,7 +18,7 @@ export interface Cell {
 }
 
 const GAP = 2;
-/** Of `expendable`. */
+/** Columns with this value of `expendable`, or a higher one, are left out first. */
 const EASILY_MISSED = 3;
 
 /**

@@ -69,7 +69,7 @@ interface Piece {
   readonly shown: string;
 }
 
-/** Of the file, which may be shown as it is. */
+/** A piece of the file, which may be shown as it is. */
 function literal(text: string): Piece {
   return { text, shown: text };
 }

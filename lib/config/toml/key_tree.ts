@@ -26,7 +26,7 @@ export interface KeyNode {
   /** Where it was first mentioned. */
   readonly line: number;
   readonly children: Map<string, KeyNode>;
-  /** Of "tables". */
+  /** The number of elements, for "tables". */
   count: number;
   current: KeyNode | null;
 }

@@ -238,7 +238,7 @@ class TomlScanner {
   }
 }
 
-/** Of a basic string. What is wrong with an escape is for the parser to say. */
+/** Resolves the escapes of a basic string. What is wrong with one is for the parser to say. */
 function unescape(body: string): string {
   if (!body.includes("\\")) return body;
   const long = body.replace(

@@ -43,7 +43,7 @@ const PEEK_MS = 500;
 const PEEK_MS_MAX = 30_000;
 /** Bytes of a look: what Deno has read already must be taken before the system is asked. */
 const PEEK_BYTES = 64 * 1024;
-/** Of a client's frame: head and mask. */
+/** The head and mask of a client's frame. */
 const FRAME_BYTES_MIN = 6;
 
 const Close = {
@@ -55,7 +55,7 @@ const Close = {
   try_later: 1013,
 } as const;
 
-/** Of this thread. */
+/** The buffers of this thread. */
 const MEMORY = new WebSocketMemory();
 
 /** Fields of the handshake, which is made anew. */
@@ -121,7 +121,7 @@ class Bridge implements WatchedSocket {
   readonly #toWrite: FrameQueue;
   /** Messages given to Deno since its buffer was empty last. */
   #unsentMessages = 0;
-  /** Of the next look at a client that is held up. */
+  /** The timer of the next look at a client that is held up. */
   #peek: ReturnType<typeof setTimeout> | null = null;
   #peekMs = PEEK_MS;
   /** What such a look may still take. */

@@ -43,7 +43,7 @@ export class WireListener implements EngineListener {
   /** Loops that accept. Deno holds a socket that was closed until the call that waits on it has ended. */
   readonly #accepting: Set<Promise<void>> = new Set();
   #isClosed = false;
-  /** Of the spell under way; 0 for none. */
+  /** Failures in the present spell; 0 when there is none. */
   #failures = 0;
   #failingSinceMs = -1;
   #failedAtMs = -1;

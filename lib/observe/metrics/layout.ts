@@ -25,7 +25,7 @@ export const ROWS_MAX: Readonly<Record<RowKind, number>> = { route: 2048, upstre
 
 /** For labels that came when all rows were taken. */
 export const OTHER_ROW = 0;
-/** Of the routes: for exchanges that no route was found for. */
+/** The row of routes for exchanges that no route was found for. */
 export const NO_ROUTE_ROW = 1;
 
 /** Index: the first digit of a status. 0: no response was begun. */

@@ -47,9 +47,9 @@ interface Sample {
 
 export interface TrafficNumbers {
   readonly requestsPerSecond: number;
-  /** Of them, answered with 5xx or broken off, though the client was there. */
+  /** Requests a second that were answered with 5xx or broken off, though the client was there. */
   readonly failuresPerSecond: number;
-  /** Of the window's exchanges, ms; NaN when there were none. */
+  /** The median duration of the window's exchanges, ms; NaN when there were none. */
   readonly p50Ms: number;
   readonly p95Ms: number;
   readonly p99Ms: number;
@@ -69,7 +69,7 @@ export interface RequestNumbers {
 export interface BackendNumbers {
   /** Attempts that ended. */
   readonly requestsTotal: number;
-  /** Of them, those that the backend answers for. */
+  /** Attempts that failed by the backend's fault. */
   readonly failuresTotal: number;
   readonly requestsPerSecond: number;
   readonly inFlight: number;

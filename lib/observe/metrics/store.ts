@@ -51,7 +51,7 @@ export class MetricsStore {
     this.#blocks.push(block);
   }
 
-  /** Of the number at `index`, over all blocks. */
+  /** The sum of the numbers at `index` of all blocks. */
   sum(index: number): number {
     let sum = 0;
     for (const block of this.#blocks) sum += block[index];
@@ -64,7 +64,7 @@ export class MetricsStore {
     return most;
   }
 
-  /** Of a run of numbers, into a new array. */
+  /** The sums of a run of numbers, in a new array. */
   sums(at: number, length: number): Float64Array {
     const sums = new Float64Array(length);
     for (const block of this.#blocks) {

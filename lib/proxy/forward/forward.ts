@@ -39,7 +39,7 @@ export interface ForwardOptions {
 interface ForwardState {
   readonly action: UpstreamAction;
   filter: FieldFilter;
-  /** Of the request's body. */
+  /** Length of the request's body. */
   readonly pace: BodyPace | null;
   readonly target: string;
   /** As `ForwardOptions.forwards`. */

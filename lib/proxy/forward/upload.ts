@@ -23,9 +23,9 @@ const JOIN_BYTES_MAX = 16 * 1024;
 const TURNS_FOR_FIRST_PIECE = 12;
 
 interface Bounds {
-  /** Of the request's fields. */
+  /** The filter of the request's fields. */
   readonly filter: FieldFilter;
-  /** Of the client; null without a rate. */
+  /** The pace of the client; null without a rate. */
   readonly pace: BodyPace | null;
   /** Silence of the backend's window; then until the response head. */
   readonly backendMs: number;

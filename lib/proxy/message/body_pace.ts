@@ -10,7 +10,7 @@
 import type { Exchange } from "../exchange.ts";
 import type { ProxyRequest } from "./request.ts";
 
-/** Of the bound on silence, which a client that stops comes to first. */
+/** How many times the bound on silence a window is: a client that stops comes to that bound first. */
 export const WINDOW_FACTOR = 2;
 
 /** @returns Null when there is no such bound. */

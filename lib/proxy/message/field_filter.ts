@@ -35,7 +35,7 @@ export class FieldFilter {
     return this.dropsByName(lowerName);
   }
 
-  /** Of a trailer section, whose table of ids is another. */
+  /** Whether a field of a trailer section is left out; its table of ids is another. */
   dropsTrailer(id: FieldId, lowerName: string): boolean {
     if (TRAILER_DROPS[id] !== 0 || (id === FieldId.underscored && this.dropsId[id] !== 0)) return true;
     return this.dropsByName(lowerName);

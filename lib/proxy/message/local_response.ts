@@ -82,7 +82,7 @@ export function edited({ status, fields, body }: LocalContent, edits: FieldEdits
 
 /** Seconds that a client is asked to wait when the condition is one that passes. */
 const RETRY_AFTER_SECONDS = "1";
-/** Of a route that does not name its methods: any but TRACE. Those that are registered as well known. */
+/** The methods of a route that names none, any but TRACE: those that are registered as well known. */
 const ALLOWED_METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 const JSON_TYPE = "application/json";
 const TEXT_TYPE = "text/plain; charset=utf-8";

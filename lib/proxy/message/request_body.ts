@@ -17,7 +17,7 @@ import type { ProxyRequest } from "./request.ts";
 
 /** A piece costs its holder about so much, however small it is: single bytes must not be held in any number. */
 const PIECE_BYTES_MIN = 256;
-/** Of them, some are held whatever the bound. */
+/** So many pieces are held whatever the bound. */
 const PIECES_MIN = 64;
 const NOTHING = new Uint8Array(0);
 

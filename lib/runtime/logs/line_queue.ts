@@ -12,7 +12,7 @@ import { ByteWriter } from "../../base/byte_writer.ts";
 const FLUSH_MS = 20;
 /** So many bytes are written without waiting for that: a write costs tens of microseconds, on two threads. */
 const FLUSH_BYTES = 128 * 1024;
-/** Of a buffer as it begins, and to which it comes back after it had to grow. */
+/** Length of a buffer as it begins, and to which it comes back after it had to grow. */
 const BUFFER_BYTES = 192 * 1024;
 
 /** Where lines go. */

@@ -7,7 +7,7 @@ import type { EventView } from "../../admin/views.ts";
 import { describeReason, type HealthChange } from "../../health/reason.ts";
 import type { ErrorCount } from "../telemetry/error_tally.ts";
 
-/** Of each kind. */
+/** Events that are kept of each kind. */
 export const EVENTS_MAX = 256;
 
 type Kind = EventView["kind"];

@@ -31,9 +31,9 @@ export interface ViewParts {
   readonly traffic: MetricsView;
   /** Why TLS to a backend (its pool's name) is refused; "": it is not, as far as is known. */
   readonly tlsProblemOf: (backend: string) => string;
-  /** Of a monotonic time, ms since 1970. */
+  /** Turns a monotonic time into ms since 1970. */
   readonly epochOf: (ms: number) => number;
-  /** The other way round. */
+  /** Turns ms since 1970 into a monotonic time. */
   readonly monotonicOf: (epochMs: number) => number;
 }
 

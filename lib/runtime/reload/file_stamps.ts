@@ -14,7 +14,7 @@ export function isSameStamps(one: Stamps, other: Stamps): boolean {
   return one.size === other.size && one.entries().every(([path, stamp]) => other.get(path) === stamp);
 }
 
-/** Of what a symlink leads to; "" when there is nothing. */
+/** The stamp of what a symlink leads to; "" when there is nothing. */
 export async function stampOf(path: string): Promise<string> {
   try {
     return textOf(await Deno.stat(path));

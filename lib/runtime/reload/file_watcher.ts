@@ -35,7 +35,7 @@ export interface FileWatcherOptions {
 }
 
 export class FileWatcher {
-  /** Of changes that begin from now on. */
+  /** How long it is quiet before a change counts that begins from now on. */
   quietMs: number;
   readonly #options: FileWatcherOptions;
   /** What is known of each file; null: it can't be read. */
@@ -191,7 +191,7 @@ export class FileWatcher {
   }
 }
 
-/** Of a file elsewhere we may read that file alone; its folder must not take the others' events away. */
+/** A file elsewhere may be readable without its folder, which must not take the others' events away. */
 function mayRead(folder: string): boolean {
   return Deno.permissions.querySync({ name: "read", path: folder }).state === "granted";
 }

@@ -15,7 +15,7 @@ export interface PreviewOptions {
   readonly facts: PlanFacts;
   /** Looks at what only a running process can say of it (permissions), and throws why it would refuse. */
   readonly examine?: (loaded: LoadedConfig) => Promise<void>;
-  /** Of what `load` or `examine` threw: a line each, for people. */
+  /** Says what `load` or `examine` threw, one line a problem, for people. */
   readonly problemsOf: (error: unknown) => readonly string[];
 }
 

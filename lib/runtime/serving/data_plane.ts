@@ -12,7 +12,7 @@ import type { ErrorCount } from "../telemetry/error_tally.ts";
 
 /** One of two follows. `commit` cannot fail. */
 export interface DataPlaneChange {
-  /** As they will be. */
+  /** The listeners as they will be. */
   readonly listeners: readonly BoundListener[];
   /** From now on new exchanges run on the new plan: here at once, in other threads when it resolves. Never rejects. */
   commit(): Promise<void>;
@@ -40,10 +40,10 @@ export interface DataPlane {
   readonly exchanges: number;
   /** In the order they were opened. */
   readonly listeners: readonly BoundListener[];
-  /** Of the listeners that know; see `EngineListener.connections`. */
+  /** Open connections of the listeners that count them; see `EngineListener.connections`. */
   readonly connections: readonly ConnectionsFact[];
   readonly workers: readonly WorkerView[];
-  /** Of exchanges, since the last time. */
+  /** Takes the errors of exchanges since the last call. */
   takeErrors(): readonly ErrorCount[];
   /** Ends a worker at once, with what it has in flight; another takes its place. @returns Whether there is such a one. */
   restart(id: number): boolean;

@@ -24,7 +24,7 @@ export class ListenError extends Error {
 }
 
 export interface ListenerChange {
-  /** As they will be. */
+  /** The listeners as they will be. */
   readonly bound: readonly BoundListener[];
   /** Resolves when nobody can connect any more to what is gone. */
   commit(): Promise<void>;
@@ -39,7 +39,7 @@ export interface ListenerSetOptions {
   readonly isFirst: boolean;
   /** The port that was found for a listener on port 0. */
   portAt(identity: string): number | undefined;
-  /** Of the connections of a listener, by its identity. */
+  /** Counts the connections of a listener, which `identity` names. */
   countOf(identity: string): ConnectionCount;
 }
 

@@ -13,7 +13,7 @@ export interface SpanCounts {
 }
 
 export interface SpanQueueBounds {
-  /** Spans. */
+  /** The most spans that wait. */
   readonly waitingMax: number;
   readonly batchMax: number;
   /** How long a span may wait for others to go with. */
@@ -40,7 +40,7 @@ export class SpanQueue<Span> {
   readonly #bounds: SpanQueueBounds;
   readonly #parts: SpanQueueParts<Span>;
   #waiting: Span[] = [];
-  /** In a row. */
+  /** Failures in a row. */
   #failures = 0;
   #droppedBefore = 0;
   #isClosed = false;

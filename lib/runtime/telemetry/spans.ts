@@ -47,7 +47,7 @@ const KNOWN_METHODS: ReadonlySet<string> = new Set([
   "TRACE",
 ]);
 
-/** Of an exchange that has ended. */
+/** Makes the server span of an exchange that has ended. */
 export function serverSpan(exchange: Exchange, trace: ExchangeTrace): FinishedSpan {
   const { request, route, errorCode, status } = exchange;
   const scheme = request.isSecure ? "https" : "http";
@@ -97,7 +97,7 @@ export function serverSpan(exchange: Exchange, trace: ExchangeTrace): FinishedSp
   };
 }
 
-/** Of an attempt that has ended. @param code What it failed with; "" when it did not. */
+/** Makes the client span of an attempt that has ended. @param code What it failed with; "" when it did not. */
 export function clientSpan(exchange: Exchange, trace: ExchangeTrace, code: ErrorCode | ""): FinishedSpan {
   const { request, upstream, backend, attemptAtMs, sentAtMs, headAtMs } = exchange;
   const address = upstream!.config.backends[backend!.index].address;

@@ -152,8 +152,8 @@ class WorkerThread {
   }
 
   /**
-   * Of a plan that was not committed. The first one is held by the data plane all the same, until another takes its
-   * place.
+   * Disposes of a plan that was not committed. The first one is held by the data plane all the same, until another
+   * takes its place.
    */
   #drop(plan: Plan): void {
     if (this.#dataPlane?.plans.current.plan !== plan) dispose(plan, this.#resources);

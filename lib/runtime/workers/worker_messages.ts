@@ -15,7 +15,7 @@ export interface PlanMessage {
   /** By health identity. */
   readonly healthRows: ReadonlyArray<readonly [identity: string, row: number]>;
   readonly metricsRows: readonly RowAssignment[];
-  /** Of the plan's groups. */
+  /** The memory in which the health groups of the plan write. */
   readonly memory: SharedArrayBuffer;
   /** Ports that were found for listeners on port 0. */
   readonly ports: ReadonlyArray<readonly [identity: string, port: number]>;
@@ -28,13 +28,13 @@ export interface WorkerSetup {
   /** Where in shared memory it writes. */
   readonly region: number;
   readonly workers: number;
-  /** Of the file, which may be read. */
+  /** The path of the file, which may be read. */
   readonly configPath: string;
   readonly shared: SharedArrayBuffer;
   /** Where it counts. */
   readonly block: SharedArrayBuffer;
   readonly seed: number;
-  /** The same for all. */
+  /** A seed that is the same for all workers. */
   readonly commonSeed: number;
   readonly stickySecret: string;
   /** `performance.timeOrigin` of the control thread, whose clock counts. */

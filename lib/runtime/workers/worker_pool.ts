@@ -69,7 +69,7 @@ interface WorkerRecord {
   restarts: number;
   pauseMs: number;
   startedMs: number;
-  /** Of the next start. */
+  /** The timer of the next start; null: none is due. */
   timer: ReturnType<typeof setTimeout> | null;
 }
 

@@ -49,7 +49,7 @@ export class Connection implements BackendStream, Listed {
   isTunnel = false; // … and whether it carries another protocol by now
   /** Bytes read since `beginExchange()`; 0 when it dies means that the backend may not have seen the request at all. */
   bytesIn = 0;
-  /** Of the body behind the head that was taken last. */
+  /** The framing of the body behind the head that was taken last. */
   framing: Framing = NO_FRAMING;
   readonly #conn: Deno.Conn;
   readonly #socket: Socket;

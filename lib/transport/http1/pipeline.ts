@@ -34,7 +34,7 @@ import { PipelinedStream, type SharedPipeline } from "./pipelined_stream.ts";
 
 /** Nobody waits for longer behind a response that does not come to its end. */
 const HELD_UP_MS = 250;
-/** Of a response whose exchange has left; a larger one costs more to read than a new connection. */
+/** The most that is read of a response whose exchange has left: a larger one costs more than a new connection. */
 const DISCARD_BYTES_MAX = 64 * 1024;
 /** Behind a body of that size nobody is put in line any more. */
 const LARGE_BODY_BYTES = 64 * 1024;
@@ -84,7 +84,7 @@ export class Pipeline implements SharedPipeline, Timed {
   /** Bytes in `#out` that make whole requests. */
   #outLength = 0;
   #isWriting = false;
-  /** For the head in front. */
+  /** Whether the head in front is being read. */
   #isReading = false;
   /** Streams in `#streams`, from the first, of which something may have gone out. */
   #writtenCount = 0;
@@ -165,7 +165,7 @@ export class Pipeline implements SharedPipeline, Timed {
     queueMicrotask(this.#onFlush);
   }
 
-  /** Of the stream in front. @returns Whether its response head is here. @throws {ProxyError} */
+  /** Takes the head for the stream in front. @returns Whether its response head is here. @throws {ProxyError} */
   takeHead(stream: PipelinedStream): boolean {
     const { connection } = this;
     try {

@@ -56,9 +56,9 @@ export class PipelinePool implements StreamSource, PipelineOwner {
   /** A connection that goes back and comes again keeps its buffers. */
   readonly #known: WeakMap<Connection, Pipeline> = new WeakMap();
   readonly #busy: Pipeline[] = [];
-  /** Of the pool's line, in the order in which they came: those that take a place on a shared connection. */
+  /** Those of the pool's line that take a place on a shared connection, in the order in which they came. */
   readonly #waiting: Set<Waiter> = new Set();
-  /** Got the last request. */
+  /** The pipeline that got the last request. */
   #latest: Pipeline | null = null;
   readonly #enter: (connection: Connection) => BackendStream;
   readonly #onLeft: (waiter: Waiter) => void;

@@ -35,7 +35,7 @@ export class PipelinedStream implements BackendStream {
   request: HeadReader | null = null;
   /** Its request is in the output buffer, or behind it. */
   isSent = false;
-  /** Others were before it. */
+  /** Whether others were before it. */
   wasQueued = false;
   /** Its response is the one that comes next, or comes, or came. */
   hasTurn = false;

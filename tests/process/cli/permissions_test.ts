@@ -14,7 +14,7 @@ import { answering, bodyAt, freePort, refusal, reload } from "../../support/relo
 
 const OPTIONS = { deadlineMs: PATIENCE_MS };
 
-/** Of a configuration in a folder that the process will really use. */
+/** The flags for a configuration in a folder that the process will really use. */
 async function flagsFor(sluiceFolder: string, toml: string): Promise<string[]> {
   const path = `${sluiceFolder}/config.toml`;
   Deno.writeTextFileSync(path, toml);

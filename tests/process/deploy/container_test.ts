@@ -8,7 +8,7 @@ const ROOT = new URL("../../../", import.meta.url).pathname;
 const INSTRUCTIONS = parseContainerfile(Deno.readTextFileSync(`${ROOT}deploy/Containerfile`));
 const LAST_STAGE = INSTRUCTIONS.slice(INSTRUCTIONS.findLastIndex(({ name }) => name === "FROM"));
 
-/** Of the last stage, as only it becomes the image. */
+/** The instruction of that name in the last stage, as only that becomes the image. */
 function only(name: string): Instruction {
   const found = LAST_STAGE.filter((instruction) => instruction.name === name);
   assertEquals(found.length, 1, name);

@@ -48,7 +48,7 @@ Deno.test("loadConfig() fills every default", async () => {
 
 const everything = await load(EVERYTHING, { ...EVERYTHING_WORKS, cores: 6 });
 
-/** Of everything that can be set, what comes out. */
+/** Everything that can be set, and what comes out. */
 const SET: ReadonlyArray<readonly [what: string, actual: unknown, expected: unknown]> = [
   ["server", everything.config.server, {
     workers: 6,

@@ -31,7 +31,7 @@ const CONTENTS: readonly string[] = [
 /** Every text of the largest configuration that stands where a variable may. */
 const TEXTS = [...EVERYTHING.matchAll(/"(?:[^"\\]|\\.)*"/g)].map(({ 0: text, index }) => ({ text, index }));
 
-/** Of neighbours one at a time, so that what is wrong with one hides little of the others. */
+/** One of so many neighbours is changed at a time, so that what is wrong with one hides little of the others. */
 const STRIDE = 8;
 
 /** @param how What is written in the place of a text. */

@@ -143,7 +143,7 @@ const STREAKS: readonly { name: string; events: string; failures: number }[] = [
   { name: "a success between, in the same worker", events: "f s f", failures: 1 },
   { name: "a success before", events: "s f f", failures: 2 },
   { name: "a success of another worker, told late", events: "f S f", failures: 2 },
-  // Of two workers nobody knows the order: successes count first.
+  // Nobody knows the order of two workers' reports: successes count first.
   { name: "a success of another worker that comes with its own failure", events: "f S F", failures: 1 },
   { name: "both, each with a success between", events: "f F s S f F", failures: 1 },
 ];

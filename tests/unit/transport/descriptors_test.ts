@@ -7,7 +7,7 @@ class Process {
   readonly budget: Descriptors;
   readonly events: string[] = [];
   readonly #limit: number;
-  /** Of others: clients, files. */
+  /** Descriptors that others hold: clients, files. */
   others: number;
   /** Opened by looks. */
   looks = 0;

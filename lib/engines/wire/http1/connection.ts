@@ -48,7 +48,7 @@ export class WireConnection implements WireBodySource, WireSink, Timed {
   readonly #turn: WireTurn;
   /** Null while no request is under way. */
   #buffers: RequestBuffers | null = null;
-  /** Of what the client says about itself each time; null before it has said anything. */
+  /** Remembers what the client says about itself each time; null before it has said anything. */
   #memory: FieldMemory | null = null;
   /** Lent for the response that is being written. */
   #out: ByteWriter | null = null;
@@ -63,11 +63,11 @@ export class WireConnection implements WireBodySource, WireSink, Timed {
   #sentBytes = 0;
   /** An attempt has begun to read it. */
   #isBodyWanted = false;
-  /** Of what it takes; null before it had to be waited for. */
+  /** How fast it takes what it is sent; null before it had to be waited for. */
   #pace: TakenPace | null = null;
   /** What the client owes us, or we it; decides what a passed deadline means. */
   #phase: "idle" | "head" | "exchange" | "tunnel" | "closing" = "idle";
-  /** Of a head that came too slowly: its answer, and the end. */
+  /** Resolves when a head that came too slowly is answered and the connection has ended. */
   #refusal: Promise<void> = Promise.resolve();
   #isClosed = false;
   #isDraining = false;

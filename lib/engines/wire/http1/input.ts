@@ -60,7 +60,7 @@ export class WireInput {
   /** Unread bytes: `[start, end)`. */
   #start = 0;
   #end = 0;
-  /** Of `watch`. */
+  /** The read that `watch` began; null: there is none. */
   #pending: Promise<number> | null = null;
   /** Somebody waits for a read. */
   #isReading = false;

@@ -17,7 +17,7 @@ export interface WireTarget {
 const SLASH = 0x2f;
 const isAnything = () => true;
 
-/** Valid ones. */
+/** Hosts that were found valid. */
 const hosts = new TextMemo();
 const targets = new TextMemo();
 

@@ -15,18 +15,18 @@ import type { Clock } from "../../../base/clock.ts";
 
 /** What a turn may cost. */
 const COST_MAX = 256;
-/** Of an answer of ours to who had sent the next request by then: 30 to 60 µs. */
+/** The cost of an answer of ours to a client that had sent its next request by then: 30 to 60 µs. */
 const PRESSED_COST = 8;
-/** To who may have waited for it, or of a read: many clients do so, and some send in records that fit. */
+/** The cost of an answer that was waited for, or of a read: many clients do so, and some send in records that fit. */
 const ANSWER_COST = 1;
-/** Of a piece of a body, up to 64 KiB: so that 160 MB/s pass without. */
+/** The cost of a piece of a body, up to 64 KiB: so that 160 MB/s pass without. */
 const PIECE_COST = 4;
 /** Bytes around chunks are decoded one by one. */
 const FRAMING_BYTES_OF_COST = 64;
 /** Who takes longer for what a turn may cost has waited. */
 const TURN_MS = 25;
 
-/** Of one connection. */
+/** The turns of one connection. */
 export class WireTurn {
   readonly #clock: Clock;
   #cost = 0;
@@ -41,7 +41,7 @@ export class WireTurn {
     return this.#isOver(hasNext ? PRESSED_COST : ANSWER_COST);
   }
 
-  /** Of more of a head whose beginning was here. @returns As `endsWithAnswer()`. */
+  /** Counts a read of more of a head whose beginning was here. @returns As `endsWithAnswer()`. */
   endsWithRead(): boolean {
     return this.#isOver(ANSWER_COST);
   }

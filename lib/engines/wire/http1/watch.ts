@@ -31,7 +31,7 @@ export class WireWatch implements Timed, InputWatcher {
   /** Nobody waits for an answer any more. */
   isGone = false;
   readonly #parts: WatchParts;
-  /** Of the exchange under way, if it wants to know. */
+  /** What the exchange under way wants called when the client is gone; null: it does not want to know. */
   #onGone: (() => void) | null = null;
   #hasEnded = false;
 

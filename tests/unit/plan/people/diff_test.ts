@@ -43,7 +43,7 @@ interface Case {
   readonly edits: ReadonlyArray<readonly [from: string, to: string]>;
   /** `kind area name: detail`, all of them, in any order. */
   readonly changes?: readonly string[];
-  /** Of warnings, all of them. */
+  /** Patterns for all warnings. */
   readonly warnings?: readonly RegExp[];
   readonly refusals?: readonly RegExp[];
 }

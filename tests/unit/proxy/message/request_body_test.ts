@@ -8,7 +8,7 @@ import { toBytes, toText } from "../../../support/wire_bytes.ts";
 
 interface Row {
   readonly name: string;
-  /** Of the body, what came with the head, and what comes later. */
+  /** What of the body came with the head; `later`: what comes afterwards. */
   readonly atHand: string | null;
   readonly later: readonly string[];
   readonly keptBytesMax: number;

@@ -52,7 +52,7 @@ interface SettleCase {
   readonly name: string;
   readonly overrides: readonly string[];
   readonly eligible: string;
-  /** Of machine "a". */
+  /** The state of machine "a". */
   readonly machine: HealthState;
 }
 
