@@ -39,6 +39,7 @@ import type {
   BackendPlan,
   BackendState,
   Judged,
+  Members,
   MetricsRow,
   Plan,
   RoutePlan,
@@ -74,7 +75,7 @@ export async function compile(config: Config, context: CompileContext): Promise<
     for (const upstream of config.upstreams) {
       const affinity = await compileAffinity(upstream, context);
       const plan = compileUpstream(upstream, affinity, { context, features: config.features, backends, metricsRows });
-      if (plan.judged !== null) judged.push(plan.judged);
+      if (plan.members.judged !== null) judged.push(plan.members.judged);
       upstreams.set(upstream.name, plan);
     }
     return {
@@ -101,7 +102,7 @@ export async function compile(config: Config, context: CompileContext): Promise<
 
 /** Gives back what a plan holds; for the end of its last exchange. */
 export function dispose(plan: Plan, resources: Resources): void {
-  for (const upstream of plan.upstreams.values()) upstream.judged?.group.close();
+  for (const upstream of plan.upstreams.values()) upstream.members.judged?.group.close();
   releaseAll(resources, plan);
 }
 
@@ -135,6 +136,21 @@ interface UpstreamParts {
 }
 
 function compileUpstream(upstream: UpstreamConfig, affinity: Affinity, parts: UpstreamParts): UpstreamPlan {
+  return {
+    name: upstream.name,
+    metricsRow: parts.metricsRows.acquire("upstream", [upstream.name]),
+    members: compileMembers(upstream, affinity, parts),
+    table: parts.context.resources.backendRows.table,
+    retry: compileRetry(upstream.retry),
+    pipelined: new Set(PIPELINED_METHODS.filter((method) => upstream.retry.methods.includes(method))),
+    budget: new RetryBudget(upstream.retry.budget),
+    backoff: createBackoff(upstream.retry.backoff),
+    bodyBufferBytes: upstream.retry.attempts > 1 ? upstream.retry.bodyBufferBytes : 0,
+    failureStatuses: statusTable(upstream.circuit.statuses),
+  };
+}
+
+function compileMembers(upstream: UpstreamConfig, affinity: Affinity, parts: UpstreamParts): Members {
   const { resources, random } = parts.context;
   const health = parts.context.health.healthOf(upstream);
   const backends = upstream.backends.map((backend, index): BackendPlan => {
@@ -154,10 +170,7 @@ function compileUpstream(upstream: UpstreamConfig, affinity: Affinity, parts: Up
       ownHost: hostOf(backend.address),
     };
   });
-  const table = resources.backendRows.table;
   return {
-    name: upstream.name,
-    metricsRow: parts.metricsRows.acquire("upstream", [upstream.name]),
     config: upstream,
     selector: createSelector({
       strategy: upstream.strategy,
@@ -165,23 +178,16 @@ function compileUpstream(upstream: UpstreamConfig, affinity: Affinity, parts: Up
       backups: upstream.backends.map((backend) => backend.backup),
       identities: upstream.backends.map((backend) => backend.identity),
       rows: Int32Array.from(backends, (backend) => backend.row),
-      table,
+      table: resources.backendRows.table,
       eligible: health.group.eligible,
       random,
       fallback: upstream.strategy === "sticky" ? upstream.sticky.fallback : upstream.hash.fallback,
     }),
     backends,
-    table,
     health: health.group,
     judged: health.judged,
     maskWords: health.group.eligible.length,
     affinity,
-    retry: compileRetry(upstream.retry),
-    pipelined: new Set(PIPELINED_METHODS.filter((method) => upstream.retry.methods.includes(method))),
-    budget: new RetryBudget(upstream.retry.budget),
-    backoff: createBackoff(upstream.retry.backoff),
-    bodyBufferBytes: upstream.retry.attempts > 1 ? upstream.retry.bodyBufferBytes : 0,
-    failureStatuses: statusTable(upstream.circuit.statuses),
   };
 }
 

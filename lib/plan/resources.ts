@@ -146,8 +146,8 @@ export class Resources {
   /** Metrics of a pool go by the first name that the running plan has for it. */
   #renamePools(plan: Plan): void {
     const named = new Set<Pool>();
-    for (const [upstream, { backends }] of plan.upstreams) {
-      for (const { name, pool, metrics, metricsRow } of backends) {
+    for (const [upstream, { members }] of plan.upstreams) {
+      for (const { name, pool, metrics, metricsRow } of members.backends) {
         const { row } = metrics;
         if (named.has(pool)) continue;
         named.add(pool);

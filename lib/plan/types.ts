@@ -100,18 +100,12 @@ export interface RespondAction {
 export interface UpstreamPlan {
   readonly name: string;
   readonly metricsRow: number;
-  /** What it was made from: for display, never for a request. */
-  readonly config: UpstreamConfig;
-  readonly selector: Selector;
-  readonly backends: readonly BackendPlan[];
+  /**
+   * Who serves now: the one part of a plan that changes while it runs, by one assignment. An exchange reads it once, so
+   * that an index always belongs to the members from which it came.
+   */
+  members: Members;
   readonly table: BackendTable;
-  /** What exchanges ask. */
-  readonly health: GroupHealth;
-  /** Where health is judged: null in a worker thread, which only reads the verdict. */
-  readonly judged: Judged | null;
-  /** Words of a mask of members. */
-  readonly maskWords: number;
-  readonly affinity: Affinity;
   readonly retry: RetrySettings;
   /** Methods that may share a connection with others. */
   readonly pipelined: ReadonlySet<string>;
@@ -120,6 +114,21 @@ export interface UpstreamPlan {
   readonly bodyBufferBytes: number;
   /** 1 per status code that counts as a failure for the circuit; 600 entries. */
   readonly failureStatuses: Uint8Array;
+}
+
+/** The backends of an upstream as they are now, and all that goes by their indexes. */
+export interface Members {
+  /** The upstream with these backends and weights: for display, never for a request. */
+  readonly config: UpstreamConfig;
+  readonly backends: readonly BackendPlan[];
+  readonly selector: Selector;
+  /** What exchanges ask. */
+  readonly health: GroupHealth;
+  /** Where health is judged: null in a worker thread, which only reads the verdict. */
+  readonly judged: Judged | null;
+  /** Words of a mask of members. */
+  readonly maskWords: number;
+  readonly affinity: Affinity;
 }
 
 /** The judging side of an upstream's health, for probes, waits and the admin side. */

@@ -12,7 +12,7 @@ import type { ByteWriter } from "../base/byte_writer.ts";
 import { type ErrorCode, ProxyError, toProxyError } from "../base/errors.ts";
 import type { Listed } from "../base/live_list.ts";
 import type { Head } from "../http1/head.ts";
-import type { BackendPlan, Plan, RoutePlan, UpstreamPlan } from "../plan/types.ts";
+import type { BackendPlan, Members, Plan, RoutePlan, UpstreamPlan } from "../plan/types.ts";
 import type { LivePlan } from "../plan/holder.ts";
 import type { RouteInput } from "../routing/types.ts";
 import type { BackendStream, HeadReader } from "../transport/backend_stream.ts";
@@ -50,6 +50,8 @@ export class Exchange implements DeadlineOwner, Listed, PickInput, RouteInput, H
   // What happened, for the access log and the metrics.
   route: RoutePlan | null = null;
   upstream: UpstreamPlan | null = null;
+  /** Of the upstream, as they were when the exchange came to it; kept to its end. */
+  members: Members | null = null;
   backend: BackendPlan | null = null;
   attempts = 0;
   retries = 0;

@@ -261,7 +261,7 @@ export class Sluice {
   #tickHealth(): void {
     const nowMs = this.#options.clock.nowMs();
     this.#parts.collector?.count(nowMs);
-    for (const { judged } of this.plan.upstreams.values()) judged?.group.tick(nowMs);
+    for (const { members } of this.plan.upstreams.values()) members.judged?.group.tick(nowMs);
   }
 
   #eachSecond(): void {

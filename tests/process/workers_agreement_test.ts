@@ -71,7 +71,7 @@ Deno.test("a backend that fails in one worker is out for both before the other h
     const [[finder], [follower]] = await crewsOf(address, { backend: good, target: "/good/x", count: 1 });
     const delaysMs: number[] = [];
     for (let round = 0; round < ROUNDS; round++) {
-      const { eligible } = sluice.plan.upstreams.get(`u${round}`)!.health;
+      const { eligible } = sluice.plan.upstreams.get(`u${round}`)!.members.health;
       assert(eligible.buffer instanceof SharedArrayBuffer);
       const watched = { buffer: eligible.buffer, byteOffset: eligible.byteOffset, before: eligible[0] };
       await Promise.all([one.watch(watched), other.watch(watched)]);

@@ -90,7 +90,7 @@ function describeAction({ action }: RoutePlan, health: ExplainedHealth | null): 
 }
 
 function describeUpstream(upstream: UpstreamPlan, health: ExplainedHealth | null): string[] {
-  const { config, name } = upstream;
+  const { name, members: { config } } = upstream;
   const members = health === null ? judgedHere(upstream) : health.members(upstream);
   const time = (ms: number) => health === null ? "" : timeOf(ms - health.nowMs + health.epochMs);
   const hasPrimary = config.backends.some(({ backup }, index) => !backup && members[index].isEligible);
@@ -110,7 +110,7 @@ function describeUpstream(upstream: UpstreamPlan, health: ExplainedHealth | null
   return [`upstream ${name}, strategy ${config.strategy}${moment}${panic}:`, ...lines, ...end];
 }
 
-function judgedHere({ name, judged }: UpstreamPlan): readonly HealthMemberSnapshot[] {
+function judgedHere({ name, members: { judged } }: UpstreamPlan): readonly HealthMemberSnapshot[] {
   invariant(judged !== null, `health of ${name} is judged where it is explained`);
   return judged.group.snapshot();
 }

@@ -8,7 +8,7 @@ import { type ErrorCode, ProxyError, toProxyError } from "../../base/errors.ts";
 import { LATENCY_DECAY_MS, observeLatency } from "../../base/ewma.ts";
 import { END, WAIT } from "../../base/body_piece.ts";
 import { FieldId } from "../../base/field_names.ts";
-import type { BackendPlan, RoutePlan, UpstreamAction, UpstreamPlan } from "../../plan/types.ts";
+import type { BackendPlan, Members, RoutePlan, UpstreamAction, UpstreamPlan } from "../../plan/types.ts";
 import { retryAfterMs } from "../../resilience/retry_after.ts";
 import { RETRY_VERDICTS, retryVerdict } from "../../resilience/retry_policy.ts";
 import type { BackendStream } from "../../transport/backend_stream.ts";
@@ -105,9 +105,9 @@ export async function forward(exchange: Exchange, options: ForwardOptions): Prom
 
 /** @throws {ProxyError} when there is nobody to go to, or no need to any more. */
 function nextBackend(exchange: Exchange, state: ForwardState): BackendPlan {
-  const { upstream } = state.action;
+  const members = exchange.members!;
   exchange.throwIfCancelled();
-  const backend = readmitted(exchange, upstream, state.freshAt) ?? pick(exchange, upstream, state.again);
+  const backend = readmitted(exchange, members, state.freshAt) ?? pick(exchange, members, state.again);
   if (backend === null) throw state.lastFailure ?? new ProxyError("backend_unavailable");
   return backend;
 }
@@ -149,7 +149,7 @@ function turnBack(exchange: Exchange, state: ForwardState, failure: ProxyError |
     return true;
   }
   upstream.budget.tryTake(exchange.core.clock.nowMs());
-  markTried(exchange, upstream, backend.index);
+  markTried(exchange, exchange.members!, backend.index);
   const counted = exchange.attempts - state.uncounted;
   state.waitMs = Math.max(waitMs, upstream.backoff.delayMs(counted, exchange.core.random()));
   return true;
@@ -158,19 +158,21 @@ function turnBack(exchange: Exchange, state: ForwardState, failure: ProxyError |
 function begin(exchange: Exchange, { matched, action, forwards }: ForwardOptions): ForwardState {
   const { upstream } = action;
   const request = exchange.request;
+  const { members } = upstream;
   exchange.upstream = upstream;
+  exchange.members = members;
   exchange.due.limitTotal(action.timeouts.totalMs);
-  exchange.keyHash = upstream.affinity.keyHash(exchange);
-  exchange.affinity = upstream.affinity.index(exchange);
+  exchange.keyHash = members.affinity.keyHash(exchange);
+  exchange.affinity = members.affinity.index(exchange);
   upstream.budget.onRequest(exchange.startedMs);
   if (request.bodyLength !== NO_BODY && request.bodyLength !== 0) {
     exchange.body = new RequestBody(request, upstream.bodyBufferBytes);
     exchange.body.begin();
   }
-  const ownsCookie = upstream.affinity.ownsCookie;
+  const ownsCookie = members.affinity.ownsCookie;
   if (ownsCookie) {
     const cookie = request.field("cookie");
-    exchange.cookieForBackend = cookie === null ? null : upstream.affinity.cookieForBackend(cookie);
+    exchange.cookieForBackend = cookie === null ? null : members.affinity.cookieForBackend(cookie);
   }
   const drops = requestDrops(exchange.plan.forwarded, {
     isTrusted: exchange.peerIsTrusted,
@@ -200,13 +202,13 @@ function begin(exchange: Exchange, { matched, action, forwards }: ForwardOptions
 }
 
 /** @returns Null when no backend is eligible. Else the admission is on the exchange. */
-function pick(exchange: Exchange, upstream: UpstreamPlan, again: ForwardState["again"]): BackendPlan | null {
+function pick(exchange: Exchange, members: Members, again: ForwardState["again"]): BackendPlan | null {
   const isAgain = exchange.attempts > 0;
   if (isAgain) exchange.nowMs = exchange.core.clock.nowMs(); // the first pick comes in the turn of the request
   // Who has been silent for so long is not asked again: the client would wait as long once more, for nothing.
   let mayForget = isAgain && again !== "response_timeout";
   for (;;) {
-    const index = upstream.selector.pick(exchange);
+    const index = members.selector.pick(exchange);
     if (index < 0) {
       // All eligible ones were tried: one of them again is better than none.
       if (!mayForget) return null;
@@ -214,26 +216,26 @@ function pick(exchange: Exchange, upstream: UpstreamPlan, again: ForwardState["a
       exchange.tried.fill(0);
       continue;
     }
-    const admission = upstream.health.admit(index, exchange.nowMs, exchange.tried);
+    const admission = members.health.admit(index, exchange.nowMs, exchange.tried);
     if (admission !== 0) {
       exchange.admission = admission;
-      return upstream.backends[index];
+      return members.backends[index];
     }
-    markTried(exchange, upstream, index);
+    markTried(exchange, members, index);
   }
 }
 
 /** For another connection to the backend whose pooled one was stale: a new attempt, which health has to hear of. */
-function readmitted(exchange: Exchange, upstream: UpstreamPlan, backend: BackendPlan | null): BackendPlan | null {
+function readmitted(exchange: Exchange, members: Members, backend: BackendPlan | null): BackendPlan | null {
   if (backend === null) return null;
   exchange.nowMs = exchange.core.clock.nowMs();
-  exchange.admission = upstream.health.admit(backend.index, exchange.nowMs, exchange.tried);
+  exchange.admission = members.health.admit(backend.index, exchange.nowMs, exchange.tried);
   return exchange.admission === 0 ? null : backend;
 }
 
-function markTried(exchange: Exchange, upstream: UpstreamPlan, index: number): void {
+function markTried(exchange: Exchange, members: Members, index: number): void {
   if (!exchange.hasOwnTried) {
-    exchange.tried = new Int32Array(upstream.maskWords);
+    exchange.tried = new Int32Array(members.maskWords);
     exchange.hasOwnTried = true;
   }
   exchange.tried[index >>> 5] |= 1 << (index & 31);

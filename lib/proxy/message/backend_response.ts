@@ -119,7 +119,7 @@ export class BackendResponse implements ProxyResponse {
 
   #eachOwnField(emit: EmitField): void {
     this.#edits.forEachAdded(emit);
-    const { affinity } = this.#exchange.upstream!;
+    const { affinity } = this.#exchange.members!;
     const { index } = this.#exchange.backend!;
     if (affinity.bindsAnew(index, this.#exchange.affinity)) {
       emit("set-cookie", affinity.setCookie(index, isClientSecure(this.#exchange)));

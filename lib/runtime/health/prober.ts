@@ -39,7 +39,7 @@ export class Prober {
   /** Begins with backends that are new, ends with those that are gone. */
   follow(plan: Plan): void {
     const wanted = new Set<HealthMachine>();
-    for (const { config, judged, backends } of plan.upstreams.values()) {
+    for (const { members: { config, judged, backends } } of plan.upstreams.values()) {
       const { health } = config;
       if (health === null || judged === null) continue;
       for (const [index, machine] of judged.machines.entries()) {

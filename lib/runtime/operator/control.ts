@@ -182,7 +182,9 @@ export class Control implements Operator {
   }
 
   async command(upstream: string, backend: string, command: BackendCommand): Promise<OutcomeView> {
-    const member = this.#running.now().plan.upstreams.get(upstream)?.backends.find(({ name }) => name === backend);
+    const member = this.#running.now().plan.upstreams.get(upstream)?.members.backends.find(({ name }) =>
+      name === backend
+    );
     if (member === undefined) return refused(`no backend ${upstream}/${backend}`);
     if (this.#running.now().isDraining) return refused("sluice is shutting down");
     const before = this.overrides.of(upstream, backend);
@@ -284,13 +286,13 @@ export class Control implements Operator {
   /** @returns Why a weight makes no sense, as the validation of a file would put it; "": it does. */
   #weightFault(upstreamName: string, backendName: string, weight: number | null): string {
     const upstream = this.#running.now().plan.upstreams.get(upstreamName);
-    const isKnown = upstream?.backends.some(({ name }) => name === backendName) ?? false;
+    const isKnown = upstream?.members.backends.some(({ name }) => name === backendName) ?? false;
     if (upstream === undefined || !isKnown) return `no backend ${upstreamName}/${backendName}`;
     if (weight === null) return "";
-    const deaf = deafToWeights(upstream.config);
+    const deaf = deafToWeights(upstream.members.config);
     if (weight > 1 && deaf !== "") return `a weight has no effect with ${deaf}`;
     const isLast = weight === 0 &&
-      upstream.config.backends.every((other) => other.name === backendName || other.weight === 0);
+      upstream.members.config.backends.every((other) => other.name === backendName || other.weight === 0);
     return isLast ? `every weight of ${upstreamName} would be 0; at least one backend must take traffic` : "";
   }
 
@@ -298,7 +300,7 @@ export class Control implements Operator {
     const name = `${upstreamName}/${backendName}`;
     const { plan } = this.#running.now();
     const upstream = plan.upstreams.get(upstreamName)!;
-    const { index } = upstream.backends.find((backend) => backend.name === backendName)!;
+    const { index } = upstream.members.backends.find((backend) => backend.name === backendName)!;
     const { inFlight } = this.#metrics.view().backend(upstreamName, backendName);
     if (command === "enable") return `${name} is enabled`;
     const parts = [
@@ -309,7 +311,7 @@ export class Control implements Operator {
       .filter((sharer) => this.overrides.of(sharer.upstream, sharer.backend).command === null)
       .map((sharer) => `${sharer.upstream}/${sharer.backend}`);
     if (busy.length > 0) parts.push(`the same address still takes traffic as ${busy.join(", ")}`);
-    if (upstream.health.eligible.every((word) => word === 0)) {
+    if (upstream.members.health.eligible.every((word) => word === 0)) {
       parts.push(`no backend of ${upstreamName} is eligible any more, requests to it get 503`);
     }
     return parts.join("; ");

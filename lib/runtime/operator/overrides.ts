@@ -60,7 +60,7 @@ export class Overrides {
   /** In a plan that does not serve yet: its groups alone, as machines may belong to the running one, too. */
   withdrawIn(plan: Plan): void {
     for (const [name, upstream] of plan.upstreams) {
-      for (const { name: backend, index } of upstream.backends) {
+      for (const { name: backend, index } of upstream.members.backends) {
         judgedOf(upstream).group.withdraw(index, this.of(name, backend).command !== null);
       }
     }
@@ -79,7 +79,7 @@ export class Overrides {
   #commandsByMachine(plan: Plan): Map<HealthMachine, (Override["command"])[]> {
     const commands = new Map<HealthMachine, (Override["command"])[]>();
     for (const [name, upstream] of plan.upstreams) {
-      for (const { name: backend, index } of upstream.backends) {
+      for (const { name: backend, index } of upstream.members.backends) {
         const machine = judgedOf(upstream).machines[index];
         const { command } = this.of(name, backend);
         commands.set(machine, [...commands.get(machine) ?? [], command]);
@@ -99,7 +99,7 @@ export function sharersOf(plan: Plan, upstreamName: string, index: number): read
   const machine = judgedOf(plan.upstreams.get(upstreamName)!).machines[index];
   const sharers: MemberName[] = [];
   for (const [name, upstream] of plan.upstreams) {
-    for (const member of upstream.backends) {
+    for (const member of upstream.members.backends) {
       const isItself = name === upstreamName && member.index === index;
       if (isItself || judgedOf(upstream).machines[member.index] !== machine) continue;
       sharers.push({ upstream: name, backend: member.name });

@@ -44,7 +44,7 @@ export function memberSnapshots(
   monotonicOf: (epochMs: number) => number,
 ): readonly HealthMemberSnapshot[] {
   return judgedOf(upstream).group.snapshot().map((member, index): HealthMemberSnapshot => {
-    const { command, sinceMs } = overrides.of(upstream.name, upstream.backends[index].name);
+    const { command, sinceMs } = overrides.of(upstream.name, upstream.members.backends[index].name);
     if (command === null) return member;
     return {
       ...member,
@@ -62,15 +62,18 @@ export function upstreamViews(parts: ViewParts): readonly UpstreamView[] {
 
 function upstreamView(upstream: UpstreamPlan, parts: ViewParts): UpstreamView {
   const { group } = judgedOf(upstream);
+  const { config } = upstream.members;
   const members = memberSnapshots(upstream, parts.overrides, parts.monotonicOf);
   const { requestsPerSecond } = parts.traffic.upstream(upstream.name);
-  const backends = upstream.backends.map((backend) => backendView(upstream, backend, members[backend.index], parts));
+  const backends = upstream.members.backends.map((backend) =>
+    backendView(upstream, backend, members[backend.index], parts)
+  );
   const attempts = backends.reduce((sum, backend) => sum + backend.requestsPerSecond, 0);
   return {
     name: upstream.name,
-    strategy: upstream.config.strategy,
+    strategy: config.strategy,
     isPanicking: group.isPanicking,
-    weightsIgnored: deafToWeights(upstream.config),
+    weightsIgnored: deafToWeights(config),
     eligible: backends.filter(({ isEligible }) => isEligible).length,
     requestsPerSecond,
     backends: backends.map((backend) => ({ ...backend, share: share(backend.requestsPerSecond / attempts) })),
@@ -83,7 +86,7 @@ function backendView(
   member: HealthMemberSnapshot,
   { configured, overrides, traffic, tlsProblemOf, epochOf }: ViewParts,
 ): BackendView {
-  const { url, weight, backup } = upstream.config.backends[index];
+  const { url, weight, backup } = upstream.members.config.backends[index];
   const iso = (ms: number) => new Date(epochOf(ms)).toISOString();
   return {
     name,
@@ -182,7 +185,7 @@ export function readinessView({ plan, isStarted, isDraining }: ReadinessParts): 
   for (const { action } of plan.config.routes) if (action.kind === "upstream") used.add(action.upstream);
   for (const name of used) {
     const upstream = plan.upstreams.get(name)!;
-    if (upstream.health.eligible.every((word) => word === 0)) {
+    if (upstream.members.health.eligible.every((word) => word === 0)) {
       reasons.push(`upstream ${name} has no eligible backend`);
     }
   }

@@ -103,7 +103,7 @@ export class Metrics {
 }
 
 function backendFacts(plan: Plan): readonly BackendFact[] {
-  return [...plan.upstreams.values()].flatMap(({ name, config, judged }) =>
+  return [...plan.upstreams.values()].flatMap(({ name, members: { config, judged } }) =>
     (judged?.group.snapshot() ?? []).map(({ isEligible, state }, index) => ({
       upstream: name,
       backend: config.backends[index].name,

@@ -254,12 +254,12 @@ async function printOf(config: Config): Promise<string> {
     features,
     pools: backends.map(({ resource }) => resource.pipelines !== null),
     upstreams: [...upstreams.values()].map((upstream) => ({
-      selector: upstream.selector,
-      backends: upstream.backends.map((
+      selector: upstream.members.selector,
+      backends: upstream.members.backends.map((
         { name, host, ownHost, pipelines },
       ) => [name, host, ownHost, pipelines !== null]),
-      identities: upstream.config.backends.map((backend) =>
-        [poolIdentity, healthIdentity].map((identity) => identity(upstream.config, backend))
+      identities: upstream.members.config.backends.map((backend) =>
+        [poolIdentity, healthIdentity].map((identity) => identity(upstream.members.config, backend))
       ),
       retry: upstream.retry,
       waits: [1, 2, 3, 6].flatMap((count) => [0, 0.9].map((random) => upstream.backoff.delayMs(count, random))),

@@ -48,7 +48,7 @@ class Stage {
   }
 
   machine(index: number): HealthMachine {
-    return this.upstream.judged!.machines[index];
+    return this.upstream.members.judged!.machines[index];
   }
 
   fail(index: number, code: FailureCode, times: number): this {
@@ -60,14 +60,14 @@ class Stage {
 
   wait(ms: number): this {
     this.nowMs += ms;
-    this.upstream.judged!.group.tick(this.nowMs);
+    this.upstream.members.judged!.group.tick(this.nowMs);
     return this;
   }
 
   /** The lines about the upstream. */
   lines(): readonly string[] {
     const health: ExplainedHealth = {
-      members: ({ judged }) => judged!.group.snapshot(),
+      members: ({ members: { judged } }) => judged!.group.snapshot(),
       nowMs: this.nowMs,
       epochMs: START_EPOCH_MS + this.nowMs - START_MS,
     };

@@ -31,11 +31,13 @@ function planOf(shape: Readonly<Record<string, readonly string[]>>, known = new 
       const health = new HealthGroup(members, settings);
       const plans = backends.map((backend, index) => ({ name: backend, index, machine: machines[index] }));
       const config = { strategy: "weighted_round_robin", backends: backends.map((name) => ({ name, weight: 1 })) };
-      return [name, { name, config, backends: plans, health, judged: { group: health, machines } }];
+      return [name, { name, members: { config, backends: plans, health, judged: { group: health, machines } } }];
     }),
   );
   const eligible = () =>
-    Object.keys(shape).map((name) => `${name} ${upstreams.get(name)!.health.eligible[0].toString(2)}`).join(", ");
+    Object.keys(shape).map((name) => `${name} ${upstreams.get(name)!.members.health.eligible[0].toString(2)}`).join(
+      ", ",
+    );
   return { plan: { upstreams } as unknown as Plan, machines: known, eligible };
 }
 
