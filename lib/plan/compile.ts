@@ -5,23 +5,11 @@
  */
 
 import { CidrSet } from "../base/address.ts";
-import type { RegistryEntry } from "./registry.ts";
 import { ConfigError, type ConfigIssue } from "../config/issue.ts";
 import { redactor, shownAt } from "../config/masks.ts";
-import type {
-  BackendConfig,
-  Config,
-  FeaturesConfig,
-  RouteConfig,
-  StatusRange,
-  UpstreamConfig,
-} from "../config/types.ts";
+import type { Config, RouteConfig, StatusRange, UpstreamConfig } from "../config/types.ts";
 import { compileEdits } from "../fields/edits.ts";
 import { ForwardedFields } from "../fields/forwarded.ts";
-import { compileHashKey } from "../fields/hash_key.ts";
-import { stickyValues } from "../fields/cookies.ts";
-import type { RowKind } from "../observe/metrics/layout.ts";
-import type { Labels, MetricsRows } from "../observe/metrics/rows.ts";
 import { createBackoff } from "../resilience/backoff.ts";
 import { RetryBudget } from "../resilience/budget.ts";
 import { compileRetry } from "../resilience/retry_policy.ts";
@@ -29,22 +17,9 @@ import { compileRedirect } from "../routing/redirect.ts";
 import { compileRewrite } from "../routing/rewrite.ts";
 import { describeConflict, RouteConflictError } from "../routing/route_conflicts.ts";
 import { RouteTable } from "../routing/route_table.ts";
-import { createSelector } from "../../strategies/factory.ts";
-import { hostOf } from "./backend_host.ts";
-import { type Affinity, HashAffinity, NoAffinity, StickyAffinity } from "./affinity.ts";
-import type { HealthSource } from "./health_source.ts";
-import type { Resources } from "./resources.ts";
-import type {
-  ActionPlan,
-  BackendPlan,
-  BackendState,
-  Judged,
-  Members,
-  MetricsRow,
-  Plan,
-  RoutePlan,
-  UpstreamPlan,
-} from "./types.ts";
+import { Holdings } from "./holdings.ts";
+import { compileMembers, type MembersContext, releaseMembers } from "./members.ts";
+import type { ActionPlan, Members, Plan, RoutePlan, UpstreamPlan } from "./types.ts";
 
 /**
  * RFC 9110 §9.2.1. What shares a connection may have to be sent twice through no fault of its own, so it must be safe and
@@ -53,35 +28,23 @@ import type {
  */
 const PIPELINED_METHODS = ["GET", "OPTIONS", "TRACE"];
 
-const SAME_SITE = { lax: "Lax", strict: "Strict", none: "None" } as const;
-
-export interface CompileContext {
-  readonly resources: Resources;
+export interface CompileContext extends MembersContext {
   readonly generation: number;
-  readonly health: HealthSource;
-  /** For upstreams without a sticky secret of their own. */
-  readonly stickySecret: string;
-  /** Uniform in [0, 1). */
-  readonly random: () => number;
 }
 
 /** @throws {ConfigError} for what only shows when it is put together: routes that tie, templates that don't fit. */
 export async function compile(config: Config, context: CompileContext): Promise<Plan> {
-  const backends: RegistryEntry<BackendState>[] = [];
-  const judged: Judged[] = [];
-  const metricsRows = new PlanRows(context.resources.metricsRows);
+  const held = new Holdings(context.resources);
+  const upstreams = new Map<string, UpstreamPlan>();
   try {
-    const upstreams = new Map<string, UpstreamPlan>();
     for (const upstream of config.upstreams) {
-      const affinity = await compileAffinity(upstream, context);
-      const plan = compileUpstream(upstream, affinity, { context, features: config.features, backends, metricsRows });
-      if (plan.members.judged !== null) judged.push(plan.members.judged);
-      upstreams.set(upstream.name, plan);
+      const members = await compileMembers(upstream, config.features, context);
+      upstreams.set(upstream.name, compileUpstream(upstream, members, held));
     }
     return {
       generation: context.generation,
       config,
-      routes: compileRoutes(config, upstreams, metricsRows),
+      routes: compileRoutes(config, upstreams, held),
       upstreams,
       listeners: config.listeners,
       features: config.features,
@@ -89,58 +52,31 @@ export async function compile(config: Config, context: CompileContext): Promise<
       forwarded: new ForwardedFields(config.server.forwarded),
       dropsUnderscores: config.server.underscores !== "keep",
       refusesUnderscores: config.server.underscores === "refuse",
-      backends,
-      machines: context.health.machines,
-      metricsRows: metricsRows.held,
+      held,
     };
   } catch (error) {
-    for (const { group } of judged) group.close();
-    releaseAll(context.resources, { backends, machines: context.health.machines, metricsRows: metricsRows.held });
+    dispose({ upstreams, held });
     throw error;
   }
 }
 
 /** Gives back what a plan holds; for the end of its last exchange. */
-export function dispose(plan: Plan, resources: Resources): void {
-  for (const upstream of plan.upstreams.values()) upstream.members.judged?.group.close();
-  releaseAll(resources, plan);
-}
-
-function releaseAll(resources: Resources, held: Pick<Plan, "backends" | "machines" | "metricsRows">): void {
-  for (const entry of held.backends) resources.backends.release(entry);
-  for (const entry of held.machines) resources.machines.release(entry);
-  for (const { kind, row } of held.metricsRows) resources.metricsRows.release(kind, row);
-}
-
-/** The rows of metrics that a plan takes, remembered to be given back. */
-class PlanRows {
-  readonly held: MetricsRow[] = [];
-  readonly #rows: MetricsRows;
-
-  constructor(rows: MetricsRows) {
-    this.#rows = rows;
+export function dispose({ upstreams, held }: Pick<Plan, "upstreams" | "held">): void {
+  for (const { members, retired } of upstreams.values()) {
+    for (const replaced of retired) releaseMembers(replaced);
+    retired.clear();
+    releaseMembers(members);
   }
-
-  acquire(kind: RowKind, labels: Labels): number {
-    const row = this.#rows.acquire(kind, labels);
-    this.held.push({ kind, row });
-    return row;
-  }
+  held.release();
 }
 
-interface UpstreamParts {
-  readonly context: CompileContext;
-  readonly features: FeaturesConfig;
-  readonly backends: RegistryEntry<BackendState>[];
-  readonly metricsRows: PlanRows;
-}
-
-function compileUpstream(upstream: UpstreamConfig, affinity: Affinity, parts: UpstreamParts): UpstreamPlan {
+function compileUpstream(upstream: UpstreamConfig, members: Members, held: Holdings): UpstreamPlan {
   return {
     name: upstream.name,
-    metricsRow: parts.metricsRows.acquire("upstream", [upstream.name]),
-    members: compileMembers(upstream, affinity, parts),
-    table: parts.context.resources.backendRows.table,
+    metricsRow: held.acquireMetricsRow("upstream", [upstream.name]),
+    members,
+    retired: new Set(),
+    table: held.table,
     retry: compileRetry(upstream.retry),
     pipelined: new Set(PIPELINED_METHODS.filter((method) => upstream.retry.methods.includes(method))),
     budget: new RetryBudget(upstream.retry.budget),
@@ -150,68 +86,10 @@ function compileUpstream(upstream: UpstreamConfig, affinity: Affinity, parts: Up
   };
 }
 
-function compileMembers(upstream: UpstreamConfig, affinity: Affinity, parts: UpstreamParts): Members {
-  const { resources, random } = parts.context;
-  const health = parts.context.health.healthOf(upstream);
-  const backends = upstream.backends.map((backend, index): BackendPlan => {
-    const state = resources.acquireBackend(upstream, backend);
-    parts.backends.push(state);
-    const { row, pool, pipelines, metrics } = state.resource;
-    return {
-      name: backend.name,
-      index,
-      row,
-      metricsRow: parts.metricsRows.acquire("backend", [upstream.name, backend.name]),
-      pool,
-      pipelines: parts.features.pipelining ? pipelines : null,
-      metrics,
-      health: health.backends[index],
-      host: hostFor(upstream, backend),
-      ownHost: hostOf(backend.address),
-    };
-  });
-  return {
-    config: upstream,
-    selector: createSelector({
-      strategy: upstream.strategy,
-      weights: upstream.backends.map((backend) => backend.weight),
-      backups: upstream.backends.map((backend) => backend.backup),
-      identities: upstream.backends.map((backend) => backend.identity),
-      rows: Int32Array.from(backends, (backend) => backend.row),
-      table: resources.backendRows.table,
-      eligible: health.group.eligible,
-      random,
-      fallback: upstream.strategy === "sticky" ? upstream.sticky.fallback : upstream.hash.fallback,
-    }),
-    backends,
-    health: health.group,
-    judged: health.judged,
-    maskWords: health.group.eligible.length,
-    affinity,
-  };
-}
-
-/** What to send as `Host`; "": the client's. */
-function hostFor(upstream: UpstreamConfig, backend: BackendConfig): string {
-  if (upstream.host === "preserve") return "";
-  return upstream.host === "backend" ? hostOf(backend.address) : upstream.host;
-}
-
-async function compileAffinity(upstream: UpstreamConfig, context: CompileContext): Promise<Affinity> {
-  if (upstream.strategy === "hash") return new HashAffinity(compileHashKey(upstream.hash.source, upstream.hash.name));
-  if (upstream.strategy !== "sticky") return new NoAffinity();
-  const { cookie, ttlMs, sameSite, secret } = upstream.sticky;
-  const values = await stickyValues(
-    secret === "" ? context.stickySecret : secret,
-    upstream.backends.map((backend) => `${upstream.name}\n${backend.identity}`),
-  );
-  return new StickyAffinity({ cookie, ttlMs, sameSite: SAME_SITE[sameSite], values });
-}
-
 function compileRoutes(
   config: Config,
   upstreams: ReadonlyMap<string, UpstreamPlan>,
-  metricsRows: PlanRows,
+  held: Holdings,
 ): RouteTable<RoutePlan> {
   const issues: ConfigIssue[] = [];
   const specs = config.routes.map((route, index) => {
@@ -220,7 +98,7 @@ function compileRoutes(
       name,
       line,
       match,
-      value: compileRoute(route, { config, upstreams, issues, metricsRows, key: `routes[${index}]` }),
+      value: compileRoute(route, { config, upstreams, issues, held, key: `routes[${index}]` }),
     };
   });
   const redact = redactor(config.masks);
@@ -246,7 +124,7 @@ interface RouteParts {
   readonly config: Config;
   readonly upstreams: ReadonlyMap<string, UpstreamPlan>;
   readonly issues: ConfigIssue[];
-  readonly metricsRows: PlanRows;
+  readonly held: Holdings;
   readonly key: string;
 }
 
@@ -254,7 +132,7 @@ function compileRoute(route: RouteConfig, parts: RouteParts): RoutePlan {
   const upstream = route.action.kind === "upstream" ? route.action.upstream : "";
   return {
     name: route.name,
-    metricsRow: parts.metricsRows.acquire("route", [route.name, upstream]),
+    metricsRow: parts.held.acquireMetricsRow("route", [route.name, upstream]),
     pattern: shownAt(parts.config.masks, `${parts.key}.path`, route.match.path),
     action: compileAction(route, parts),
     allowsTrace: route.match.methods.includes("TRACE"),

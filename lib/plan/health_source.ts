@@ -2,16 +2,15 @@
  * Where a plan's health comes from: judged in this thread, or read from what another thread has judged.
  */
 
-import type { HealthMachine } from "../health/machine.ts";
 import type { BackendHealth, GroupHealth } from "../health/gate.ts";
 import { HealthGroup } from "../health/group.ts";
 import type { GroupMemory } from "../health/group_memory.ts";
 import type { ReportWriter } from "../health/report.ts";
-import type { RegistryEntry } from "./registry.ts";
+import type { Holdings } from "./holdings.ts";
 import { SharedGroup, SharedMachine } from "../health/shared_health.ts";
 import type { SharedState } from "../base/shared/shared_state.ts";
 import type { UpstreamConfig } from "../config/types.ts";
-import { healthIdentity, type Resources } from "./resources.ts";
+import { healthIdentity } from "./resources.ts";
 import type { Judged } from "./types.ts";
 
 /** The health of one upstream. */
@@ -22,18 +21,14 @@ export interface UpstreamHealth {
   readonly judged: Judged | null;
 }
 
-/** For one plan. */
+/** For one plan, or the members of one upstream. */
 export interface HealthSource {
-  /** What has been acquired so far, to be given back with the plan. */
-  readonly machines: readonly RegistryEntry<HealthMachine>[];
-  /** To be called for each upstream, in their order. */
-  healthOf(upstream: UpstreamConfig): UpstreamHealth;
+  /** To be called for each upstream, in their order. @param held Where the machines are acquired. */
+  healthOf(upstream: UpstreamConfig, held: Holdings): UpstreamHealth;
 }
 
 /** Machines and groups of this thread. */
 export class JudgedHealth implements HealthSource {
-  readonly machines: RegistryEntry<HealthMachine>[] = [];
-  readonly #resources: Resources;
   readonly #running: ReadonlySet<string>;
   readonly #memories: readonly GroupMemory[] | null;
   #upstreams = 0;
@@ -42,19 +37,14 @@ export class JudgedHealth implements HealthSource {
    * @param running Upstreams that serve already: backends that are new in them may ramp up.
    * @param memories Where groups write, one an upstream, for other threads to read; null: nobody else does.
    */
-  constructor(resources: Resources, running: ReadonlySet<string>, memories: readonly GroupMemory[] | null = null) {
-    this.#resources = resources;
+  constructor(running: ReadonlySet<string>, memories: readonly GroupMemory[] | null = null) {
     this.#running = running;
     this.#memories = memories;
   }
 
-  healthOf(upstream: UpstreamConfig): UpstreamHealth {
+  healthOf(upstream: UpstreamConfig, held: Holdings): UpstreamHealth {
     const isJoining = this.#running.has(upstream.name);
-    const machines = upstream.backends.map((backend) => {
-      const entry = this.#resources.acquireMachine(upstream, backend, isJoining);
-      this.machines.push(entry);
-      return entry.resource;
-    });
+    const machines = upstream.backends.map((backend) => held.acquireMachine(upstream, backend, isJoining));
     const members = upstream.backends.map(({ weight, backup }, index) => {
       return { machine: machines[index], weight, backup };
     });
@@ -65,7 +55,6 @@ export class JudgedHealth implements HealthSource {
 
 /** In a worker thread: rows by health identity and memories as the control thread gave them. */
 export class SharedHealth implements HealthSource {
-  readonly machines: readonly RegistryEntry<HealthMachine>[] = [];
   readonly #state: SharedState;
   readonly #writer: ReportWriter;
   readonly #rows: ReadonlyMap<string, number>;

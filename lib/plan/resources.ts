@@ -138,7 +138,10 @@ export class Resources {
    */
   serve(plan: Plan): void {
     useFastPath(plan.features.fastPath);
-    const kept = new Set(plan.backends.map(({ resource }) => resource));
+    const kept = new Set<BackendState>();
+    for (const { members } of plan.upstreams.values()) {
+      for (const { resource } of members.held.backends) kept.add(resource);
+    }
     for (const state of this.backends.resources()) state.pool.keepIdle(kept.has(state), plan.features.prewarm);
     this.#renamePools(plan);
   }

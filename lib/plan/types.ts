@@ -38,13 +38,19 @@ export interface Plan {
   /** What becomes of request fields with "_" in their names: not passed on, or the whole request is refused. */
   readonly dropsUnderscores: boolean;
   readonly refusesUnderscores: boolean;
-  /** What the plan holds, given back when its last exchange ends. */
-  readonly backends: readonly RegistryEntry<BackendState>[];
-  readonly machines: readonly RegistryEntry<HealthMachine>[];
-  readonly metricsRows: readonly MetricsRow[];
+  /** What the plan holds besides its members, given back when its last exchange ends. */
+  readonly held: Held;
 }
 
-/** A row of the metrics that the plan holds. */
+/** What is held of the shared resources. */
+export interface Held {
+  readonly backends: readonly RegistryEntry<BackendState>[];
+  readonly machines: readonly RegistryEntry<HealthMachine>[];
+  /** Once. */
+  release(): void;
+}
+
+/** A row of the metrics that is held. */
 export interface MetricsRow {
   readonly kind: RowKind;
   readonly row: number;
@@ -105,6 +111,8 @@ export interface UpstreamPlan {
    * that an index always belongs to the members from which it came.
    */
   members: Members;
+  /** Members that were replaced and are not given back yet: exchanges may still be on them. */
+  readonly retired: Set<Members>;
   readonly table: BackendTable;
   readonly retry: RetrySettings;
   /** Methods that may share a connection with others. */
@@ -120,6 +128,8 @@ export interface UpstreamPlan {
 export interface Members {
   /** The upstream with these backends and weights: for display, never for a request. */
   readonly config: UpstreamConfig;
+  /** Given back when the last exchange on them has ended. */
+  readonly held: Held;
   readonly backends: readonly BackendPlan[];
   readonly selector: Selector;
   /** What exchanges ask. */

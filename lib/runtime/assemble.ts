@@ -60,10 +60,10 @@ async function assembleAlone(options: SluiceOptions, loaded: LoadedConfig): Prom
     metrics: { rows: metrics.rows, block },
   });
   const compileFrom = ({ config }: LoadedConfig, generation: number, running: ReadonlySet<string>) => {
-    const health = new JudgedHealth(resources, running);
+    const health = new JudgedHealth(running);
     return compile(config, { resources, generation, health, stickySecret, random });
   };
-  const plans = new PlanHolder(await compileFrom(loaded, 1, new Set()), (plan) => dispose(plan, resources));
+  const plans = new PlanHolder(await compileFrom(loaded, 1, new Set()), dispose);
   return {
     dataPlane: new LocalDataPlane({ clock, log, deadlines, resources, plans, random, block }),
     resources,
@@ -98,12 +98,12 @@ async function assembleWorkers(options: SluiceOptions, loaded: LoadedConfig): Pr
   const compileFrom = async ({ config }: LoadedConfig, generation: number, running: ReadonlySet<string>) => {
     const members = config.upstreams.map(({ backends }) => backends.length);
     const memory = createPlanMemory(members);
-    const health = new JudgedHealth(resources, running, groupMemories(memory, members));
+    const health = new JudgedHealth(running, groupMemories(memory, members));
     const plan = await compile(config, { resources, generation, health, stickySecret, random });
     memories.set(plan, memory);
     return plan;
   };
-  const plans = new PlanHolder(await compileFrom(loaded, 1, new Set()), (plan) => dispose(plan, resources));
+  const plans = new PlanHolder(await compileFrom(loaded, 1, new Set()), dispose);
   const dataPlane = new WorkerPool({
     options,
     state,

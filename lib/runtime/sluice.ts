@@ -213,7 +213,7 @@ export class Sluice {
       this.#control.reloaded(trigger, from, []);
       return { ok: true, generation: plan.generation };
     } catch (error) {
-      if (plan !== null) dispose(plan, this.resources);
+      if (plan !== null) dispose(plan);
       if (from === "file") this.#watcher.watchRefused(contents);
       const problems = problemsOf(error).map(redact);
       if (from === "file") this.metrics.reloaded(false);

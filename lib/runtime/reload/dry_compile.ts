@@ -16,7 +16,7 @@ export function dryCompile(config: Config): Promise<Plan> {
   return compile(config, {
     resources,
     generation: 1,
-    health: new JudgedHealth(resources, new Set()),
+    health: new JudgedHealth(new Set()),
     stickySecret: "none: no cookie is made",
     random: createRandom(1),
   });

@@ -156,7 +156,7 @@ class WorkerThread {
    * takes its place.
    */
   #drop(plan: Plan): void {
-    if (this.#dataPlane?.plans.current.plan !== plan) dispose(plan, this.#resources);
+    if (this.#dataPlane?.plans.current.plan !== plan) dispose(plan);
   }
 
   #compile({ loaded, generation, backendRows, healthRows, metricsRows, memory }: PlanMessage): Promise<Plan> {
@@ -179,7 +179,7 @@ class WorkerThread {
 
   #createDataPlane(plan: Plan): LocalDataPlane {
     const plans = new PlanHolder(plan, (freed) => {
-      dispose(freed, this.#resources);
+      dispose(freed);
       scope.postMessage({ kind: "freed", generation: freed.generation });
     });
     return new LocalDataPlane({

@@ -325,11 +325,16 @@ export class WorkerPool implements DataPlane {
 
   #messageOf(loaded: LoadedConfig, plan: Plan, listeners: readonly BoundListener[]): PlanMessage {
     const { collector, metrics, memoryOf } = this.#parts;
+    const members = [...plan.upstreams.values()].map(({ members }) => members);
     return {
       loaded,
       generation: plan.generation,
-      backendRows: plan.backends.map(({ identity, resource }) => [identity, resource.row]),
-      healthRows: plan.machines.map(({ identity, resource }) => [identity, collector.rowOf(resource)]),
+      backendRows: members.flatMap(({ held }) =>
+        held.backends.map(({ identity, resource }) => [identity, resource.row])
+      ),
+      healthRows: members.flatMap(({ held }) =>
+        held.machines.map(({ identity, resource }) => [identity, collector.rowOf(resource)])
+      ),
       metricsRows: metrics.rows.all(),
       memory: memoryOf(plan),
       ports: listeners.filter(({ address }) => !address.startsWith("unix:"))

@@ -110,7 +110,7 @@ const ROWS: readonly Row[] = [
   ["upstreams.*.sticky.cookie", "c", "plan/affinity.ts", "cookie"],
   ["upstreams.*.sticky.secret", "s", "fields/cookies.ts", "secret"],
   ["upstreams.*.sticky.ttl", "1s", "fields/cookies.ts", "ttlMs"],
-  ["upstreams.*.sticky.same_site", "none", "plan/compile.ts", "sameSite"],
+  ["upstreams.*.sticky.same_site", "none", "plan/members.ts", "sameSite"],
   ["upstreams.*.sticky.fallback", "round_robin", "../strategies/factory.ts", "fallback"],
   ["upstreams.*.pool.max_connections", 70, "transport/pool.ts", "connectionsMax", "plan"],
   ["upstreams.*.pool.max_tunnels", 7, "transport/pool.ts", "tunnelsMax", "plan"],
@@ -180,7 +180,7 @@ const ROWS: readonly Row[] = [
   ["routes[].response_headers.set", { a: "1" }, "proxy", "responseEdits", "plan"],
   ["routes[].response_headers.add", { a: "1" }, "proxy", "responseEdits", "plan"],
   ["routes[].response_headers.remove", ["a"], "proxy", "responseEdits", "plan"],
-  ["features.pipelining", false, "plan/compile.ts", "pipelining", "plan"],
+  ["features.pipelining", false, "plan/members.ts", "pipelining", "plan"],
   ["features.fast_path", false, "plan/resources.ts", "fastPath", "plan"],
   ["features.prewarm", false, "plan/resources.ts", "prewarm", "plan"],
   ["log.level", "error", "runtime", "level"],
@@ -249,11 +249,11 @@ function changed(tree: Tree, path: string, value: unknown): Tree {
 
 /** What a plan is made of, as far as it shows: its parts, and what those with a state of their own do. */
 async function printOf(config: Config): Promise<string> {
-  const { routes, upstreams, features, backends } = await dryCompile(config);
+  const { routes, upstreams, features } = await dryCompile(config);
   return Deno.inspect({
     features,
-    pools: backends.map(({ resource }) => resource.pipelines !== null),
     upstreams: [...upstreams.values()].map((upstream) => ({
+      pools: upstream.members.held.backends.map(({ resource }) => resource.pipelines !== null),
       selector: upstream.members.selector,
       backends: upstream.members.backends.map((
         { name, host, ownHost, pipelines },

@@ -40,7 +40,7 @@ class Stage {
     const context = {
       resources,
       generation: 1,
-      health: new JudgedHealth(resources, new Set()),
+      health: new JudgedHealth(new Set()),
       stickySecret: "x",
       random: () => 0,
     };
