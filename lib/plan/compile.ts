@@ -19,7 +19,7 @@ import { describeConflict, RouteConflictError } from "../routing/route_conflicts
 import { RouteTable } from "../routing/route_table.ts";
 import { Holdings } from "./holdings.ts";
 import { compileMembers, type MembersContext, releaseMembers } from "./members.ts";
-import type { ActionPlan, Members, Plan, RoutePlan, UpstreamPlan } from "./types.ts";
+import type { ActionPlan, MakeHandler, Members, Plan, RoutePlan, UpstreamPlan } from "./types.ts";
 
 /**
  * RFC 9110 §9.2.1. What shares a connection may have to be sent twice through no fault of its own, so it must be safe and
@@ -30,6 +30,7 @@ const PIPELINED_METHODS = ["GET", "OPTIONS", "TRACE"];
 
 export interface CompileContext extends MembersContext {
   readonly generation: number;
+  readonly makeHandler: MakeHandler;
 }
 
 /** @throws {ConfigError} for what only shows when it is put together: routes that tie, templates that don't fit. */
@@ -44,7 +45,7 @@ export async function compile(config: Config, context: CompileContext): Promise<
     return {
       generation: context.generation,
       config,
-      routes: compileRoutes(config, upstreams, held),
+      routes: compileRoutes(config, upstreams, { makeHandler: context.makeHandler, held }),
       upstreams,
       listeners: config.listeners,
       features: config.features,
@@ -89,7 +90,7 @@ function compileUpstream(upstream: UpstreamConfig, members: Members, held: Holdi
 function compileRoutes(
   config: Config,
   upstreams: ReadonlyMap<string, UpstreamPlan>,
-  held: Holdings,
+  parts: Pick<RouteParts, "makeHandler" | "held">,
 ): RouteTable<RoutePlan> {
   const issues: ConfigIssue[] = [];
   const specs = config.routes.map((route, index) => {
@@ -98,7 +99,7 @@ function compileRoutes(
       name,
       line,
       match,
-      value: compileRoute(route, { config, upstreams, issues, held, key: `routes[${index}]` }),
+      value: compileRoute(route, { ...parts, config, upstreams, issues, key: `routes[${index}]` }),
     };
   });
   const redact = redactor(config.masks);
@@ -124,20 +125,24 @@ interface RouteParts {
   readonly config: Config;
   readonly upstreams: ReadonlyMap<string, UpstreamPlan>;
   readonly issues: ConfigIssue[];
+  readonly makeHandler: MakeHandler;
   readonly held: Holdings;
   readonly key: string;
 }
 
 function compileRoute(route: RouteConfig, parts: RouteParts): RoutePlan {
   const upstream = route.action.kind === "upstream" ? route.action.upstream : "";
+  const action = compileAction(route, parts);
+  const responseEdits = compileEdits(route.responseHeaders);
   return {
     name: route.name,
     metricsRow: parts.held.acquireMetricsRow("route", [route.name, upstream]),
     pattern: shownAt(parts.config.masks, `${parts.key}.path`, route.match.path),
-    action: compileAction(route, parts),
+    action,
+    ...parts.makeHandler(route, action, responseEdits),
     allowsTrace: route.match.methods.includes("TRACE"),
     requestEdits: compileEdits(route.requestHeaders, true),
-    responseEdits: compileEdits(route.responseHeaders),
+    responseEdits,
   };
 }
 

@@ -8,7 +8,14 @@ import type { HealthMachine } from "../health/machine.ts";
 import type { BackendHealth, GroupHealth } from "../health/gate.ts";
 import type { HealthGroup } from "../health/group.ts";
 import type { RegistryEntry } from "./registry.ts";
-import type { Config, FeaturesConfig, ListenerConfig, TimeoutsConfig, UpstreamConfig } from "../config/types.ts";
+import type {
+  Config,
+  FeaturesConfig,
+  ListenerConfig,
+  RouteConfig,
+  TimeoutsConfig,
+  UpstreamConfig,
+} from "../config/types.ts";
 import type { FieldEdits } from "../fields/edits.ts";
 import type { ForwardedFields } from "../fields/forwarded.ts";
 import type { RowKind } from "../observe/metrics/layout.ts";
@@ -71,11 +78,25 @@ export interface RoutePlan {
   /** Its path as it is written: what metrics and traces may group by. */
   readonly pattern: string;
   readonly action: ActionPlan;
+  /** What carries the action out, with the filters around it. */
+  readonly handler: RouteHandler;
+  /** Names of the filters, in the order in which a request passes them. */
+  readonly filters: readonly string[];
   /** Whether its methods name TRACE, which shows its sender what we add for backends. */
   readonly allowsTrace: boolean;
   readonly requestEdits: FieldEdits;
   readonly responseEdits: FieldEdits;
 }
+
+/** Answers a route's requests. `lib/proxy` makes it and runs it: what an exchange is lies above the plan. */
+export interface RouteHandler {
+  readonly run: (exchange: never, matched: never) => unknown;
+}
+
+export type CompiledHandler = Pick<RoutePlan, "handler" | "filters">;
+
+/** How handlers are made. Does not fail, holds nothing that has to be given back. */
+export type MakeHandler = (route: RouteConfig, action: ActionPlan, responseEdits: FieldEdits) => CompiledHandler;
 
 export type ActionPlan = UpstreamAction | RedirectAction | RespondAction;
 

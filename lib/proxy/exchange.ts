@@ -36,7 +36,8 @@ const NO_RESPONSE: ProxyResponse = new LocalResponse("GET", { status: 500, field
 
 export class Exchange implements DeadlineOwner, Listed, PickInput, RouteInput, HeadReader {
   readonly core: ProxyCore;
-  readonly request: ProxyRequest;
+  /** As it came, until a filter puts another one in its place. */
+  request: ProxyRequest;
   readonly plan: Plan;
   readonly peerIsTrusted: boolean;
   /** The client behind trusted proxies; the connection's address otherwise. */
@@ -243,6 +244,26 @@ export class Exchange implements DeadlineOwner, Listed, PickInput, RouteInput, H
     }
   }
 
+  /**
+   * Waits for work that ends by itself. A cancellation ends the waiting; what becomes of the work after that is not heard.
+   *
+   * @throws What the work is rejected with, or the exchange was cancelled with.
+   */
+  async waitUntil<Result>(work: Promise<Result>): Promise<Result> {
+    const settled = Promise.withResolvers<Result>();
+    work.then(settled.resolve, settled.reject);
+    this.#wake = settled.reject;
+    if (this.#cancelled !== null) settled.reject(this.#cancelled);
+    try {
+      const result = await settled.promise;
+      this.throwIfCancelled();
+      return result;
+    } finally {
+      this.#wake = null;
+      this.nowMs = this.core.clock.nowMs();
+    }
+  }
+
   /** The response follows the request now, within `responseMs` unless it has begun already. */
   uploadEnded(responseMs: number): void {
     if (this.headAtMs < 0) this.due.expectDownload(responseMs, "response_timeout");
@@ -313,6 +334,13 @@ export class Exchange implements DeadlineOwner, Listed, PickInput, RouteInput, H
     this.isOwnAnswer = true;
     this.status = content.status;
     this.response = new LocalResponse(this.request.method, content);
+  }
+
+  /** With a response that no backend sent for it. */
+  answerWith(response: ProxyResponse): void {
+    this.isOwnAnswer = true;
+    this.status = response.status;
+    this.response = response;
   }
 
   /**

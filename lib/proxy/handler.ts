@@ -1,14 +1,12 @@
 /**
- * From a request to its response: the route decides, the action is carried out, every failure becomes an answer.
+ * From a request to its response: the route decides, its action is carried out, every failure becomes an answer.
  */
 
 import type { ProxyRequest } from "./message/request.ts";
 import type { ProxyCore } from "./core.ts";
 import { type ErrorCode, ProxyError } from "../base/errors.ts";
+import type { Action } from "./actions/action.ts";
 import { Exchange } from "./exchange.ts";
-import { forward } from "./forward/forward.ts";
-import { edited, type LocalContent, redirectResponse } from "./message/local_response.ts";
-import { lastServerResponse, maxForwards } from "./forward/max_forwards.ts";
 
 const TRACE = "TRACE";
 
@@ -47,24 +45,7 @@ function dispatch(exchange: Exchange): Promise<Exchange> | null {
   if (exchange.request.connectionOptions.isMalformed) throw new ProxyError("request_invalid");
   if (exchange.plan.refusesUnderscores && exchange.request.hasUnderscores()) throw new ProxyError("field_name_refused");
   if (!route.allowsTrace && isTrace(exchange.request.method)) throw new ProxyError("method_not_allowed");
-  const action = route.action;
-  let content: LocalContent;
-  switch (action.kind) {
-    case "upstream": {
-      const forwards = maxForwards(exchange.request);
-      if (forwards !== 0) return forward(exchange, { matched, action, forwards });
-      content = lastServerResponse(exchange.request);
-      break;
-    }
-    case "redirect":
-      content = redirectResponse(action.status, action.to.apply(matched, exchange.query));
-      break;
-    case "respond":
-      content = action;
-      break;
-  }
-  exchange.answer(edited(content, route.responseEdits));
-  return null;
+  return (route.handler as Action).run(exchange, matched); // makeRouteHandler() has made it
 }
 
 /** In any case: to a backend that takes methods loosely "trace" may be the same. */

@@ -16,6 +16,7 @@ import { JudgedHealth } from "../plan/health_source.ts";
 import { PlanHolder } from "../plan/holder.ts";
 import { Resources } from "../plan/resources.ts";
 import type { Plan } from "../plan/types.ts";
+import { makeRouteHandler } from "../proxy/route_handler.ts";
 import { Deadlines } from "../transport/deadlines.ts";
 import { WorkerPool } from "./workers/worker_pool.ts";
 import { LocalDataPlane } from "./serving/local_data_plane.ts";
@@ -61,7 +62,7 @@ async function assembleAlone(options: SluiceOptions, loaded: LoadedConfig): Prom
   });
   const compileFrom = ({ config }: LoadedConfig, generation: number, running: ReadonlySet<string>) => {
     const health = new JudgedHealth(running);
-    return compile(config, { resources, generation, health, stickySecret, random });
+    return compile(config, { resources, generation, health, stickySecret, random, makeHandler: makeRouteHandler });
   };
   const plans = new PlanHolder(await compileFrom(loaded, 1, new Set()), dispose);
   return {
@@ -99,7 +100,14 @@ async function assembleWorkers(options: SluiceOptions, loaded: LoadedConfig): Pr
     const members = config.upstreams.map(({ backends }) => backends.length);
     const memory = createPlanMemory(members);
     const health = new JudgedHealth(running, groupMemories(memory, members));
-    const plan = await compile(config, { resources, generation, health, stickySecret, random });
+    const plan = await compile(config, {
+      resources,
+      generation,
+      health,
+      stickySecret,
+      random,
+      makeHandler: makeRouteHandler,
+    });
     memories.set(plan, memory);
     return plan;
   };

@@ -7,6 +7,7 @@ import { compile } from "../../plan/compile.ts";
 import { JudgedHealth } from "../../plan/health_source.ts";
 import { Resources } from "../../plan/resources.ts";
 import type { Plan } from "../../plan/types.ts";
+import { makeRouteHandler } from "../../proxy/route_handler.ts";
 import { Deadlines } from "../../transport/deadlines.ts";
 
 /** @throws {ConfigError} for what only shows when it is put together. */
@@ -19,5 +20,6 @@ export function dryCompile(config: Config): Promise<Plan> {
     health: new JudgedHealth(new Set()),
     stickySecret: "none: no cookie is made",
     random: createRandom(1),
+    makeHandler: makeRouteHandler,
   });
 }

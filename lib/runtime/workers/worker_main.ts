@@ -18,6 +18,7 @@ import { SharedHealth } from "../../plan/health_source.ts";
 import { PlanHolder } from "../../plan/holder.ts";
 import { Resources } from "../../plan/resources.ts";
 import type { Plan } from "../../plan/types.ts";
+import { makeRouteHandler } from "../../proxy/route_handler.ts";
 import { Deadlines } from "../../transport/deadlines.ts";
 import type { LineSink } from "../logs/line_queue.ts";
 import { LocalDataPlane } from "../serving/local_data_plane.ts";
@@ -174,6 +175,7 @@ class WorkerThread {
       }),
       stickySecret: this.#setup.stickySecret,
       random: this.#random,
+      makeHandler: makeRouteHandler,
     });
   }
 

@@ -8,6 +8,7 @@ import type { Plan, UpstreamPlan } from "../../../../lib/plan/types.ts";
 import { compile } from "../../../../lib/plan/compile.ts";
 import { JudgedHealth } from "../../../../lib/plan/health_source.ts";
 import { Resources } from "../../../../lib/plan/resources.ts";
+import { makeRouteHandler } from "../../../../lib/proxy/route_handler.ts";
 import { Deadlines } from "../../../../lib/transport/deadlines.ts";
 import { assertEquals, assertThrows } from "../../../support/assert.ts";
 
@@ -43,6 +44,7 @@ class Stage {
       health: new JudgedHealth(new Set()),
       stickySecret: "x",
       random: () => 0,
+      makeHandler: makeRouteHandler,
     };
     return new Stage(await compile(config, context));
   }
