@@ -8,7 +8,7 @@ import type { Script } from "./backend_scripts.ts";
 import type { BackendRequest } from "./backend_exchange.ts";
 import { RawClient, type RawResponse } from "./raw_client.ts";
 import { type BackendOptions, ScriptedBackend } from "./scripted_backend.ts";
-import { SluiceProcess } from "./sluice_process.ts";
+import { type ProcessOptions, SluiceProcess } from "./sluice_process.ts";
 
 /** Machines that run many tests at once are slow. */
 export const PATIENCE_MS = 20_000;
@@ -51,6 +51,8 @@ export interface GatewayOptions {
   readonly server?: string;
   /** Lines of each listener's table. One without an address gets a free port of 127.0.0.1. Default: one, "web". */
   readonly listeners?: Readonly<Record<string, string>>;
+  /** What else its process is started with. */
+  readonly process?: ProcessOptions;
 }
 
 export class Gateway {
@@ -75,7 +77,7 @@ export class Gateway {
     }
     try {
       const toml = configuration(options, backends);
-      const sluice = await SluiceProcess.start(toml, { deadlineMs: PATIENCE_MS });
+      const sluice = await SluiceProcess.start(toml, { deadlineMs: PATIENCE_MS, ...options.process });
       return new Gateway(options.engine ?? "serve", { sluice, backends });
     } catch (error) {
       for (const backend of backends.values()) await backend[Symbol.asyncDispose]();
