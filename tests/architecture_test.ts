@@ -73,6 +73,15 @@ const SINGLE_PLACES: ReadonlyArray<{ call: RegExp; name: string; files: readonly
   { name: "dialling", call: /\bDeno\.(connect|connectTls|startTls)\(/, files: ["lib/transport/dial.ts"] },
 ];
 
+/** What a folder must not know of one that is below it. */
+const UNKNOWN_TO: ReadonlyArray<{ folder: string; files: readonly string[]; why: string }> = [
+  {
+    folder: "lib/proxy",
+    files: ["lib/http1/encode.ts"],
+    why: "requests are HTTP/1 below the stream, responses in engines",
+  },
+];
+
 const LINES_MAX = 400;
 
 interface SourceFile {
@@ -139,6 +148,15 @@ Deno.test("architecture: imports point downwards", () => {
   }
   assertEquals(wrong, []);
 });
+
+for (const { folder, files, why } of UNKNOWN_TO) {
+  Deno.test(`architecture: ${folder} does not import ${files.join(", ")}: ${why}`, () => {
+    const importers = FILES.filter((file) => file.path.startsWith(`${folder}/`)).filter((file) =>
+      importsOf(file).some((name) => files.includes(new URL(name, `file:///${file.path}`).pathname.slice(1)))
+    );
+    assertEquals(importers.map(({ path }) => path), []);
+  });
+}
 
 Deno.test("architecture: pure folders read no clock, randomness, file or socket", () => {
   const wrong = FILES

@@ -76,7 +76,7 @@ function exchangeOf(tracer: Tracer, request: ProxyRequest): void {
   if (trace.isSampled) trace.attemptSpanId = ids.spanId();
   out.reset();
   trace.target = "/v1/items/12345?page=7";
-  trace.writeFields(out, NO_EDITS);
+  trace.eachField((name, value) => out.field(name, value), NO_EDITS);
   if (!trace.isSampled) return;
   const exchange = { ...REST, request } as unknown as Exchange;
   last = otel.span(clientSpan(exchange, trace, ""));

@@ -295,7 +295,6 @@ export class Exchange implements DeadlineOwner, Listed, PickInput, RouteInput, H
     const connection = this.connection;
     if (connection !== null) {
       this.connection = null;
-      if (!this.isUploadDone) connection.close();
       this.source!.release(connection, nowMs);
     }
     if (!this.#isHolding) return;

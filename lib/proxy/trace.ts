@@ -5,7 +5,7 @@
  * on as they came. With one, both are made anew for each attempt.
  */
 
-import type { ByteWriter } from "../base/byte_writer.ts";
+import type { EmitField } from "../base/emit_field.ts";
 import type { FieldEdits } from "../fields/edits.ts";
 import { formatTraceparent, TraceFlag } from "../observe/trace_context.ts";
 import type { ProxyRequest } from "./message/request.ts";
@@ -71,10 +71,10 @@ export class ExchangeTrace {
   }
 
   /** What the backend gets; nothing that the route removes. */
-  writeFields(out: ByteWriter, edits: FieldEdits): void {
+  eachField(emit: EmitField, edits: FieldEdits): void {
     if (!edits.removes("traceparent")) {
-      out.field("traceparent", formatTraceparent(this.traceId, this.attemptSpanId, this.flags));
+      emit("traceparent", formatTraceparent(this.traceId, this.attemptSpanId, this.flags));
     }
-    if (this.tracestate !== "" && !edits.removes("tracestate")) out.field("tracestate", this.tracestate);
+    if (this.tracestate !== "" && !edits.removes("tracestate")) emit("tracestate", this.tracestate);
   }
 }

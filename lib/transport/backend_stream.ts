@@ -4,16 +4,16 @@
  * A whole `Connection`, or a `PipelinedStream`: one exchange's place among those that share a connection. Which of the
  * two an exchange gets is its source's choice; a request with a body and an upgrade always get a connection.
  *
- * The order of calls is: `beginExchange()`, the head into `out`, `send()` in the same turn, `takeHead()` with `reading()`
- * until it is there, then `readBody()` or `takeBody()` until END, then `release()` of the source, which is also due when
- * something failed.
+ * The order of calls is: `send()`, `takeHead()` with `reading()` until it is there, then `readBody()` or `takeBody()` until
+ * END, then `release()` of the source, which is also due when something failed. What becomes of a stream whose request is
+ * still on its way then is the stream's affair.
  */
 
 import type { Bytes, ReadPiece, TakenPiece } from "../base/body_piece.ts";
-import type { ByteWriter } from "../base/byte_writer.ts";
 import type { ProxyError } from "../base/errors.ts";
 import type { Framing } from "../http1/body_kind.ts";
 import type { Head } from "../http1/head.ts";
+import type { OutgoingRequest } from "./outgoing_request.ts";
 
 /** Whom a response is for. */
 export interface HeadReader {
@@ -24,7 +24,6 @@ export interface HeadReader {
 }
 
 export interface BackendStream {
-  readonly out: ByteWriter;
   /** The head of the response; valid from `readHead()` to the first piece of the body. */
   readonly head: Head;
   /** The framing of the body behind the head that was taken last. */
@@ -36,9 +35,12 @@ export interface BackendStream {
   /** The trailers of a body that is done; null when it had none. */
   readonly trailers: Head | null;
 
-  beginExchange(): void;
-  /** Sends what is in `out`: the head of a request, with its body where that is small and all here. */
-  send(): void;
+  /**
+   * Begins an exchange, and is not waited for: the response is what tells how it went.
+   *
+   * @returns Whether all of the request is on its way; if not, `request.body` is read from now on, and hears of the end.
+   */
+  send(request: OutgoingRequest): boolean;
   /** @returns Whether the final response head is in `head`; while it is not, the caller does `took(await reading())`. */
   takeHead(request: HeadReader): boolean;
   reading(): Promise<number>;
@@ -52,7 +54,7 @@ export interface BackendStream {
   abort(error: ProxyError): void;
   close(): void;
 
-  /** For a request body, and behind a 101: not on a stream. */
+  /** Behind a 101, which a place in a pipeline never gets. */
   write(bytes: Uint8Array): Promise<void>;
   readRaw(): Promise<Bytes | null>;
   closeWrite(): Promise<void>;

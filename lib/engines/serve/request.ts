@@ -6,6 +6,7 @@
  */
 
 import type { ByteWriter } from "../../base/byte_writer.ts";
+import type { EmitField } from "../../base/emit_field.ts";
 import { type ErrorCode, ProxyError } from "../../base/errors.ts";
 import { fieldKindOfName, isUnderscored } from "../../base/field_names.ts";
 import type { ListenerLimits } from "../../config/types.ts";
@@ -111,12 +112,19 @@ export class ServeRequest implements ProxyRequest {
   writeFields(out: ByteWriter, filter: FieldFilter): void {
     const fields = this.#fields;
     for (let index = 0; index < fields.length; index++) {
-      const name = fields[index][0];
-      if (filter.drops(name)) continue;
-      // Deno has answered 100-continue itself; and its WebSocket does not do extensions.
-      if (name === "expect" || (name === "sec-websocket-extensions" && this.upgrade !== "")) continue;
-      out.field(name, fields[index][1]);
+      const [name, value] = fields[index];
+      if (this.#passes(name, filter)) out.field(name, value);
     }
+  }
+
+  eachField(emit: EmitField, filter: FieldFilter): void {
+    for (const [name, value] of this.#fields) if (this.#passes(name, filter)) emit(name, value);
+  }
+
+  /** Deno has answered 100-continue itself; and its WebSocket does not do extensions. */
+  #passes(name: string, filter: FieldFilter): boolean {
+    return !filter.drops(name) && name !== "expect" &&
+      (this.upgrade === "" || name !== "sec-websocket-extensions");
   }
 
   /**

@@ -14,6 +14,8 @@ import { RETRY_VERDICTS, retryVerdict } from "../../resilience/retry_policy.ts";
 import type { BackendStream } from "../../transport/backend_stream.ts";
 import { Waiter } from "../../transport/stream_source.ts";
 import type { Matched } from "../../routing/types.ts";
+import { AttemptBody } from "./attempt_body.ts";
+import { BackendRequest } from "./backend_request.ts";
 import { BackendResponse } from "../message/backend_response.ts";
 import { type BodyPace, paceOf } from "../message/body_pace.ts";
 import { collectBody, isToCollect } from "./collect_body.ts";
@@ -22,8 +24,6 @@ import { FieldFilter, requestDrops, withoutExpect } from "../message/field_filte
 import { UNLIMITED } from "./max_forwards.ts";
 import { NO_BODY } from "../message/request.ts";
 import { RequestBody } from "../message/request_body.ts";
-import { encodeRequestHead } from "./request_head.ts";
-import { upload, writeWhole } from "./upload.ts";
 
 /** A backend's Retry-After beyond this is not waited for: the client gets the answer and decides for itself. */
 const RETRY_AFTER_MS_MAX = 2000;
@@ -38,12 +38,9 @@ export interface ForwardOptions {
 
 interface ForwardState {
   readonly action: UpstreamAction;
-  filter: FieldFilter;
-  /** Length of the request's body. */
+  readonly request: BackendRequest;
+  /** In which the client has to send its body; null for no such bound. */
   readonly pace: BodyPace | null;
-  readonly target: string;
-  /** As `ForwardOptions.forwards`. */
-  readonly forwards: number;
   lastFailure: ProxyError | null;
   /** Before the next attempt. */
   waitMs: number;
@@ -65,7 +62,7 @@ export async function forward(exchange: Exchange, options: ForwardOptions): Prom
     const bytesMax = action.upstream.bodyBufferBytes;
     if (body !== null && isToCollect(exchange, body, bytesMax)) {
       const isTold = await collectBody(exchange, body, { bytesMax, pace: state.pace });
-      if (isTold) state.filter = withoutExpect(state.filter);
+      if (isTold) state.request.filter = withoutExpect(state.request.filter);
     }
     for (;;) {
       const backend = nextBackend(exchange, state);
@@ -183,15 +180,13 @@ function begin(exchange: Exchange, { matched, action, forwards }: ForwardOptions
   });
   const filter = new FieldFilter(drops, matched.route.value.requestEdits);
   filter.nominated = request.connectionOptions.nominated;
-  const target = action.rewrite === null || request.target === "*"
+  const path = action.rewrite === null || request.target === "*"
     ? request.target
     : action.rewrite.apply(matched, exchange.query);
   return {
     action,
-    filter,
+    request: new BackendRequest(exchange, { path, filter, forwards }),
     pace: exchange.body === null || exchange.body.isEnded ? null : paceOf(request),
-    target,
-    forwards,
     lastFailure: null,
     waitMs: 0,
     again: null,
@@ -267,30 +262,19 @@ function mayShare(exchange: Exchange, upstream: UpstreamPlan): boolean {
 }
 
 /** @returns The exchange's stream, from which the response will come. */
-function send(exchange: Exchange, { action, target, filter, forwards, pace }: ForwardState): BackendStream {
-  const { timeouts } = action;
-  const { request, body } = exchange;
-  const backend = exchange.backend!;
-  const connection = exchange.connection!;
+function send(exchange: Exchange, { action, request, pace }: ForwardState): BackendStream {
+  const { idleMs, responseMs } = action.timeouts;
+  const { body } = exchange;
+  const stream = exchange.connection!;
   exchange.throwIfCancelled();
-  connection.beginExchange();
-  const host = backend.host || request.authority || backend.ownHost;
-  encodeRequestHead(connection.out, exchange, { target, host, filter, forwards });
-  const isWhole = body === null || writeWhole(connection.out, exchange, body, filter);
-  exchange.isUploadDone = isWhole;
-  exchange.due.expectDownload(isWhole ? timeouts.responseMs : 0, "response_timeout");
-  if (isWhole) {
-    connection.send();
-    return connection;
+  if (exchange.trace !== null) exchange.trace.target = request.path;
+  if (body !== null) {
+    request.body = new AttemptBody(exchange, body, { filter: request.filter, pace, backendMs: idleMs, responseMs });
   }
-  exchange.idleMs = timeouts.idleMs;
-  upload(exchange, connection, body, {
-    filter,
-    pace,
-    backendMs: timeouts.idleMs,
-    responseMs: timeouts.responseMs,
-  });
-  return connection;
+  const isWhole = exchange.isUploadDone = stream.send(request);
+  exchange.due.expectDownload(isWhole ? responseMs : 0, "response_timeout");
+  if (!isWhole) exchange.idleMs = idleMs;
+  return stream;
 }
 
 /** The response head is here. @throws {ProxyError} */

@@ -5,6 +5,7 @@
 
 import { type Bytes, type ReadPiece, type TakenPiece, WAIT } from "../../base/body_piece.ts";
 import type { ByteWriter } from "../../base/byte_writer.ts";
+import type { EmitField } from "../../base/emit_field.ts";
 import { ProxyError } from "../../base/errors.ts";
 import { FieldId, fieldIdOfName } from "../../base/field_names.ts";
 import type { FieldEdits } from "../../fields/edits.ts";
@@ -16,7 +17,7 @@ import { connectionOptions } from "./connection_options.ts";
 import { copyFields } from "./copy_fields.ts";
 import type { Exchange } from "../exchange.ts";
 import { FieldFilter, RESPONSE_DROPS } from "./field_filter.ts";
-import type { EmitField, ProxyResponse, Tunnel } from "./response.ts";
+import type { ProxyResponse, Tunnel } from "./response.ts";
 
 export class BackendResponse implements ProxyResponse {
   readonly status: number;

@@ -1,6 +1,7 @@
 /** Copies the fields of a decoded head to the other side, with the case and the order in which they came. */
 
 import { ByteWriter } from "../../base/byte_writer.ts";
+import type { EmitField } from "../../base/emit_field.ts";
 import type { FieldBlock } from "../../http1/field_memory.ts";
 import type { Head } from "../../http1/head.ts";
 import type { FieldFilter } from "./field_filter.ts";
@@ -12,6 +13,16 @@ export function copyFields(out: ByteWriter, head: Head, filter: FieldFilter): vo
   const { block } = head;
   if (block === null || filter.needsNames) copyRuns(out, head, filter);
   else out.append(keptOf(block, head, filter));
+}
+
+/** The same fields, one by one. */
+export function eachField(emit: EmitField, head: Head, filter: FieldFilter): void {
+  const { needsNames } = filter;
+  for (let index = 0; index < head.count; index++) {
+    if (filter.dropsId[head.ids[index]] !== 0) continue;
+    if (needsNames && filter.dropsByName(head.lowerName(index))) continue;
+    emit(head.name(index), head.value(index));
+  }
 }
 
 /** What `filter`, which looks at ids alone, leaves of fields that were recalled: made when the filter is not the last one's. */

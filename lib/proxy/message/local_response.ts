@@ -8,11 +8,12 @@
 import { STATUS_TEXT } from "@std/http/status";
 import { type Bytes, END, type ReadPiece } from "../../base/body_piece.ts";
 import type { ByteWriter } from "../../base/byte_writer.ts";
+import type { EmitField } from "../../base/emit_field.ts";
 import { ERROR_TRAITS, type ErrorCode } from "../../base/errors.ts";
 import { prefersJson } from "../../fields/accept.ts";
 import type { FieldEdits } from "../../fields/edits.ts";
 import type { ProxyRequest } from "./request.ts";
-import type { EmitField, ProxyResponse } from "./response.ts";
+import type { ProxyResponse } from "./response.ts";
 
 export type ResponseField = readonly [name: string, value: string];
 

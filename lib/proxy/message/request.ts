@@ -6,15 +6,13 @@
  */
 
 import type { ByteWriter } from "../../base/byte_writer.ts";
+import type { EmitField } from "../../base/emit_field.ts";
 import type { FieldEdits } from "../../fields/edits.ts";
 import type { ConnectionOptions } from "../../fields/hop_by_hop.ts";
 import type { Head } from "../../http1/head.ts";
 import type { FieldFilter } from "./field_filter.ts";
 
-/** `bodyLength` of a request without a body and without `Content-Length`. */
-export const NO_BODY = -2;
-/** `bodyLength` of a body that says its length only by ending. */
-export const UNKNOWN_LENGTH = -1;
+export { NO_BODY, UNKNOWN_LENGTH } from "../../transport/outgoing_request.ts";
 
 export interface ProxyRequest {
   readonly method: string;
@@ -52,6 +50,9 @@ export interface ProxyRequest {
 
   /** Writes every field that `filter` does not drop as "name: value\r\n". */
   writeFields(out: ByteWriter, filter: FieldFilter): void;
+
+  /** Calls `emit` for the same fields, in order; names in any case. */
+  eachField(emit: EmitField, filter: FieldFilter): void;
 
   /**
    * What has come of the body with the head, the caller's own; null for nothing. Called once, before `readBody()`.

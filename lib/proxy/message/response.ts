@@ -8,6 +8,7 @@
 
 import type { Bytes, ReadPiece, TakenPiece } from "../../base/body_piece.ts";
 import type { ByteWriter } from "../../base/byte_writer.ts";
+import type { EmitField } from "../../base/emit_field.ts";
 
 export interface ProxyResponse {
   /** 200 to 599, or 101. */
@@ -52,8 +53,6 @@ export interface ProxyResponse {
   /** Calls `emit` for each field behind the body that may pass. */
   eachTrailer(emit: EmitField): void;
 }
-
-export type EmitField = (name: string, value: string) => void;
 
 /** The backend's side of an upgraded connection. */
 export interface Tunnel {

@@ -6,6 +6,7 @@
  */
 
 import type { ByteWriter } from "../../base/byte_writer.ts";
+import type { EmitField } from "../../base/emit_field.ts";
 import type { FieldEdits } from "../../fields/edits.ts";
 import type { ConnectionOptions } from "../../fields/hop_by_hop.ts";
 import type { Head } from "../../http1/head.ts";
@@ -55,6 +56,11 @@ export abstract class WrappedRequest implements ProxyRequest {
 
   writeFields(out: ByteWriter, filter: FieldFilter): void {
     this.inner.writeFields(out, filter);
+  }
+
+  /** Who changes one of the two ways to take the fields changes both. */
+  eachField(emit: EmitField, filter: FieldFilter): void {
+    this.inner.eachField(emit, filter);
   }
 
   takeReceived(): Uint8Array | null {

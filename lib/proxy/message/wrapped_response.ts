@@ -8,7 +8,8 @@
 
 import type { Bytes, ReadPiece, TakenPiece } from "../../base/body_piece.ts";
 import type { ByteWriter } from "../../base/byte_writer.ts";
-import type { EmitField, ProxyResponse, Tunnel } from "./response.ts";
+import type { EmitField } from "../../base/emit_field.ts";
+import type { ProxyResponse, Tunnel } from "./response.ts";
 
 export abstract class WrappedResponse implements ProxyResponse {
   protected readonly inner: ProxyResponse;

@@ -1,9 +1,8 @@
 /**
  * One connection to a backend, as a byte pump with an HTTP/1.1 response decoder.
  *
- * One exchange at a time. The order of calls is: `send()` the request head, `readHead()`, then `readBody()` until END;
- * request bytes may go on being written meanwhile. When the response is complete `canReuse` says whether the pool may
- * keep it.
+ * One exchange at a time. The order of calls is: `send()` the request, `readHead()`, then `readBody()` until END; its body
+ * may go on being written meanwhile. When the response is complete `canReuse` says whether the pool may keep it.
  *
  * While it is parked in the pool a read is left pending. It costs nothing (on reuse it becomes the read of the next
  * response) and it is how a dead connection is seen at once: on an idle connection nothing may arrive, so whatever the
@@ -15,7 +14,6 @@
 import { type Bytes, END, type ReadPiece, type TakenPiece, WAIT } from "../../base/body_piece.ts";
 import type { ByteWriter } from "../../base/byte_writer.ts";
 import { type ErrorCode, ProxyError } from "../../base/errors.ts";
-import { lendWriter, takeBackWriter } from "../../base/lent_writers.ts";
 import type { Listed } from "../../base/live_list.ts";
 import { BodyDecoder } from "../../http1/body_decoder.ts";
 import { decodeResponseHead } from "../../http1/decode_response.ts";
@@ -26,8 +24,10 @@ import { Head } from "../../http1/head.ts";
 import type { BackendStream, HeadReader } from "../backend_stream.ts";
 import { BODY_BUFFER_BYTES, bodyBuffers } from "../body_buffers.ts";
 import { closeQuietly } from "../dial.ts";
+import type { OutgoingRequest } from "../outgoing_request.ts";
 import { Socket } from "../socket.ts";
 import type { ResponseBounds } from "./response_bounds.ts";
+import { Sender } from "./sender.ts";
 
 /** Holds almost every head, and a body of up to 16 KiB behind it: one read and one write for both. */
 const SMALL_BUFFER_BYTES = 20 * 1024;
@@ -53,11 +53,10 @@ export class Connection implements BackendStream, Listed {
   framing: Framing = NO_FRAMING;
   readonly #conn: Deno.Conn;
   readonly #socket: Socket;
+  readonly #sender: Sender;
   readonly #bounds: ResponseBounds;
   #decoder: BodyDecoder = new BodyDecoder("response");
   readonly #onParkedRead: () => void;
-  readonly #onSent: (written: number) => void;
-  readonly #onSendFailed: (error: unknown) => void;
   #onDead: ((connection: Connection) => void) | null = null;
   #small: Uint8Array<ArrayBuffer> = new Uint8Array(SMALL_BUFFER_BYTES);
   /** The one in use; `#small` is its own. */
@@ -68,28 +67,24 @@ export class Connection implements BackendStream, Listed {
   #start = 0;
   #end = 0;
   #pending: Promise<number> | null = null;
-  #out: ByteWriter | null = null;
   #abortError: ProxyError | null = null;
   #isClosed = false;
-  #isSending = false;
   #keepAlive = false;
   #interims = 0;
 
   constructor(conn: Deno.Conn, bounds: ResponseBounds, nowMs: number) {
     this.#conn = conn;
     this.#socket = new Socket(conn);
+    this.#sender = new Sender(this.#socket, this);
     this.#bounds = bounds;
     this.head.memory = new FieldMemory(SMALL_BUFFER_BYTES);
     this.createdMs = nowMs;
     this.idleSinceMs = nowMs;
     this.#onParkedRead = () => this.#onDead?.(this);
-    this.#onSent = (written) => this.#sent(written);
-    this.#onSendFailed = (error) => this.abort(new ProxyError("connection_reset", "", error));
   }
 
-  /** Where the owner of the exchange builds the request head, from `acquire` to `send()`, or to `release`. */
   get out(): ByteWriter {
-    return this.#out ??= lendWriter();
+    return this.#sender.out;
   }
 
   get isClosed(): boolean {
@@ -98,7 +93,8 @@ export class Connection implements BackendStream, Listed {
 
   /** The response was read to its end, and nothing forbids another exchange. */
   get canReuse(): boolean {
-    return !this.#isClosed && !this.#isSending && this.#keepAlive && this.#decoder.done && this.#start === this.#end;
+    return !this.#isClosed && !this.#sender.isSending && this.#keepAlive && this.#decoder.done &&
+      this.#start === this.#end;
   }
 
   get isBodyDone(): boolean {
@@ -121,12 +117,18 @@ export class Connection implements BackendStream, Listed {
     return trailers;
   }
 
+  send(request: OutgoingRequest): boolean {
+    this.beginResponse();
+    return this.#sender.send(request);
+  }
+
+  /** For who writes the request into `out` as HTTP/1 has it, and then calls `sendOut()`, or `write()`. */
   beginExchange(): void {
     this.beginResponse();
     this.out.reset();
   }
 
-  /** As `beginExchange()` for who writes the requests himself: they leave `out` alone. */
+  /** As `beginExchange()` for who writes past `out`. */
   beginResponse(): void {
     if (this.#start === this.#end) this.#useOwnBuffer();
     this.exchanges++;
@@ -141,7 +143,7 @@ export class Connection implements BackendStream, Listed {
   park(nowMs: number, onDead: (connection: Connection) => void): void {
     this.idleSinceMs = nowMs;
     this.#onDead = onDead;
-    this.#giveBackOut(); // after an upload
+    this.#sender.giveBackOut(); // after an upload
     this.#useOwnBuffer();
     if (this.#pending === null) this.#pending = this.#socket.read(this.#buffer);
     this.#pending.then(this.#onParkedRead, this.#onParkedRead);
@@ -151,23 +153,14 @@ export class Connection implements BackendStream, Listed {
     this.#onDead = null;
   }
 
-  /**
-   * Writes what is in `out`, and is not waited for: the response is what tells how it went, so the one await of an
-   * exchange is the one for its head. `out` must stay as it is until then.
-   */
-  send(): void {
-    this.#isSending = true;
-    this.#socket.write(this.out.view()).then(this.#onSent, this.#onSendFailed);
+  /** As of the sender. */
+  sendOut(): void {
+    this.#sender.sendOut();
   }
 
   /** @throws {ProxyError} `connection_reset`, or the error given to `abort()`. */
-  async write(bytes: Uint8Array): Promise<void> {
-    try {
-      let written = await this.#socket.write(bytes);
-      while (written < bytes.length) written += await this.#socket.write(bytes.subarray(written));
-    } catch (error) {
-      throw this.#failure("connection_reset", error);
-    }
+  write(bytes: Uint8Array): Promise<void> {
+    return this.#sender.write(bytes);
   }
 
   /**
@@ -317,29 +310,6 @@ export class Connection implements BackendStream, Listed {
     const framing = this.framing = responseFraming(method, this.head);
     this.#keepAlive = framing.keepAlive && framing.kind !== BodyKind.until_close && this.head.status !== 101;
     this.#decoder.begin(framing.kind, framing.length, this.#bounds.body);
-  }
-
-  #sent(written: number): void {
-    if (written < this.out.length) {
-      this.#sendRest(written);
-      return;
-    }
-    this.#isSending = false;
-    this.#giveBackOut(); // nobody writes to it behind a request that is whole
-  }
-
-  #giveBackOut(): void {
-    if (this.#out !== null) takeBackWriter(this.#out);
-    this.#out = null;
-  }
-
-  async #sendRest(written: number): Promise<void> {
-    try {
-      await this.write(this.out.view().subarray(written));
-      this.#isSending = false;
-    } catch (error) {
-      this.#onSendFailed(error);
-    }
   }
 
   #makeRoom(): void {

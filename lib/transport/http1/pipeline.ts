@@ -30,6 +30,8 @@ import { ProxyError } from "../../base/errors.ts";
 import { BodyKind, type Framing } from "../../http1/body_kind.ts";
 import type { Connection } from "./connection.ts";
 import type { Timed } from "../deadlines.ts";
+import type { OutgoingRequest } from "../outgoing_request.ts";
+import { encodeRequest } from "./encode_request.ts";
 import { PipelinedStream, type SharedPipeline } from "./pipelined_stream.ts";
 
 /** Nobody waits for longer behind a response that does not come to its end. */
@@ -114,11 +116,6 @@ export class Pipeline implements SharedPipeline, Timed {
     this.#writtenCount = 0;
   }
 
-  /** Where the next request goes, from `beginRequest()` to `send()`, which are in one turn. */
-  get out(): ByteWriter {
-    return this.#out;
-  }
-
   /** Exchanges on the connection, those included that have their place and are not sent. */
   get exchanges(): number {
     return this.#sentCount + this.load - this.#streams.length;
@@ -135,12 +132,7 @@ export class Pipeline implements SharedPipeline, Timed {
     return new PipelinedStream(this, nowMs);
   }
 
-  /** What an exchange that failed in between has left in the buffer is gone. */
-  beginRequest(): void {
-    this.#out.truncate(this.#outLength);
-  }
-
-  send(stream: PipelinedStream): void {
+  send(stream: PipelinedStream, request: OutgoingRequest): void {
     stream.exchanges = ++this.#sentCount;
     if (this.isDead || this.isClosing || stream.isEnded) {
       this.load--;
@@ -148,8 +140,10 @@ export class Pipeline implements SharedPipeline, Timed {
       stream.fail(new ProxyError("connection_reset"));
       return;
     }
-    stream.isSent = true;
+    this.#out.truncate(this.#outLength); // what a request that could not be encoded has left
+    encodeRequest(this.#out, request);
     this.#outLength = this.#out.length;
+    stream.isSent = true;
     const streams = this.#streams;
     streams.push(stream);
     if (streams.length === 1) {

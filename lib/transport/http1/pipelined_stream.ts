@@ -3,19 +3,17 @@
  */
 
 import type { Bytes, ReadPiece, TakenPiece } from "../../base/body_piece.ts";
-import type { ByteWriter } from "../../base/byte_writer.ts";
 import { invariant, ProxyError } from "../../base/errors.ts";
 import type { Framing } from "../../http1/body_kind.ts";
 import type { Head } from "../../http1/head.ts";
 import type { BackendStream, HeadReader } from "../backend_stream.ts";
+import type { OutgoingRequest } from "../outgoing_request.ts";
 import type { Connection } from "./connection.ts";
 
 /** What a stream asks of the pipeline that it is in. */
 export interface SharedPipeline {
   readonly connection: Connection;
-  readonly out: ByteWriter;
-  beginRequest(): void;
-  send(stream: PipelinedStream): void;
+  send(stream: PipelinedStream, request: OutgoingRequest): void;
   /** @returns Whether the response head is here. @throws {ProxyError} */
   takeHead(stream: PipelinedStream): boolean;
   read(): void;
@@ -54,10 +52,6 @@ export class PipelinedStream implements BackendStream {
     this.sinceMs = nowMs;
   }
 
-  get out(): ByteWriter {
-    return this.pipeline.out;
-  }
-
   get head(): Head {
     return this.connection.head;
   }
@@ -70,12 +64,10 @@ export class PipelinedStream implements BackendStream {
     return this.connection.framing;
   }
 
-  beginExchange(): void {
-    this.pipeline.beginRequest();
-  }
-
-  send(): void {
-    this.pipeline.send(this);
+  /** @param request One without a body. */
+  send(request: OutgoingRequest): true {
+    this.pipeline.send(this, request);
+    return true;
   }
 
   takeHead(request: HeadReader): boolean {
@@ -146,5 +138,5 @@ export class PipelinedStream implements BackendStream {
 }
 
 function refused(): never {
-  invariant(false, "a stream carries neither request bodies nor tunnels");
+  invariant(false, "a stream carries no tunnels");
 }

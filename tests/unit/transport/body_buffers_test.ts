@@ -125,7 +125,7 @@ Deno.test("Connection gives a lent buffer back when it goes from one exchange to
 Deno.test("Connection gives its output buffer back when the request is out, and no sooner", async () => {
   const { conn, connection } = stage();
   const out = begin(connection, "whole");
-  connection.send();
+  connection.sendOut();
   assert(lendWriter() !== out);
   await turn();
   const next = lendWriter();
@@ -137,7 +137,7 @@ Deno.test("Connection keeps an output buffer of which a part is still to be writ
   const { conn, connection } = stage();
   conn.writeMax = 2;
   const out = begin(connection, "in pieces");
-  connection.send();
+  connection.sendOut();
   for (let step = 0; step < 40; step++) {
     assert(lendWriter() !== out);
     await undefined;
@@ -151,7 +151,7 @@ Deno.test("Connection does not give back an output buffer whose write has failed
     const out = begin(connection, "lost");
     if (isFailing) conn.writeError = new Deno.errors.ConnectionReset();
     else conn.write = () => new Promise(() => {});
-    connection.send();
+    connection.sendOut();
     connection.abort(new ProxyError("connection_reset"));
     await turn();
     assert(lendWriter() !== out);
@@ -163,7 +163,7 @@ Deno.test("Without the fast path no output buffer is used twice", async () => {
   try {
     const { connection } = stage();
     const out = begin(connection, "whole");
-    connection.send();
+    connection.sendOut();
     await turn();
     assert(lendWriter() !== out);
   } finally {

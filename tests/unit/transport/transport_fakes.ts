@@ -1,6 +1,7 @@
 /** The far side of a connection, under the control of a test. */
 
 import type { HeadReader } from "../../../lib/transport/backend_stream.ts";
+import { NO_BODY, type OutgoingRequest } from "../../../lib/transport/outgoing_request.ts";
 import type { ResponseBounds } from "../../../lib/transport/http1/response_bounds.ts";
 import { toBytes, toText } from "../../support/wire_bytes.ts";
 
@@ -11,6 +12,12 @@ export const RESPONSE_BOUNDS: ResponseBounds = {
 
 /** Whom a response is for. */
 export const GET: HeadReader = { method: "GET", passInformational() {} };
+
+/** A request without fields and without a body, but for what is said otherwise. */
+export function outgoing(parts: Partial<OutgoingRequest>): OutgoingRequest {
+  const plain = { scheme: "http", authority: "a", upgrade: "", takesTrailers: false, bodyLength: NO_BODY } as const;
+  return { method: "GET", path: "/", ...plain, body: null, writeFields() {}, eachField() {}, ...parts };
+}
 
 /** A socket without a network. As with a real one, closing it ends a read that is under way. */
 export class FakeConn {

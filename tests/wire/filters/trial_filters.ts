@@ -7,6 +7,7 @@
 
 import { END, type ReadPiece, type TakenPiece, WAIT } from "../../../lib/base/body_piece.ts";
 import type { ByteWriter } from "../../../lib/base/byte_writer.ts";
+import type { EmitField } from "../../../lib/base/emit_field.ts";
 import { ProxyError } from "../../../lib/base/errors.ts";
 import type { RouteConfig } from "../../../lib/config/types.ts";
 import type { Exchange } from "../../../lib/proxy/exchange.ts";
@@ -14,7 +15,7 @@ import { Filter, type FilterAnswer, type FilterKind } from "../../../lib/proxy/f
 import { FILTERS } from "../../../lib/proxy/filters/list.ts";
 import type { FieldFilter } from "../../../lib/proxy/message/field_filter.ts";
 import { LocalResponse } from "../../../lib/proxy/message/local_response.ts";
-import type { EmitField, ProxyResponse } from "../../../lib/proxy/message/response.ts";
+import type { ProxyResponse } from "../../../lib/proxy/message/response.ts";
 import { WrappedRequest } from "../../../lib/proxy/message/wrapped_request.ts";
 import { WrappedResponse } from "../../../lib/proxy/message/wrapped_response.ts";
 
@@ -60,6 +61,11 @@ class StampedRequest extends WrappedRequest {
   override writeFields(out: ByteWriter, filter: FieldFilter): void {
     super.writeFields(out, filter);
     out.field("x-stamp", "passed");
+  }
+
+  override eachField(emit: EmitField, filter: FieldFilter): void {
+    super.eachField(emit, filter);
+    emit("x-stamp", "passed");
   }
 }
 

@@ -4,6 +4,7 @@
  */
 
 import { ByteWriter } from "../../../base/byte_writer.ts";
+import type { EmitField } from "../../../base/emit_field.ts";
 import { ProxyError } from "../../../base/errors.ts";
 import { FIELD_NAMES, FieldId, fieldIdOfName } from "../../../base/field_names.ts";
 import type { FieldEdits } from "../../../fields/edits.ts";
@@ -12,7 +13,7 @@ import { requestFraming } from "../../../http1/framing.ts";
 import { BodyKind, type Framing } from "../../../http1/body_kind.ts";
 import type { Head } from "../../../http1/head.ts";
 import { connectionOptions } from "../../../proxy/message/connection_options.ts";
-import { copyFields } from "../../../proxy/message/copy_fields.ts";
+import { copyFields, eachField } from "../../../proxy/message/copy_fields.ts";
 import type { FieldFilter } from "../../../proxy/message/field_filter.ts";
 import { NO_BODY, type ProxyRequest, UNKNOWN_LENGTH } from "../../../proxy/message/request.ts";
 import { hostOf, type WireTarget, wireTarget } from "./target.ts";
@@ -119,6 +120,10 @@ export class WireRequest implements ProxyRequest {
 
   writeFields(out: ByteWriter, filter: FieldFilter): void {
     copyFields(out, this.head, filter);
+  }
+
+  eachField(emit: EmitField, filter: FieldFilter): void {
+    eachField(emit, this.head, filter);
   }
 
   takeReceived(): Uint8Array | null {
@@ -234,6 +239,8 @@ export class UnreadableRequest implements ProxyRequest {
   }
 
   writeFields(): void {}
+
+  eachField(): void {}
 
   takeReceived(): null {
     return null;

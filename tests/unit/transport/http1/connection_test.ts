@@ -136,34 +136,34 @@ Deno.test("Connection.write() reports a broken connection", async () => {
   assertEquals((await assertRejects(() => connection.write(toBytes("a")), ProxyError)).code, "connection_reset");
 });
 
-Deno.test("Connection.send() goes on until everything is written", async () => {
+Deno.test("Connection.sendOut() goes on until everything is written", async () => {
   const { conn, connection } = stage();
   conn.writeMax = 3;
   connection.beginExchange();
   connection.out.ascii("0123456789");
-  connection.send();
+  connection.sendOut();
   conn.push(`${OK}Content-Length: 0\r\n\r\n`);
   await connection.readHead(GET);
   for (let turn = 0; turn < 20; turn++) await undefined;
   assertEquals([conn.written, connection.canReuse as unknown], ["0123456789", true]);
 });
 
-Deno.test("Connection.send() that fails ends who waits for the head", async () => {
+Deno.test("Connection.sendOut() that fails ends who waits for the head", async () => {
   const { conn, connection } = stage();
   conn.writeError = new Deno.errors.BrokenPipe("gone");
   connection.beginExchange();
   connection.out.ascii("GET / HTTP/1.1\r\n\r\n");
-  connection.send();
+  connection.sendOut();
   const error = await assertRejects(() => connection.readHead(GET), ProxyError);
   assertEquals([error.code as string, connection.isClosed], ["connection_reset", true]);
 });
 
-Deno.test("Connection.send() that is not done when the response is leaves nothing to be used again", async () => {
+Deno.test("Connection.sendOut() that is not done when the response is leaves nothing to be used again", async () => {
   const { conn, connection } = stage();
   connection.beginExchange();
   connection.out.ascii("GET / HTTP/1.1\r\n\r\n");
   conn.write = () => new Promise(() => {});
-  connection.send();
+  connection.sendOut();
   conn.push(`${OK}Content-Length: 0\r\n\r\n`);
   await connection.readHead(GET);
   assertEquals([connection.isBodyDone, connection.canReuse], [true, false]);

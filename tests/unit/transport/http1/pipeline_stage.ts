@@ -11,7 +11,7 @@ import { Pool } from "../../../../lib/transport/pool.ts";
 import { NO_BUDGET, type PoolSettings } from "../../../../lib/transport/pool_settings.ts";
 import { Waiter } from "../../../../lib/transport/stream_source.ts";
 import { toText } from "../../../support/wire_bytes.ts";
-import { FakeConn, RESPONSE_BOUNDS } from "../transport_fakes.ts";
+import { FakeConn, outgoing, RESPONSE_BOUNDS } from "../transport_fakes.ts";
 
 const SETTINGS: PoolSettings = {
   connectionsMax: 4,
@@ -108,9 +108,7 @@ export class TestExchange {
     try {
       const got = pipelines.acquire(this.#stage.nowMs, CLIENT);
       stream = this.stream = got instanceof Waiter ? await got.stream : got;
-      stream.beginExchange();
-      stream.out.ascii(`${method} ${this.target} HTTP/1.1\r\nhost: a\r\n\r\n`);
-      stream.send();
+      stream.send(outgoing({ method, path: this.target }));
       const request = { method, passInformational: (head: Head) => void this.informational.push(head.status) };
       while (!stream.takeHead(request)) stream.took(await stream.reading());
       const { status } = stream.head;

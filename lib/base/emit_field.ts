@@ -1,0 +1,2 @@
+/** Takes one field line of a message. Lines of one name come apart, in order. */
+export type EmitField = (name: string, value: string) => void;
