@@ -23,6 +23,7 @@ import { type FileContents, loadFromDisk, loadText, type SettledFiles } from "./
 import type { EventLog, LogLevel } from "./logs/event_log.ts";
 import type { Metrics } from "./telemetry/metrics.ts";
 import { missingPermissions, PermissionError } from "./reload/permissions.ts";
+import { filterNamesOf } from "../proxy/filters/list.ts";
 import type { DataPlane, DataPlaneChange } from "./serving/data_plane.ts";
 import { previewReload } from "./reload/preview.ts";
 import { problemsOf, StoppingError } from "./reload/problems.ts";
@@ -299,7 +300,10 @@ export class Sluice {
       preview: (text) =>
         previewReload(() => text === "" ? loadFromDisk(path) : loadText(text, path, this.#loaded), {
           running: this.#loaded.config,
-          facts: { inFlight: (upstream, backend) => this.metrics.view().backend(upstream, backend).inFlight },
+          facts: {
+            inFlight: (upstream, backend) => this.metrics.view().backend(upstream, backend).inFlight,
+            filtersOf: filterNamesOf,
+          },
           examine: assertPermitted,
           problemsOf,
         }),

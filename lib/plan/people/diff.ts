@@ -24,7 +24,7 @@ export interface PlanDiff {
 export function planDiff(running: Config, next: Config, facts: PlanFacts): PlanDiff {
   const { changes: listeners, refusals } = listenerChanges(running, next);
   const upstreams = upstreamChanges(running, next, facts);
-  const routes = routeChanges(running, next);
+  const routes = routeChanges(running, next, facts);
   return {
     changes: [...settingChanges(running, next), ...listeners, ...upstreams, ...routes],
     warnings: planWarnings(running, next, upstreams),
@@ -79,23 +79,30 @@ function listenerChanges(running: Config, next: Config): { changes: PlanChange[]
 }
 
 /** A route without a name of its own is called by what it matches: another match is another route. */
-function routeChanges(running: Config, next: Config): PlanChange[] {
+function routeChanges(running: Config, next: Config, { filtersOf }: PlanFacts): PlanChange[] {
   const changes: PlanChange[] = [];
   const gone = new Map(running.routes.map((route) => [route.name, route]));
   const valuesIn = (config: Config, route: RouteConfig) => valuesOf(route, masksOf(config, placeOf(config, route)));
+  const filters = (route: RouteConfig) => filtersOf(route).join(", ") || "none";
+  const textOf = (route: RouteConfig, config: Config) => {
+    const end = filtersOf(route).length === 0 ? "" : `, filters ${filters(route)}`;
+    return `${routeText(route, config)}${end}`;
+  };
   for (const route of next.routes) {
     const current = gone.get(route.name);
     gone.delete(route.name);
     if (current === undefined) {
-      changes.push({ kind: "added", area: "route", name: route.name, detail: routeText(route, next), inFlight: 0 });
+      changes.push({ kind: "added", area: "route", name: route.name, detail: textOf(route, next), inFlight: 0 });
       continue;
     }
     const differences = compareValues(valuesIn(running, current), valuesIn(next, route));
     if (differences.length === 0) continue;
-    changes.push({ kind: "changed", area: "route", name: route.name, detail: listed(differences), inFlight: 0 });
+    const [before, after] = [filters(current), filters(route)];
+    const detail = before === after ? listed(differences) : `${listed(differences)}; filters ${before} → ${after}`;
+    changes.push({ kind: "changed", area: "route", name: route.name, detail, inFlight: 0 });
   }
   for (const route of gone.values()) {
-    changes.push({ kind: "removed", area: "route", name: route.name, detail: routeText(route, running), inFlight: 0 });
+    changes.push({ kind: "removed", area: "route", name: route.name, detail: textOf(route, running), inFlight: 0 });
   }
   return changes;
 }

@@ -39,7 +39,7 @@ export function explainRequest(plan: Plan, request: RouteInput, health: Explaine
   if (request.method === "TRACE" && !value.allowsTrace) {
     return { route: name, lines: [...lines, "answered 405: TRACE passes only where a route's methods name it"] };
   }
-  return { route: name, lines: [...lines, ...describeAction(value, health)] };
+  return { route: name, lines: [...lines, ...describeFilters(value), ...describeAction(value, health)] };
 }
 
 /**
@@ -76,6 +76,11 @@ function joinFields(fields: ReadonlyArray<readonly [name: string, value: string]
     joined.set(name.toLowerCase(), known === undefined ? value : `${known}, ${value}`);
   }
   return joined;
+}
+
+/** A request passes them before the action, and any may answer instead of it. */
+function describeFilters({ filters }: RoutePlan): string[] {
+  return filters.length === 0 ? [] : [`passes filters: ${filters.join(", ")}`];
 }
 
 function describeAction({ action }: RoutePlan, health: ExplainedHealth | null): string[] {

@@ -1,5 +1,7 @@
 /** What a reload changes, as `diff.ts` and `diff_upstreams.ts` find it. */
 
+import type { RouteConfig } from "../../config/types.ts";
+
 export interface PlanChange {
   readonly kind: "added" | "removed" | "changed";
   readonly area: "setting" | "listener" | "upstream" | "backend" | "route";
@@ -15,4 +17,6 @@ export interface PlanChange {
 export interface PlanFacts {
   /** Exchanges that a backend of the running plan has now; 0 when nothing runs. */
   inFlight(upstream: string, backend: string): number;
+  /** Names of a route's filters, in order. */
+  filtersOf(route: RouteConfig): readonly string[];
 }

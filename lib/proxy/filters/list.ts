@@ -22,3 +22,8 @@ export function filtersOf(route: RouteConfig): readonly NamedFilter[] {
     return filter === null ? [] : [{ name: kind.name, filter }];
   });
 }
+
+/** For people, who have a route that nothing was compiled of. */
+export function filterNamesOf(route: RouteConfig): readonly string[] {
+  return filtersOf(route).map(({ name }) => name);
+}

@@ -7,6 +7,7 @@ import { redactor } from "../../config/masks.ts";
 import type { Config } from "../../config/types.ts";
 import { planDiff } from "../../plan/people/diff.ts";
 import type { PlanFacts } from "../../plan/people/plan_change.ts";
+import { filterNamesOf } from "../../proxy/filters/list.ts";
 import { dryCompile } from "./dry_compile.ts";
 import { restartNeeded } from "./restart_needed.ts";
 
@@ -20,7 +21,7 @@ export interface PreviewOptions {
 }
 
 /** For offline use: nothing is in flight. */
-export const NOTHING_RUNS: PlanFacts = { inFlight: () => 0 };
+export const NOTHING_RUNS: PlanFacts = { inFlight: () => 0, filtersOf: filterNamesOf };
 
 /** @param load What would be loaded; its errors are the problems of the answer. Never rejects. */
 export async function previewReload(

@@ -238,15 +238,32 @@ Deno.test("planDiff() warns that cookies without a secret do not last, and that 
     ]]);
   matchAll((await differ(sticky(""))).warnings, [/sticky\.secret: is not set/]);
   const [one, other] = [await load(sticky(`secret = "one"`)), await load(sticky(`secret = "other"`))];
-  const { changes, warnings } = planDiff(one.config, other.config, { inFlight: () => 0 });
+  const { changes, warnings } = planDiff(one.config, other.config, { inFlight: () => 0, filtersOf: () => [] });
   matchAll(warnings, [/sticky: cookies that clients have are void/]);
   assert(!JSON.stringify(changes).includes("other"), "a secret must not be shown");
+});
+
+Deno.test("planDiff() tells the filters of a route", async () => {
+  const [running, next] = await Promise.all([
+    load(RUNNING),
+    load(edited([[`name = "web"\nupstream = "web"`, `name = "site"\nupstream = "web"`], ["/v1/*", "/v2/*"]])),
+  ]);
+  const { changes } = planDiff(running.config, next.config, {
+    inFlight: () => 0,
+    filtersOf: ({ match, name }) => name === "site" ? ["cors", "auth"] : match.path === "/v2/*" ? ["auth"] : [],
+  });
+  assertEquals(changes.map(line), [
+    'changed route api: path "/v1/*" → "/v2/*"; filters none → auth',
+    "added route site: /* to upstream web, filters cors, auth",
+    "removed route web: /* to upstream web",
+  ]);
 });
 
 function differ(toml: string) {
   return Promise.all([load(RUNNING), load(toml)]).then(([running, next]) =>
     planDiff(running.config, next.config, {
       inFlight: (upstream, backend) => IN_FLIGHT[`${upstream}/${backend}`] ?? 0,
+      filtersOf: () => [],
     })
   );
 }

@@ -4,7 +4,7 @@ import { loadConfig } from "../../../../lib/config/load.ts";
 import type { HealthMachine } from "../../../../lib/health/machine.ts";
 import type { FailureCode } from "../../../../lib/health/reason.ts";
 import { type ExplainedHealth, explainRequest, requestToExplain } from "../../../../lib/plan/people/explain.ts";
-import type { Plan, UpstreamPlan } from "../../../../lib/plan/types.ts";
+import type { MakeHandler, Plan, UpstreamPlan } from "../../../../lib/plan/types.ts";
 import { compile } from "../../../../lib/plan/compile.ts";
 import { JudgedHealth } from "../../../../lib/plan/health_source.ts";
 import { Resources } from "../../../../lib/plan/resources.ts";
@@ -26,7 +26,11 @@ class Stage {
     this.upstream = plan.upstreams.get("api")!;
   }
 
-  static async set(keys: string, backends: readonly string[] = ["b1", "b2"]): Promise<Stage> {
+  static async set(
+    keys: string,
+    backends: readonly string[] = ["b1", "b2"],
+    filters: readonly string[] = [],
+  ): Promise<Stage> {
     const entries = backends.map((text, index) => {
       const [name, ...more] = text.split(" ");
       const extra = more.length === 0 ? "" : `, ${more.join(" ")}`;
@@ -44,7 +48,7 @@ class Stage {
       health: new JudgedHealth(new Set()),
       stickySecret: "x",
       random: () => 0,
-      makeHandler: makeRouteHandler,
+      makeHandler: (...parts: Parameters<MakeHandler>) => ({ ...makeRouteHandler(...parts), filters }),
     };
     return new Stage(await compile(config, context));
   }
@@ -205,6 +209,13 @@ Deno.test("explainRequest() says that TRACE is refused", async () => {
   const { route, lines } = explainRequest(plan, requestToExplain("TRACE", "http://a.test/", []), null);
   assertEquals(route, "all");
   assertEquals(lines.at(-1), "answered 405: TRACE passes only where a route's methods name it");
+});
+
+Deno.test("explainRequest() tells the filters before the action", async () => {
+  const { plan } = await Stage.set("", ["b1", "b2"], ["cors", "auth"]);
+  const { lines } = explainRequest(plan, requestToExplain("get", "http://a.test/", []), null);
+  assertEquals(lines.at(-4), "passes filters: cors, auth");
+  assertEquals(lines.at(-3), "upstream api, strategy round_robin:");
 });
 
 Deno.test("explainRequest() without health names no time", async () => {
