@@ -50,6 +50,8 @@ export interface HealthMemberSnapshot extends HealthSnapshot {
 const { out: OUT, proven: PROVEN, ejected: EJECTED, spared: SPARED, panic: PANIC } = Standing;
 
 export class HealthGroup implements GroupHealth, HealthListener {
+  /** What it writes, for threads that read it. */
+  readonly memory: GroupMemory;
   /** Index p is bit `p & 31` of word `p >>> 5`. Selectors read it; nobody else writes it. */
   readonly eligible: Int32Array;
   readonly #machines: readonly HealthMachine[];
@@ -75,6 +77,7 @@ export class HealthGroup implements GroupHealth, HealthListener {
     settings: HealthGroupSettings,
     memory: GroupMemory = privateGroupMemory(members.length),
   ) {
+    this.memory = memory;
     this.eligible = memory.eligible;
     this.#machines = members.map((member) => member.machine);
     this.#isWeighted = members.map((member) => member.weight > 0);

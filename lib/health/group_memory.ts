@@ -3,7 +3,8 @@
  *
  * All groups of one plan stand behind one another in one buffer, in the order of the upstreams: mask words, words of
  * steady members, one standing a member, each group on a word boundary. A plan's buffer is never changed in size or
- * used again, so a thread that is still on an old plan reads what belongs to it.
+ * used again, so a thread that is still on an old plan reads what belongs to it. Members that take the place of others
+ * while a plan runs have a buffer of their own.
  */
 
 export interface GroupMemory {
@@ -32,7 +33,7 @@ export function createPlanMemory(members: readonly number[]): SharedArrayBuffer 
   return new SharedArrayBuffer(members.reduce((bytes, count) => bytes + groupBytes(count), 0));
 }
 
-/** @returns The groups' parts of a plan's buffer; the same `members` give the same parts in every thread. */
+/** @returns The groups' parts of a plan's buffer, which other threads are sent as they are. */
 export function groupMemories(buffer: SharedArrayBuffer, members: readonly number[]): readonly GroupMemory[] {
   let at = 0;
   return members.map((count) => {

@@ -9,13 +9,15 @@ import { createPlanMemory, groupMemories } from "../health/group_memory.ts";
 import { createSharedState, sharedTable } from "../base/shared/shared_state.ts";
 import { createRandom } from "../base/random.ts";
 import type { LoadedConfig } from "../config/load.ts";
+import type { UpstreamConfig } from "../config/types.ts";
 import { needsWorkerThreads } from "../config/threads.ts";
 import { NO_BLOCK } from "../observe/metrics/store.ts";
 import { compile, dispose } from "../plan/compile.ts";
 import { JudgedHealth } from "../plan/health_source.ts";
 import { PlanHolder } from "../plan/holder.ts";
 import { Resources } from "../plan/resources.ts";
-import type { Plan } from "../plan/types.ts";
+import { compileMembers } from "../plan/members.ts";
+import type { Members, Plan } from "../plan/types.ts";
 import { makeRouteHandler } from "../proxy/route_handler.ts";
 import { Deadlines } from "../transport/deadlines.ts";
 import { WorkerPool } from "./workers/worker_pool.ts";
@@ -37,6 +39,8 @@ export interface Parts {
   readonly collector: ReportCollector | null;
   /** Compiles beside the running plan. @throws {ConfigError} */
   compile(loaded: LoadedConfig, running: Plan): Promise<Plan>;
+  /** Compiles members for an upstream of the running plan. @throws {RangeError} */
+  compileMembers(upstream: UpstreamConfig, running: Plan): Promise<Members>;
 }
 
 /** @throws {ConfigError} Nothing is open yet when it returns. */
@@ -73,6 +77,10 @@ async function assembleAlone(options: SluiceOptions, loaded: LoadedConfig): Prom
     tlsProblems,
     collector: null,
     compile: (next, { generation, upstreams }) => compileFrom(next, generation + 1, new Set(upstreams.keys())),
+    compileMembers: (upstream, { features }) => {
+      const health = new JudgedHealth(new Set([upstream.name]));
+      return compileMembers(upstream, features, { resources, health, stickySecret, random });
+    },
   };
 }
 
@@ -95,21 +103,13 @@ async function assembleWorkers(options: SluiceOptions, loaded: LoadedConfig): Pr
       gone: (machine) => collector.dismissMachine(machine, clock.nowMs()),
     },
   });
-  const memories = new WeakMap<Plan, SharedArrayBuffer>();
-  const compileFrom = async ({ config }: LoadedConfig, generation: number, running: ReadonlySet<string>) => {
-    const members = config.upstreams.map(({ backends }) => backends.length);
-    const memory = createPlanMemory(members);
-    const health = new JudgedHealth(running, groupMemories(memory, members));
-    const plan = await compile(config, {
-      resources,
-      generation,
-      health,
-      stickySecret,
-      random,
-      makeHandler: makeRouteHandler,
-    });
-    memories.set(plan, memory);
-    return plan;
+  const healthFor = (upstreams: readonly UpstreamConfig[], running: ReadonlySet<string>) => {
+    const members = upstreams.map(({ backends }) => backends.length);
+    return new JudgedHealth(running, groupMemories(createPlanMemory(members), members));
+  };
+  const compileFrom = ({ config }: LoadedConfig, generation: number, running: ReadonlySet<string>) => {
+    const health = healthFor(config.upstreams, running);
+    return compile(config, { resources, generation, health, stickySecret, random, makeHandler: makeRouteHandler });
   };
   const plans = new PlanHolder(await compileFrom(loaded, 1, new Set()), dispose);
   const dataPlane = new WorkerPool({
@@ -119,7 +119,6 @@ async function assembleWorkers(options: SluiceOptions, loaded: LoadedConfig): Pr
     metrics,
     plans,
     tlsProblems,
-    memoryOf: (plan) => memories.get(plan)!,
   });
   return {
     dataPlane,
@@ -129,6 +128,10 @@ async function assembleWorkers(options: SluiceOptions, loaded: LoadedConfig): Pr
     tlsProblems,
     collector,
     compile: (next, { generation, upstreams }) => compileFrom(next, generation + 1, new Set(upstreams.keys())),
+    compileMembers: (upstream, { features }) => {
+      const health = healthFor([upstream], new Set([upstream.name]));
+      return compileMembers(upstream, features, { resources, health, stickySecret, random });
+    },
   };
 }
 

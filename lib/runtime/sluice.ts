@@ -14,13 +14,14 @@ import { redactor } from "../config/masks.ts";
 import { Prober } from "./health/prober.ts";
 import { dispose } from "../plan/compile.ts";
 import type { Resources } from "../plan/resources.ts";
-import type { Plan } from "../plan/types.ts";
+import { releaseMembers } from "../plan/members.ts";
+import type { Members, Plan } from "../plan/types.ts";
 import { openAdmin } from "./operator/admin_listener.ts";
 import { assemble, type Parts } from "./assemble.ts";
-import { Control, type ReloadResult, type Running, type RunningNow } from "./operator/control.ts";
+import { type ChangeResult, Control, type ReloadResult, type Running, type RunningNow } from "./operator/control.ts";
 import { FileWatcher } from "./reload/file_watcher.ts";
 import { type FileContents, loadFromDisk, loadText, type SettledFiles } from "./reload/load.ts";
-import type { EventLog, LogLevel } from "./logs/event_log.ts";
+import type { EventLog } from "./logs/event_log.ts";
 import type { Metrics } from "./telemetry/metrics.ts";
 import { missingPermissions, PermissionError } from "./reload/permissions.ts";
 import { filterNamesOf } from "../proxy/filters/list.ts";
@@ -49,9 +50,10 @@ export class Sluice {
   #loaded: LoadedConfig;
   /** What the watcher told last. */
   #settled: SettledFiles | null = null;
-  #reloading: Promise<ReloadResult> | null = null;
-  #next: Promise<ReloadResult> | null = null;
-  #nextFrom: "file" | "memory" = "memory";
+  /** Of reloads and new members; never rejects. */
+  #lastChange: Promise<unknown> = Promise.resolve();
+  /** One that waits for its turn. */
+  #nextReload: Promise<ReloadResult> | null = null;
   /** Null without `[admin]`. */
   #admin: AdminListener | null = null;
   #isStarted = false;
@@ -139,26 +141,15 @@ export class Sluice {
   }
 
   /**
-   * Loads the file again and makes it the running configuration, or changes nothing and logs why. Never rejects.
-   *
-   * @param from "memory": what runs is compiled anew, with the overrides of now; the file is not looked at.
+   * Loads the file again and makes it the running configuration, or changes nothing and logs why. Never rejects. Who asks
+   * while another waits for its turn gets that one.
    */
-  reload(trigger: string, from: "file" | "memory" = "file"): Promise<ReloadResult> {
-    if (this.#reloading === null) {
-      this.#reloading = this.#reload(trigger, from).finally(() => {
-        this.#reloading = null;
-      });
-      return this.#reloading;
-    }
-    // One that reads the file does what one from memory would do, so the two may share the next turn.
-    if (from === "file") this.#nextFrom = "file";
-    this.#next ??= this.#reloading.then(() => {
-      const nextFrom = this.#nextFrom;
-      this.#next = null;
-      this.#nextFrom = "memory";
-      return this.reload(trigger, nextFrom);
+  reload(trigger: string): Promise<ReloadResult> {
+    this.#nextReload ??= this.#inTurn(() => {
+      this.#nextReload = null;
+      return this.#reload(trigger);
     });
-    return this.#next;
+    return this.#nextReload;
   }
 
   /**
@@ -171,7 +162,7 @@ export class Sluice {
     const { drainMs } = this.#loaded.config.server;
     this.#log.info("draining", { exchanges: this.dataPlane.exchanges, within_ms: drainMs });
     await this.#watcher.close();
-    await this.#reloading; // it would open listeners behind our back
+    await this.#lastChange; // it would open listeners behind our back
     const cut = await this.dataPlane.shutdown(drainMs);
     await this.#close();
     this.#log.info("stopped", { cut_off: cut });
@@ -192,36 +183,74 @@ export class Sluice {
     this.#log.info("started", { generation: this.generation, pid: Deno.pid, config: this.#options.path });
   }
 
-  async #reload(trigger: string, from: "file" | "memory"): Promise<ReloadResult> {
+  /** One change after another: none finds a plan, or members, that another is about to replace. */
+  #inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
+    const done = this.#lastChange.then(work);
+    this.#lastChange = done;
+    return done;
+  }
+
+  async #reload(trigger: string): Promise<ReloadResult> {
     const contents = new Map<string, string | null>();
     let plan: Plan | null = null;
     let redact = redactor(this.#loaded.config.masks);
     try {
       this.#assertRuns();
-      const loaded = from === "file" ? await this.#load(trigger, contents) : this.#loaded;
+      const loaded = await this.#load(trigger, contents);
       redact = redactor(loaded.config.masks);
       await assertPermitted(loaded);
-      const effective = this.#withOverrides(loaded, from === "file" ? loaded.config.log.level : this.#log.level);
+      const effective = this.#withOverrides(loaded);
       plan = await this.#parts.compile(effective, this.plan);
       this.#control.overrides.withdrawIn(plan);
       const change = await this.dataPlane.prepare(effective, plan);
       if (this.#isStopping) change.undo();
       this.#assertRuns();
-      if (from === "file") this.#watcher.watch(contents);
+      this.#watcher.watch(contents);
       await this.#swap(loaded, change);
-      if (from === "file") this.metrics.reloaded(true);
+      this.metrics.reloaded(true);
       this.#log.info("reloaded", { generation: plan.generation, trigger, plans_alive: this.dataPlane.plans.alive });
-      this.#control.reloaded(trigger, from, []);
+      this.#control.reloaded(trigger, []);
       return { ok: true, generation: plan.generation };
     } catch (error) {
       if (plan !== null) dispose(plan);
-      if (from === "file") this.#watcher.watchRefused(contents);
+      this.#watcher.watchRefused(contents);
       const problems = problemsOf(error).map(redact);
-      if (from === "file") this.metrics.reloaded(false);
+      this.metrics.reloaded(false);
       this.#log.error("reload_refused", { trigger, generation: this.generation, problems });
-      this.#control.reloaded(trigger, from, problems);
+      this.#control.reloaded(trigger, problems);
       return { ok: false, problems };
     }
+  }
+
+  /** Weights that the operator has set, and nothing else: routes, listeners and other upstreams stay as they are. */
+  async #replaceMembers(name: string): Promise<ChangeResult> {
+    let members: Members | null = null;
+    try {
+      this.#assertRuns();
+      const upstream = this.plan.upstreams.get(name);
+      if (upstream === undefined) return { ok: true }; // it has left the file: what was set waits for its return
+      const { config } = this.#withOverrides(this.#loaded);
+      members = await this.#parts.compileMembers(config.upstreams.find((each) => each.name === name)!, this.plan);
+      this.#control.overrides.withdrawFrom({ name, members });
+      const change = await this.dataPlane.prepareMembers(upstream, members);
+      if (this.#isStopping) change.undo();
+      this.#assertRuns();
+      const committed = change.commit();
+      this.#follow();
+      await committed;
+      return { ok: true };
+    } catch (error) {
+      if (members !== null) releaseMembers(members);
+      const problems = problemsOf(error).map(this.#log.redact);
+      this.#log.error("members_refused", { upstream: name, problems });
+      return { ok: false, problems };
+    }
+  }
+
+  /** What is beside exchanges goes by the plan and the members that serve now. */
+  #follow(): void {
+    this.#control.overrides.settle(this.plan, this.#options.clock.nowMs());
+    this.#prober.follow(this.plan);
   }
 
   /** Who asks for a reload gets what the files hold now; what the watcher noticed is taken as it was when it was still. */
@@ -235,9 +264,8 @@ export class Sluice {
   }
 
   /** What the operator has set takes the place of what the file says. */
-  #withOverrides(loaded: LoadedConfig, level: LogLevel): LoadedConfig {
-    const config = this.#control.overrides.applyTo(loaded.config);
-    return { ...loaded, config: { ...config, log: { ...config.log, level } } };
+  #withOverrides(loaded: LoadedConfig): LoadedConfig {
+    return { ...loaded, config: this.#control.overrides.applyTo(loaded.config) };
   }
 
   /** Nothing in it can fail. Resolves when all threads have swapped. */
@@ -250,8 +278,7 @@ export class Sluice {
     this.#log.redact = redactor(loaded.config.masks);
     this.#watcher.quietMs = loaded.config.server.reloadQuietMs;
     const committed = change.commit();
-    this.#control.overrides.settle(this.plan, this.#options.clock.nowMs());
-    this.#prober.follow(this.plan);
+    this.#follow();
     return committed;
   }
 
@@ -296,7 +323,8 @@ export class Sluice {
       now: () => this.#now(),
       metricsText: () => this.metricsText(),
       setLogLevel: (level) => this.dataPlane.setLogLevel(level),
-      reload: (trigger, from) => this.reload(trigger, from),
+      reload: (trigger) => this.reload(trigger),
+      replaceMembers: (upstream) => this.#inTurn(() => this.#replaceMembers(upstream)),
       preview: (text) =>
         previewReload(() => text === "" ? loadFromDisk(path) : loadText(text, path, this.#loaded), {
           running: this.#loaded.config,

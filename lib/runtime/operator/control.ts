@@ -68,8 +68,10 @@ export interface Running {
   /** Prometheus text. */
   metricsText(): string;
   setLogLevel(level: LogLevel): void;
-  /** "file": from disk. "memory": what runs, compiled anew with the overrides of now. */
-  reload(trigger: string, from: "file" | "memory"): Promise<ReloadResult>;
+  /** From disk. */
+  reload(trigger: string): Promise<ReloadResult>;
+  /** The members of an upstream, compiled anew with the overrides of now. */
+  replaceMembers(upstream: string): Promise<ChangeResult>;
   preview(text: string): Promise<PlanView>;
   /** @returns Whether there is such a worker. */
   restartWorker(id: number): boolean;
@@ -77,7 +79,16 @@ export interface Running {
 
 export type ReloadResult =
   | { readonly ok: true; readonly generation: number }
-  | { readonly ok: false; readonly problems: readonly string[] };
+  | Refused;
+
+export type ChangeResult =
+  | { readonly ok: true }
+  | Refused;
+
+interface Refused {
+  readonly ok: false;
+  readonly problems: readonly string[];
+}
 
 export interface ControlParts {
   readonly running: Running;
@@ -118,9 +129,9 @@ export class Control implements Operator {
     this.#events.errorsCounted(errors);
   }
 
-  /** Told of each reload, whoever asked for it. One from memory says nothing about the file: what is wrong there stays told. */
-  reloaded(trigger: string, from: "file" | "memory", problems: readonly string[]): void {
-    if (from === "file") this.#lastReload = { at: this.#now(), ok: problems.length === 0, trigger, problems };
+  /** Told of each reload, whoever asked for it. */
+  reloaded(trigger: string, problems: readonly string[]): void {
+    this.#lastReload = { at: this.#now(), ok: problems.length === 0, trigger, problems };
     if (problems.length === 0) {
       this.#events.push("reload", "reloaded", `generation ${this.#running.now().plan.generation} (${trigger})`);
     } else this.#events.push("reload", "reload_refused", `refused (${trigger}): ${problems.join("; ")}`);
@@ -197,7 +208,7 @@ export class Control implements Operator {
     this.overrides.settle(this.#running.now().plan, this.#clock.nowMs());
     this.#tell(command, `${upstream}/${backend}`);
     if (isCleared && before.weight !== null) {
-      const result = await this.#running.reload("weight", "memory");
+      const result = await this.#running.replaceMembers(upstream);
       if (!result.ok) return notDone(`${upstream}/${backend} is enabled; its weight could not be set back`, result);
     }
     return done(this.#describe(command, upstream, backend));
@@ -210,7 +221,7 @@ export class Control implements Operator {
     const reason = isClearing ? "" : this.#weightFault(upstream, backend, weight);
     if (reason !== "") return refused(reason);
     this.overrides.set(upstream, backend, { ...before, weight, sinceMs: this.#clock.epochMs() });
-    const result = await this.#running.reload("weight", "memory");
+    const result = await this.#running.replaceMembers(upstream);
     if (!result.ok) {
       this.#takeBack(upstream, backend, { weight, before });
       return notDone("the weight could not be set", result);
@@ -226,7 +237,7 @@ export class Control implements Operator {
   }
 
   async reload(): Promise<OutcomeView> {
-    const result = await this.#running.reload("api", "file");
+    const result = await this.#running.reload("api");
     return result.ok
       ? done(`reloaded, generation ${result.generation}`)
       : notDone("refused; the running configuration stays", result);

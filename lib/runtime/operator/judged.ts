@@ -2,7 +2,7 @@
 
 import type { Judged, UpstreamPlan } from "../../plan/types.ts";
 
-export function judgedOf({ name, members: { judged } }: UpstreamPlan): Judged {
+export function judgedOf({ name, members: { judged } }: Pick<UpstreamPlan, "name" | "members">): Judged {
   if (judged === null) throw new TypeError(`Health of upstream ${name} is judged in another thread`);
   return judged;
 }

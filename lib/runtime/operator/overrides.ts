@@ -6,14 +6,14 @@
  * upstream `api`: it takes the member out of that group, and `web/b1` goes on. Only when every member that shares the
  * machine is taken out does the machine itself drain, or stop being probed.
  *
- * A weight takes the way of a reload, because selectors are made for their weights: `applyTo` is what gets compiled.
- * Draining takes effect at once, in the plan that runs, and is set in each next one before it takes over.
+ * A weight needs new members for its upstream, because selectors are made for their weights: `applyTo` is what gets
+ * compiled. Draining takes effect at once, in the members that serve, and is set in others before they take over.
  */
 
 import type { OverrideView } from "../../admin/views.ts";
 import type { HealthMachine } from "../../health/machine.ts";
 import type { Config } from "../../config/types.ts";
-import type { Plan } from "../../plan/types.ts";
+import type { Plan, UpstreamPlan } from "../../plan/types.ts";
 import { judgedOf } from "./judged.ts";
 
 export interface Override {
@@ -59,10 +59,14 @@ export class Overrides {
 
   /** In a plan that does not serve yet: its groups alone, as machines may belong to the running one, too. */
   withdrawIn(plan: Plan): void {
-    for (const [name, upstream] of plan.upstreams) {
-      for (const { name: backend, index } of upstream.members.backends) {
-        judgedOf(upstream).group.withdraw(index, this.of(name, backend).command !== null);
-      }
+    for (const upstream of plan.upstreams.values()) this.withdrawFrom(upstream);
+  }
+
+  /** In members that need not serve yet. */
+  withdrawFrom(upstream: Pick<UpstreamPlan, "name" | "members">): void {
+    const { group } = judgedOf(upstream);
+    for (const { name, index } of upstream.members.backends) {
+      group.withdraw(index, this.of(upstream.name, name).command !== null);
     }
   }
 

@@ -7,7 +7,7 @@ import type { ConnectionsFact } from "../../observe/metrics/facts.ts";
 import type { WorkerView } from "../../admin/views.ts";
 import type { LoadedConfig } from "../../config/load.ts";
 import type { PlanHolder } from "../../plan/holder.ts";
-import type { Plan } from "../../plan/types.ts";
+import type { Members, Plan, UpstreamPlan } from "../../plan/types.ts";
 import type { ErrorCount } from "../telemetry/error_tally.ts";
 
 /** One of two follows. `commit` cannot fail. */
@@ -18,6 +18,9 @@ export interface DataPlaneChange {
   commit(): Promise<void>;
   undo(): void;
 }
+
+/** One of two follows. `commit` cannot fail; after `undo` the members are the caller's to give back. */
+export type MembersChange = Pick<DataPlaneChange, "commit" | "undo">;
 
 export interface BoundListener {
   /** What tells it from others; see `listenerIdentity`. */
@@ -52,6 +55,12 @@ export interface DataPlane {
   publish(): void;
   /** @throws {ListenError} {@link AccessLogError} and the like: nothing has changed then. */
   prepare(loaded: LoadedConfig, plan: Plan): Promise<DataPlaneChange>;
+  /**
+   * Members that are to take the place of those that an upstream of the current plan has.
+   *
+   * @throws {ListenError} Nothing has changed then.
+   */
+  prepareMembers(upstream: UpstreamPlan, members: Members): Promise<MembersChange>;
   setLogLevel(level: LoadedConfig["config"]["log"]["level"]): void;
   /**
    * Accepts no more, lets what is under way end within `drainMs`, then ends it.

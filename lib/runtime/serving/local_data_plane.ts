@@ -11,7 +11,8 @@ import type { MetricsBlock } from "../../observe/metrics/store.ts";
 import { RequestIds } from "../../observe/request_id.ts";
 import type { PlanHolder } from "../../plan/holder.ts";
 import type { Resources } from "../../plan/resources.ts";
-import type { Plan } from "../../plan/types.ts";
+import { releaseRetired, replaceMembers } from "../../plan/members.ts";
+import type { Members, Plan, UpstreamPlan } from "../../plan/types.ts";
 import { ProxyCore } from "../../proxy/core.ts";
 import type { Deadlines } from "../../transport/deadlines.ts";
 import type { WorkerView } from "../../admin/views.ts";
@@ -22,7 +23,7 @@ import { type ListenerChange, ListenerSet, type ListenerSetOptions } from "./lis
 import type { EventLog } from "../logs/event_log.ts";
 import { MetricsRecorder } from "../telemetry/metrics_recorder.ts";
 import type { ConnectionsFact } from "../../observe/metrics/facts.ts";
-import type { BoundListener, DataPlane, DataPlaneChange, ThreadCounts } from "./data_plane.ts";
+import type { BoundListener, DataPlane, DataPlaneChange, MembersChange, ThreadCounts } from "./data_plane.ts";
 import { Recorders } from "../telemetry/recorders.ts";
 import { Tracing } from "../telemetry/tracing.ts";
 import { within } from "./within.ts";
@@ -46,6 +47,8 @@ export interface LocalDataPlaneParts {
   readonly listeners?: ListenerSetOptions;
   /** Where access lines for stdout go. */
   readonly stdout?: LineSink;
+  /** Told of members that were replaced, when the last exchange on them has ended; not of those that went with their plan. */
+  readonly onMembersFree?: (members: Members) => void;
 }
 
 export class LocalDataPlane implements DataPlane {
@@ -94,7 +97,7 @@ export class LocalDataPlane implements DataPlane {
     parts.deadlines.start();
     this.#block = parts.block;
     this.#timers = [
-      setInterval(() => this.#resources.sweep(), SWEEP_MS),
+      setInterval(() => this.#sweep(parts.onMembersFree), SWEEP_MS),
       setInterval(() => this.publish(), PUBLISH_MS),
     ];
   }
@@ -165,6 +168,15 @@ export class LocalDataPlane implements DataPlane {
     };
   }
 
+  prepareMembers(upstream: UpstreamPlan, members: Members): Promise<MembersChange> {
+    const commit = () => {
+      replaceMembers(upstream, members);
+      this.#resources.serve(this.plans.current.plan);
+      return Promise.resolve();
+    };
+    return Promise.resolve({ commit, undo: () => {} });
+  }
+
   setLogLevel(level: LoadedConfig["config"]["log"]["level"]): void {
     this.#log.level = level;
   }
@@ -199,6 +211,17 @@ export class LocalDataPlane implements DataPlane {
     this.#resources.close();
     await Promise.all([this.#accessLog.close(), this.tracing.close()]);
     return cut;
+  }
+
+  #sweep(onMembersFree: LocalDataPlaneParts["onMembersFree"]): void {
+    this.#resources.sweep();
+    releaseRetired(this.plans.current.plan, () => this.#membersInUse(), onMembersFree);
+  }
+
+  #membersInUse(): Set<Members> {
+    const used = new Set<Members>();
+    for (const { members } of this.core.exchanges.snapshot()) if (members !== null) used.add(members);
+    return used;
   }
 
   async #idle(): Promise<void> {

@@ -9,10 +9,11 @@
 
 import { RegionWord, type SharedState } from "../../base/shared/shared_state.ts";
 import type { LivePlan } from "../../plan/holder.ts";
+import type { Members } from "../../plan/types.ts";
 import type { ErrorCount } from "../telemetry/error_tally.ts";
 import { ListenError } from "../serving/listener_set.ts";
 import type { BoundListener } from "../serving/data_plane.ts";
-import type { FromWorker, PlanMessage, ToWorker, WorkerSetup } from "./worker_messages.ts";
+import type { FromWorker, MembersMessage, PlanMessage, ToWorker, WorkerSetup } from "./worker_messages.ts";
 
 /** Opening a listener takes milliseconds; compiling a plan of thousands of routes, a second; a machine may be busy. */
 const ANSWER_MS_MAX = 30_000;
@@ -33,6 +34,14 @@ export interface WorkerEvents {
   onDeath(worker: WorkerHandle, reason: string): void;
 }
 
+interface Hold {
+  readonly live: LivePlan;
+  /** By upstream: on which new exchanges begin. */
+  readonly members: Map<string, Members>;
+  /** By the change that replaced them: exchanges may still be on them. */
+  readonly replaced: Map<number, Members>;
+}
+
 export class WorkerHandle {
   readonly id: number;
   readonly region: number;
@@ -42,8 +51,12 @@ export class WorkerHandle {
   readonly #worker: Worker;
   readonly #events: WorkerEvents;
   readonly #header: Int32Array;
-  /** By generation: plans that it has exchanges on, or would begin them on. */
-  readonly #holds: Map<number, LivePlan> = new Map();
+  /** By change: plans that it has exchanges on, or would begin them on. */
+  readonly #holds: Map<number, Hold> = new Map();
+  /** What new exchanges begin on; null before the first. */
+  #hold: Hold | null = null;
+  /** The last that it was asked to prepare. */
+  #change = 0;
   #answer: PromiseWithResolvers<readonly BoundListener[]> | null = null;
   #committed: PromiseWithResolvers<void> | null = null;
   readonly #drained: PromiseWithResolvers<number> = Promise.withResolvers();
@@ -85,29 +98,42 @@ export class WorkerHandle {
   }
 
   /** @returns Its listeners as they will be. @throws {ListenError} With the problems; it is as it was then. */
-  async prepare(plan: PlanMessage): Promise<readonly BoundListener[]> {
-    const answer = Promise.withResolvers<readonly BoundListener[]>();
-    this.#answer = answer;
-    if (this.#isDead) throw new WorkerDied(`worker ${this.id} has died`);
-    const timer = setTimeout(() => this.#die(`no answer within ${ANSWER_MS_MAX / 1000} s`), ANSWER_MS_MAX);
-    try {
-      this.post({ kind: "prepare", plan });
-      return await answer.promise;
-    } finally {
-      clearTimeout(timer);
-      this.#answer = null;
-    }
+  prepare(plan: PlanMessage): Promise<readonly BoundListener[]> {
+    return this.#ask({ kind: "prepare", change: ++this.#change, plan });
+  }
+
+  /** Members of the plan that it serves. @throws {ListenError} It is as it was then. */
+  prepareMembers(members: MembersMessage): Promise<readonly BoundListener[]> {
+    return this.#ask({ kind: "prepare_members", change: ++this.#change, members });
   }
 
   /** @returns Resolves when new exchanges run on it, or the worker has died. */
-  commit(generation: number, live: LivePlan): Promise<void> {
+  commit(live: LivePlan): Promise<void> {
     if (this.#isDead) return Promise.resolve();
     live.enter();
-    this.#holds.set(generation, live);
-    this.post({ kind: "commit", generation });
+    const members = new Map([...live.plan.upstreams].map(([name, upstream]) => [name, upstream.members]));
+    this.#hold = { live, members, replaced: new Map() };
+    this.#holds.set(this.#change, this.#hold);
     this.state = "serving";
-    this.#committed = Promise.withResolvers<void>();
-    return this.#committed.promise;
+    return this.#commit();
+  }
+
+  /** @returns As `commit()`. */
+  commitMembers(members: Members): Promise<void> {
+    if (this.#isDead) return Promise.resolve();
+    const { name } = members.config;
+    const hold = this.#hold!;
+    hold.replaced.set(this.#change, hold.members.get(name)!);
+    hold.members.set(name, members);
+    return this.#commit();
+  }
+
+  /** Adds members that it has exchanges on, or would begin them on. */
+  addUsed(used: Set<Members>): void {
+    for (const { members, replaced } of this.#holds.values()) {
+      for (const each of members.values()) used.add(each);
+      for (const each of replaced.values()) used.add(each);
+    }
   }
 
   /** @returns Exchanges that it had to cut off; all that it had, when it dies meanwhile. */
@@ -133,6 +159,26 @@ export class WorkerHandle {
     this.#die(reason);
   }
 
+  async #ask(message: ToWorker): Promise<readonly BoundListener[]> {
+    const answer = Promise.withResolvers<readonly BoundListener[]>();
+    this.#answer = answer;
+    if (this.#isDead) throw new WorkerDied(`worker ${this.id} has died`);
+    const timer = setTimeout(() => this.#die(`no answer within ${ANSWER_MS_MAX / 1000} s`), ANSWER_MS_MAX);
+    try {
+      this.post(message);
+      return await answer.promise;
+    } finally {
+      clearTimeout(timer);
+      this.#answer = null;
+    }
+  }
+
+  #commit(): Promise<void> {
+    this.#committed = Promise.withResolvers<void>();
+    this.post({ kind: "commit", change: this.#change });
+    return this.#committed.promise;
+  }
+
   get #beat(): number {
     return Atomics.load(this.#header, RegionWord.heartbeat);
   }
@@ -146,8 +192,11 @@ export class WorkerHandle {
       case "committed":
         return this.#committed?.resolve();
       case "freed":
-        this.#holds.get(message.generation)?.leave();
-        this.#holds.delete(message.generation);
+        this.#holds.get(message.change)?.live.leave();
+        this.#holds.delete(message.change);
+        return;
+      case "freed_members":
+        for (const { replaced } of this.#holds.values()) replaced.delete(message.change);
         return;
       case "lines":
         return this.#events.onLines(this, message.bytes);
@@ -172,7 +221,18 @@ export class WorkerHandle {
     this.#committed?.resolve();
     this.#answer?.reject(new WorkerDied(`worker ${this.id} has died: ${reason}`));
     this.#events.onDeath(this, reason);
-    for (const live of this.#holds.values()) live.leave();
+    for (const { live } of this.#holds.values()) live.leave();
     this.#holds.clear();
   }
+}
+
+export function undoAll(handles: readonly WorkerHandle[]): void {
+  for (const handle of handles) handle.post({ kind: "undo" });
+}
+
+/** Waits for all, then throws the first failure: none must still be under way when the others are undone. */
+export async function settleAll(work: readonly Promise<unknown>[]): Promise<void> {
+  const settled = await Promise.allSettled(work);
+  const failed = settled.find(({ status }) => status === "rejected");
+  if (failed !== undefined) throw (failed as PromiseRejectedResult).reason;
 }

@@ -3,7 +3,7 @@
  * thread prepares it, commits and ends it.
  */
 
-import { groupMemories } from "../../health/group_memory.ts";
+import type { GroupMemory } from "../../health/group_memory.ts";
 import { ReportWriter } from "../../health/report.ts";
 import { AssignedBackendRows } from "../../plan/registry.ts";
 import { SharedConnections } from "../../base/shared/shared_connections.ts";
@@ -17,19 +17,19 @@ import { compile, dispose } from "../../plan/compile.ts";
 import { SharedHealth } from "../../plan/health_source.ts";
 import { PlanHolder } from "../../plan/holder.ts";
 import { Resources } from "../../plan/resources.ts";
-import type { Plan } from "../../plan/types.ts";
+import { compileMembers, type MembersContext, releaseMembers } from "../../plan/members.ts";
+import type { Members, Plan } from "../../plan/types.ts";
 import { makeRouteHandler } from "../../proxy/route_handler.ts";
 import { Deadlines } from "../../transport/deadlines.ts";
 import type { LineSink } from "../logs/line_queue.ts";
 import { LocalDataPlane } from "../serving/local_data_plane.ts";
 import { ListenError } from "../serving/listener_set.ts";
 import { EventLog, logPipeliningFallback } from "../logs/event_log.ts";
-import type { DataPlaneChange } from "../serving/data_plane.ts";
 import { problemsOf } from "../reload/problems.ts";
 import { processDescriptors } from "../telemetry/process_descriptors.ts";
 import { logUncaught } from "../logs/uncaught.ts";
 import { TlsProblems } from "../logs/tls_problems.ts";
-import type { FromWorker, PlanMessage, ToWorker, WorkerSetup } from "./worker_messages.ts";
+import type { FromWorker, MembersMessage, PlanMessage, ToWorker, WorkerSetup } from "./worker_messages.ts";
 
 /** How often the control thread sees that this one is alive, and what it has under way. */
 const HEARTBEAT_MS = 100;
@@ -42,6 +42,12 @@ interface WorkerScope {
   postMessage(message: FromWorker, transfer?: Transferable[]): void;
 }
 const scope = globalThis as unknown as WorkerScope;
+
+/** One of two follows. */
+interface Prepared {
+  commit(): Promise<void>;
+  undo(): void;
+}
 
 class WorkerThread {
   readonly #setup: WorkerSetup;
@@ -59,7 +65,9 @@ class WorkerThread {
   #ports: ReadonlyMap<string, number> = new Map();
   #listenerRows: ReadonlyMap<string, number> = new Map();
   #dataPlane: LocalDataPlane | null = null;
-  #prepared: { readonly plan: Plan; readonly change: DataPlaneChange } | null = null;
+  #prepared: Prepared | null = null;
+  /** The change that brought a plan, or that replaced members. */
+  readonly #changes: WeakMap<Plan | Members, number> = new WeakMap();
   #isStopping = false;
 
   constructor(setup: WorkerSetup) {
@@ -100,7 +108,9 @@ class WorkerThread {
   async receive(message: Exclude<ToWorker, { kind: "setup" }>): Promise<void> {
     switch (message.kind) {
       case "prepare":
-        return await this.#prepare(message.plan);
+        return await this.#prepare(message.plan, message.change);
+      case "prepare_members":
+        return await this.#prepareMembers(message.members, message.change);
       case "commit":
         return await this.#commit();
       case "undo":
@@ -115,41 +125,66 @@ class WorkerThread {
     }
   }
 
-  async #prepare(message: PlanMessage): Promise<void> {
-    const { generation } = message;
+  async #prepare(message: PlanMessage, number: number): Promise<void> {
     let plan: Plan | null = null;
     try {
       this.#log.redact = redactor(message.loaded.config.masks);
       this.#ports = new Map(message.ports);
       this.#listenerRows = new Map(message.listenerRows);
-      plan = await this.#compile(message);
+      const compiled = plan = await this.#compile(message);
+      this.#changes.set(plan, number);
       this.#dataPlane ??= this.#createDataPlane(plan);
       const change = await this.#dataPlane.prepare(message.loaded, plan);
       if (this.#isStopping) {
         change.undo();
         throw new ListenError("sluice is shutting down");
       }
-      this.#prepared = { plan, change };
-      scope.postMessage({ kind: "prepared", generation, listeners: change.listeners });
+      const undo = () => {
+        change.undo();
+        this.#drop(compiled);
+      };
+      this.#prepared = { commit: () => change.commit(), undo };
+      scope.postMessage({ kind: "prepared", listeners: change.listeners });
     } catch (error) {
       if (plan !== null) this.#drop(plan);
-      scope.postMessage({ kind: "refused", generation, problems: problemsOf(error) });
+      scope.postMessage({ kind: "refused", problems: problemsOf(error) });
+    }
+  }
+
+  async #prepareMembers(message: MembersMessage, number: number): Promise<void> {
+    try {
+      const dataPlane = this.#dataPlane!;
+      const { features, upstreams } = dataPlane.plans.current.plan;
+      const upstream = upstreams.get(message.config.name)!;
+      this.#backendRows.assign(message.backendRows);
+      this.#metricsRows.assign(message.metricsRows);
+      const context = this.#membersContext(message.healthRows, [message.memory]);
+      const members = await compileMembers(message.config, features, context);
+      const change = await dataPlane.prepareMembers(upstream, members);
+      this.#prepared = {
+        commit: () => {
+          this.#changes.set(upstream.members, number);
+          return change.commit();
+        },
+        undo: () => releaseMembers(members),
+      };
+      scope.postMessage({ kind: "prepared", listeners: dataPlane.listeners });
+    } catch (error) {
+      scope.postMessage({ kind: "refused", problems: problemsOf(error) });
     }
   }
 
   async #commit(): Promise<void> {
     const prepared = this.#prepared!;
     this.#prepared = null;
-    await prepared.change.commit();
+    await prepared.commit();
     scope.postMessage({ kind: "committed" }); // behind "freed" of the old plan, if nothing is left on it
   }
 
   #undo(): void {
-    const prepared = this.#prepared;
-    if (prepared === null) return; // it was this worker that refused
+    const prepared = this.#prepared; // null: it was this worker that refused
     this.#prepared = null;
-    prepared.change.undo();
-    this.#drop(prepared.plan);
+    prepared?.undo();
   }
 
   /**
@@ -160,29 +195,34 @@ class WorkerThread {
     if (this.#dataPlane?.plans.current.plan !== plan) dispose(plan);
   }
 
-  #compile({ loaded, generation, backendRows, healthRows, metricsRows, memory }: PlanMessage): Promise<Plan> {
-    const members = loaded.config.upstreams.map(({ backends }) => backends.length);
+  #compile({ loaded, generation, backendRows, healthRows, metricsRows, memories }: PlanMessage): Promise<Plan> {
     this.#backendRows.assign(backendRows);
     this.#metricsRows.assign(metricsRows);
     return compile(loaded.config, {
-      resources: this.#resources,
+      ...this.#membersContext(healthRows, memories),
       generation,
+      makeHandler: makeRouteHandler,
+    });
+  }
+
+  #membersContext(healthRows: PlanMessage["healthRows"], memories: readonly GroupMemory[]): MembersContext {
+    return {
+      resources: this.#resources,
       health: new SharedHealth({
         state: this.#state,
         writer: this.#writer,
         healthRows: new Map(healthRows),
-        memories: groupMemories(memory, members),
+        memories,
       }),
       stickySecret: this.#setup.stickySecret,
       random: this.#random,
-      makeHandler: makeRouteHandler,
-    });
+    };
   }
 
   #createDataPlane(plan: Plan): LocalDataPlane {
     const plans = new PlanHolder(plan, (freed) => {
       dispose(freed);
-      scope.postMessage({ kind: "freed", generation: freed.generation });
+      scope.postMessage({ kind: "freed", change: this.#changes.get(freed)! });
     });
     return new LocalDataPlane({
       clock: this.#clock,
@@ -199,6 +239,7 @@ class WorkerThread {
         countOf: (identity) => this.#countOf(identity),
       },
       stdout: this.#stdout,
+      onMembersFree: (members) => scope.postMessage({ kind: "freed_members", change: this.#changes.get(members)! }),
     });
   }
 

@@ -17,17 +17,19 @@ import { COUNT_AT, forgetCounts, RegionWord, type SharedState } from "../../base
 import type { LoadedConfig } from "../../config/load.ts";
 import type { PlanHolder } from "../../plan/holder.ts";
 import { listenerIdentity } from "../../plan/listener_identity.ts";
-import type { Plan } from "../../plan/types.ts";
+import { releaseRetired, replaceMembers } from "../../plan/members.ts";
+import type { Members, Plan, UpstreamPlan } from "../../plan/types.ts";
 import { STDOUT } from "../logs/access_log.ts";
 import { type ErrorCount, ErrorTally } from "../telemetry/error_tally.ts";
 import { SharedRegions } from "./shared_regions.ts";
 import { ListenerRows } from "./listener_rows.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { ConnectionsFact } from "../../observe/metrics/facts.ts";
-import type { BoundListener, DataPlane, DataPlaneChange, ThreadCounts } from "../serving/data_plane.ts";
+import type { BoundListener, DataPlane, DataPlaneChange, MembersChange, ThreadCounts } from "../serving/data_plane.ts";
 import { assertPortsFree, boundWithout } from "./shared_ports.ts";
 import type { SluiceOptions } from "../options.ts";
-import { WorkerDied, WorkerHandle } from "./worker_handle.ts";
+import { settleAll, undoAll, WorkerDied, WorkerHandle } from "./worker_handle.ts";
+import { membersMessage, planMessage } from "./plan_message.ts";
 import type { PlanMessage } from "./worker_messages.ts";
 import type { TlsProblems } from "../logs/tls_problems.ts";
 import { within } from "../serving/within.ts";
@@ -53,8 +55,6 @@ export interface WorkerPoolParts {
   readonly metrics: Metrics;
   readonly plans: PlanHolder;
   readonly tlsProblems: TlsProblems;
-  /** Where the groups of a plan write. */
-  readonly memoryOf: (plan: Plan) => SharedArrayBuffer;
 }
 
 export interface WorkerFacts {
@@ -150,14 +150,28 @@ export class WorkerPool implements DataPlane {
     );
     if (isFirst) this.#records.forEach((record) => this.#start(record));
     for (let isSecondTry = false;; isSecondTry = true) {
-      const handles = this.#handles.filter(({ state, isBehind }) => isFirst || (state === "serving" && !isBehind));
-      const undo = () => handles.forEach((handle) => handle.post({ kind: "undo", generation: plan.generation }));
+      const handles = isFirst ? this.#handles : this.#ready;
+      const undo = () => undoAll(handles);
       try {
         const listeners = await this.#prepareAll(handles, loaded, plan);
         return { listeners, undo, commit: () => this.#commit({ loaded, plan, listeners, handles }) };
       } catch (error) {
         undo();
         if (isFirst || isSecondTry || !(error instanceof WorkerDied)) throw error;
+      }
+    }
+  }
+
+  async prepareMembers(upstream: UpstreamPlan, members: Members): Promise<MembersChange> {
+    for (let isSecondTry = false;; isSecondTry = true) {
+      const handles = this.#ready;
+      try {
+        const message = membersMessage(members, this.#parts);
+        await settleAll(handles.map((handle) => handle.prepareMembers(message)));
+        return { undo: () => undoAll(handles), commit: () => this.#commitMembers(upstream, members, handles) };
+      } catch (error) {
+        undoAll(handles);
+        if (isSecondTry || !(error instanceof WorkerDied)) throw error;
       }
     }
   }
@@ -186,6 +200,11 @@ export class WorkerPool implements DataPlane {
     return this.#records.flatMap(({ handle }) => handle ?? []);
   }
 
+  /** Those that serve what is in force. */
+  get #ready(): readonly WorkerHandle[] {
+    return this.#handles.filter(({ state, isBehind }) => state === "serving" && !isBehind);
+  }
+
   async #commit(
     { loaded, plan, listeners, handles }: {
       loaded: LoadedConfig;
@@ -198,13 +217,26 @@ export class WorkerPool implements DataPlane {
     if (this.plans.current.plan !== plan) this.plans.swap(plan);
     this.#current = { loaded, plan };
     this.listeners = listeners;
-    const committed = handles.map((handle) => handle.commit(plan.generation, this.plans.current));
+    const committed = handles.map((handle) => handle.commit(this.plans.current));
+    this.#bringAlong(handles);
+    await Promise.all(committed);
+  }
+
+  async #commitMembers(upstream: UpstreamPlan, members: Members, handles: readonly WorkerHandle[]): Promise<void> {
+    replaceMembers(upstream, members);
+    this.#current = { ...this.#current! }; // another one: who catches up meanwhile sees that there is more to do
+    const committed = handles.map((handle) => handle.commitMembers(members));
+    this.#bringAlong(handles);
+    await Promise.all(committed);
+  }
+
+  /** Workers that had no part in a change. */
+  #bringAlong(handles: readonly WorkerHandle[]): void {
     for (const record of this.#records) {
       const { handle, timer } = record;
       if (handle === null && timer === null) this.#startAgain(record, 0); // died before there was anything to serve
       else if (handle?.state === "serving" && !handle.isBehind && !handles.includes(handle)) this.#catchUp(handle);
     }
-    await Promise.all(committed);
   }
 
   /** @returns The listeners as they will be. */
@@ -279,10 +311,10 @@ export class WorkerPool implements DataPlane {
         await handle.prepare(this.#messageOf(target.loaded, target.plan, this.listeners));
         if (this.#isStopping) return;
         if (this.#current !== target) {
-          handle.post({ kind: "undo", generation: target.plan.generation });
+          handle.post({ kind: "undo" });
           continue;
         }
-        await handle.commit(target.plan.generation, this.plans.current);
+        await handle.commit(this.plans.current);
         if (this.#current === target) break;
       }
       if (isNew) this.#sayStarted(handle);
@@ -320,32 +352,24 @@ export class WorkerPool implements DataPlane {
   #tick(): void {
     const { options, state } = this.#parts;
     for (const handle of this.#handles) handle.tick();
+    releaseRetired(this.plans.current.plan, () => this.#membersInUse());
     for (const region of this.#regions.resting(options.clock.nowMs())) forgetCounts(state, region);
   }
 
   #messageOf(loaded: LoadedConfig, plan: Plan, listeners: readonly BoundListener[]): PlanMessage {
-    const { collector, metrics, memoryOf } = this.#parts;
-    const members = [...plan.upstreams.values()].map(({ members }) => members);
-    return {
-      loaded,
-      generation: plan.generation,
-      backendRows: members.flatMap(({ held }) =>
-        held.backends.map(({ identity, resource }) => [identity, resource.row])
-      ),
-      healthRows: members.flatMap(({ held }) =>
-        held.machines.map(({ identity, resource }) => [identity, collector.rowOf(resource)])
-      ),
-      metricsRows: metrics.rows.all(),
-      memory: memoryOf(plan),
-      ports: listeners.filter(({ address }) => !address.startsWith("unix:"))
-        .map(({ identity, address }) => [identity, Number(address.slice(address.lastIndexOf(":") + 1))]),
-      listenerRows: this.#listenerRows.assign([
-        ...new Set([
-          ...loaded.config.listeners.map(listenerIdentity),
-          ...this.listeners.map(({ identity }) => identity),
-        ]),
-      ]),
-    };
+    const { collector, metrics } = this.#parts;
+    const identities = [
+      ...loaded.config.listeners.map(listenerIdentity),
+      ...this.listeners.map(({ identity }) => identity),
+    ];
+    const listenerRows = this.#listenerRows.assign([...new Set(identities)]);
+    return planMessage(loaded, plan, { collector, metrics, listeners, listenerRows });
+  }
+
+  #membersInUse(): Set<Members> {
+    const used = new Set<Members>();
+    for (const handle of this.#handles) handle.addUsed(used);
+    return used;
   }
 
   /** One batch after another: lines of two workers are never cut by each other. */
@@ -371,11 +395,4 @@ export class WorkerPool implements DataPlane {
       await (woken.async ? woken.value : new Promise((resolve) => setTimeout(resolve, 0)));
     }
   }
-}
-
-/** Waits for all, then throws the first failure: none must still be under way when the others are undone. */
-async function settleAll(work: readonly Promise<unknown>[]): Promise<void> {
-  const settled = await Promise.allSettled(work);
-  const failed = settled.find(({ status }) => status === "rejected");
-  if (failed !== undefined) throw (failed as PromiseRejectedResult).reason;
 }

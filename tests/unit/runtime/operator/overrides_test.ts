@@ -4,7 +4,7 @@ import { HealthGroup } from "../../../../lib/health/group.ts";
 import type { HealthState } from "../../../../lib/health/reason.ts";
 import type { Config } from "../../../../lib/config/types.ts";
 import type { Plan } from "../../../../lib/plan/types.ts";
-import { Control, type ReloadResult, type Running } from "../../../../lib/runtime/operator/control.ts";
+import { type ChangeResult, Control, type Running } from "../../../../lib/runtime/operator/control.ts";
 import { TlsProblems } from "../../../../lib/runtime/logs/tls_problems.ts";
 import { EventRings } from "../../../../lib/runtime/operator/event_rings.ts";
 import { EventLog } from "../../../../lib/runtime/logs/event_log.ts";
@@ -147,9 +147,9 @@ Deno.test("Overrides.viewOf() says what was set, and since when", () => {
   assertEquals(overrides.viewOf("api", "a"), null);
 });
 
-function controlOf(reload: () => Promise<ReloadResult>): Control {
+function controlOf(replaceMembers: () => Promise<ChangeResult>): Control {
   const { plan } = planOf({ api: ["a", "b"] });
-  const running = { now: () => ({ plan, isDraining: false }), reload } as unknown as Running;
+  const running = { now: () => ({ plan, isDraining: false }), replaceMembers } as unknown as Running;
   const clock = { nowMs: () => 0, epochMs: () => 1000 };
   const log = new EventLog("error", clock.epochMs);
   const parts = { running, clock, log, events: new EventRings(clock.epochMs), metrics: new Metrics(1, clock.nowMs) };
@@ -167,7 +167,7 @@ Deno.test("Control.setWeight() that is refused leaves what was commanded meanwhi
 });
 
 Deno.test("Control.setWeight() gives back the weight of the file, but not of a backend that nobody knows", async () => {
-  const control = controlOf(() => Promise.resolve({ ok: true, generation: 2 }));
+  const control = controlOf(() => Promise.resolve({ ok: true }));
   control.overrides.set("api", "gone", { command: null, weight: 3, sinceMs: 1 });
   const outcomes = [];
   for (const name of ["a", "gone", "gone"]) outcomes.push((await control.setWeight("api", name, null)).message);
