@@ -1,8 +1,8 @@
 /**
  * A request that passes on another one: what a filter extends to change one part of it for what follows.
  *
- * The route has been chosen by then, and the engine keeps the request as it came. Its path and query in `exchange` are
- * those of the client, too; the backend is sent `target`, unless the route rewrites it.
+ * That is its fields and its body. Where it goes was decided by the route, and line and target are what the log tells of
+ * the client's request; the engine keeps the request as it came.
  */
 
 import type { ByteWriter } from "../../base/byte_writer.ts";
@@ -30,10 +30,10 @@ export abstract class WrappedRequest implements ProxyRequest {
   /** Null: what is asked for goes through `field()`, which may say something else than the bytes that came. */
   readonly head: null = null;
 
-  constructor(inner: ProxyRequest, target: string = inner.target) {
+  constructor(inner: ProxyRequest) {
     this.inner = inner;
     this.method = inner.method;
-    this.target = target;
+    this.target = inner.target;
     this.authority = inner.authority;
     this.isSecure = inner.isSecure;
     this.protocol = inner.protocol;

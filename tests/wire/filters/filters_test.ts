@@ -205,6 +205,22 @@ for (const engine of ENGINES) {
         assertEquals(new FrameDecoder({ messageBytesMax: 1024 }).push(bytes!).map(textOf), ["quiet"]);
       });
 
+      await has("what concerns every route comes before them, hops to a backend behind them", async () => {
+        const traced = await gateway.send(wireOf("TRACE / HTTP/1.1", "Host: gate.test"));
+        assertEquals([traced.status, traced.field("x-stamp")], [405, null]);
+        const last = await gateway.send(wireOf("OPTIONS / HTTP/1.1", "Host: gate.test", "Max-Forwards: 0"));
+        assertEquals([last.status, last.body.length, last.field("x-stamp")], [200, 0, "returned"]);
+        const closed = await gateway.send(wireOf("OPTIONS / HTTP/1.1", "Host: gate.test", "X-Gate: closed"));
+        assertEquals(closed.status, 403);
+      });
+
+      await has("explain names them", async () => {
+        const admin = await AdminClient.of(gateway.sluice);
+        const asked = JSON.stringify({ method: "GET", url: "http://gate-wait-shout.test/", fields: [] });
+        const { view } = await admin.ask<{ lines: string[] }>("POST /api/explain", asked);
+        assertEquals(view.lines.filter((line) => line.includes("filters")), ["passes filters: gate, wait, shout"]);
+      });
+
       await has("a route without filters has none of it", async () => {
         const reply = await gateway.send(requestFor("plain", "X-Gate: closed", "X-Wait: for ever"));
         assertEquals([reply.status, reply.field("x-stamp")], [200, null]);
