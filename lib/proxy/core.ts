@@ -3,27 +3,23 @@
  */
 
 import type { Clock } from "../base/clock.ts";
-import { type ErrorCode, ProxyError } from "../base/errors.ts";
-import { LiveList } from "../base/live_list.ts";
+import { ProxyError } from "../base/errors.ts";
+import { type Listed, LiveList } from "../base/live_list.ts";
 import { type RequestIds, saneRequestId } from "../observe/request_id.ts";
 import type { PlanHolder } from "../plan/holder.ts";
-import type { Plan } from "../plan/types.ts";
+import type { Members, Plan } from "../plan/types.ts";
 import type { Deadlines } from "../transport/deadlines.ts";
 import { existingForwarded } from "./forward/client_identity.ts";
-import type { Exchange } from "./exchange.ts";
+import type { Recorder } from "./exchange_record.ts";
 import type { ProxyRequest } from "./message/request.ts";
 import { NO_TRACER, type Tracer } from "./trace.ts";
 
-/** Told of what exchanges do, as it happens. Reads the exchange, keeps nothing of it, must not throw. */
-export interface Recorder {
-  /** A backend was chosen: `exchange.backend`. No connection yet. */
-  attemptBegan(exchange: Exchange): void;
-  /** @param code Why it failed; "" when the response came to its end, or was given up for its status. */
-  attemptEnded(exchange: Exchange, code: ErrorCode | ""): void;
-  /** Another attempt follows. @param code "" when `exchange.status` was the reason. */
-  retried(exchange: Exchange, code: ErrorCode | ""): void;
-  /** The exchange has ended. Once each. */
-  record(exchange: Exchange): void;
+/** An exchange, as far as who shares it needs to know. */
+export interface UnderWay extends Listed {
+  /** Of its upstream, as it read them; null when it has none. */
+  readonly members: Members | null;
+  /** Ends it from outside. */
+  cancel(error: ProxyError): void;
 }
 
 export interface ProxyCoreParts {
@@ -43,7 +39,7 @@ export class ProxyCore {
   readonly random: () => number;
   tracer: Tracer = NO_TRACER;
   /** All that are under way. */
-  readonly exchanges: LiveList<Exchange> = new LiveList();
+  readonly exchanges: LiveList<UnderWay> = new LiveList();
   readonly requestIds: RequestIds;
 
   constructor(parts: ProxyCoreParts) {

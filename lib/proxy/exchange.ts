@@ -10,15 +10,15 @@
 import { isBackendFault } from "../health/reason.ts";
 import type { ByteWriter } from "../base/byte_writer.ts";
 import { type ErrorCode, ProxyError, toProxyError } from "../base/errors.ts";
-import type { Listed } from "../base/live_list.ts";
 import type { Head } from "../http1/head.ts";
 import type { BackendPlan, Members, Plan, RoutePlan, UpstreamPlan } from "../plan/types.ts";
 import type { LivePlan } from "../plan/holder.ts";
 import type { RouteInput } from "../routing/types.ts";
 import type { BackendStream, HeadReader } from "../transport/backend_stream.ts";
 import type { PickInput } from "../../strategies/selector.ts";
-import type { ProxyCore } from "./core.ts";
+import type { ProxyCore, UnderWay } from "./core.ts";
 import { type DeadlineOwner, ExchangeDeadlines } from "./exchange_deadlines.ts";
+import type { ExchangeRecord } from "./exchange_record.ts";
 import { errorResponse, type LocalContent, LocalResponse } from "./message/local_response.ts";
 import type { ProxyRequest } from "./message/request.ts";
 import type { RequestBody } from "./message/request_body.ts";
@@ -34,7 +34,7 @@ const PATIENCE_MS = 1000;
 
 const NO_RESPONSE: ProxyResponse = new LocalResponse("GET", { status: 500, fields: [], body: new Uint8Array(0) });
 
-export class Exchange implements DeadlineOwner, Listed, PickInput, RouteInput, HeadReader {
+export class Exchange implements ExchangeRecord, DeadlineOwner, UnderWay, PickInput, RouteInput, HeadReader {
   readonly core: ProxyCore;
   /** As it came, until a filter puts another one in its place. */
   request: ProxyRequest;
@@ -63,7 +63,7 @@ export class Exchange implements DeadlineOwner, Listed, PickInput, RouteInput, H
   attemptAtMs = -1;
   sentAtMs = -1;
   headAtMs = -1;
-  /** When the last attempt, or the exchange, ended; written by the recorder. */
+  /** When the last attempt, or the exchange, ended; -1: not yet. */
   endedAtMs = -1;
   /** What the attempt failed with, for those who hear of its end. */
   attemptCode: ErrorCode | "" = "";
@@ -142,6 +142,10 @@ export class Exchange implements DeadlineOwner, Listed, PickInput, RouteInput, H
 
   get requestId(): string {
     return this.#ownId < 0 ? this.#givenId : this.core.requestIds.text(this.#ownId);
+  }
+
+  get bytesIn(): number {
+    return this.body === null ? 0 : this.body.bytes;
   }
 
   writeRequestId(out: ByteWriter): void {
@@ -303,6 +307,7 @@ export class Exchange implements DeadlineOwner, Listed, PickInput, RouteInput, H
     upstream.table.end(this.backend!.row);
     if (this.admission !== 0) this.#reportEnd(code, nowMs);
     this.admission = 0;
+    this.endedAtMs = this.core.clock.nowMs();
     this.core.recorder.attemptEnded(this, code === "" ? this.attemptCode : code);
     this.due.endAttempt();
   }
@@ -357,6 +362,8 @@ export class Exchange implements DeadlineOwner, Listed, PickInput, RouteInput, H
     if (code !== "") this.connection?.close();
     this.endAttempt(code);
     if (this.body !== null && !this.body.isEnded) this.request.cancelBody();
+    // The end of the last attempt, a moment ago, is the end of the exchange, unless there was a wait after it.
+    if (this.attempts === 0 || this.errorCode !== "") this.endedAtMs = this.core.clock.nowMs();
     this.core.recorder.record(this);
     this.#live.leave();
   }

@@ -3,6 +3,7 @@
 import { PrivateConnections } from "../../lib/base/shared/shared_connections.ts";
 import { ProxyError } from "../../lib/base/errors.ts";
 import { openListener } from "../../lib/engines/open.ts";
+import type { Exchange } from "../../lib/proxy/exchange.ts";
 import type { LocalDataPlane } from "../../lib/runtime/serving/local_data_plane.ts";
 import { loadFromDisk } from "../../lib/runtime/reload/load.ts";
 import { assert, assertEquals } from "../support/assert.ts";
@@ -38,8 +39,9 @@ for (const engine of ENGINES) {
       const { exchanges } = core;
       const add = exchanges.add.bind(exchanges);
       let isLeaving = true;
-      exchanges.add = (exchange) => {
-        add(exchange);
+      exchanges.add = (underWay) => {
+        add(underWay);
+        const exchange = underWay as Exchange;
         if (!isLeaving) return;
         const handOver = exchange.handOver.bind(exchange);
         exchange.handOver = (error) => {

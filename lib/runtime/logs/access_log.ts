@@ -11,7 +11,7 @@ import type { LogConfig } from "../../config/types.ts";
 import { FIELD_NAMES, FieldId } from "../../base/field_names.ts";
 import { type AccessEntry, type LineFormat, writeCombinedLine, writeJsonLine } from "../../observe/access_line.ts";
 import { FieldText } from "../../observe/access_text.ts";
-import type { Exchange } from "../../proxy/exchange.ts";
+import type { ExchangeRecord } from "../../proxy/exchange_record.ts";
 import type { ProxyRequest } from "../../proxy/message/request.ts";
 import { LineQueue, type LineSink } from "./line_queue.ts";
 import type { EventLog } from "./event_log.ts";
@@ -78,7 +78,7 @@ export class AccessLog {
     };
   }
 
-  record(exchange: Exchange): void {
+  record(exchange: ExchangeRecord): void {
     const queue = this.#queue;
     if (queue === null) return;
     if (queue.refuses()) {
@@ -116,7 +116,7 @@ export class AccessLog {
     this.#epochReadAtMs = nowMs;
   }
 
-  #fill(exchange: Exchange): void {
+  #fill(exchange: ExchangeRecord): void {
     const { request } = exchange;
     const entry = this.#entry;
     const durationMs = exchange.endedAtMs - exchange.startedMs;
@@ -130,7 +130,7 @@ export class AccessLog {
     entry.protocol = request.protocol;
     entry.scheme = request.isSecure ? "https" : "http";
     entry.status = exchange.status;
-    entry.bytesIn = exchange.body?.bytes ?? 0;
+    entry.bytesIn = exchange.bytesIn;
     entry.bytesOut = exchange.bytesOut;
     entry.durationMs = durationMs;
     entry.route = exchange.route?.name ?? "";

@@ -84,7 +84,6 @@ export class LocalDataPlane implements DataPlane {
       plans: parts.plans,
       deadlines: parts.deadlines,
       recorder: new Recorders({
-        clock,
         metrics: new MetricsRecorder(parts.block),
         errors: this.#errors,
         accessLog: this.#accessLog,

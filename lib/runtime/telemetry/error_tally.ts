@@ -3,7 +3,7 @@
  * look-up each. Counts are plain data: a worker thread may post them.
  */
 
-import type { Exchange } from "../../proxy/exchange.ts";
+import type { ExchangeRecord } from "../../proxy/exchange_record.ts";
 
 export interface ErrorCount {
   readonly code: string;
@@ -23,7 +23,7 @@ export class ErrorTally {
   readonly #counts: Map<string, Mutable<ErrorCount>> = new Map();
 
   /** A client that left is no error of anybody here. */
-  record({ errorCode: code, route, upstream, backend }: Exchange): void {
+  record({ errorCode: code, route, upstream, backend }: ExchangeRecord): void {
     if (code === "" || code === "client_gone") return;
     const backendName = backend === null || upstream === null ? "" : `${upstream.name}/${backend.name}`;
     this.add({ code, count: 1, route: route?.name ?? "", backend: backendName });

@@ -24,7 +24,7 @@ import {
   upstreamAt,
 } from "../../observe/metrics/layout.ts";
 import type { MetricsBlock } from "../../observe/metrics/store.ts";
-import type { Exchange } from "../../proxy/exchange.ts";
+import type { ExchangeRecord } from "../../proxy/exchange_record.ts";
 
 export class MetricsRecorder {
   readonly #block: MetricsBlock;
@@ -33,11 +33,11 @@ export class MetricsRecorder {
     this.#block = block;
   }
 
-  attemptBegan(exchange: Exchange): void {
+  attemptBegan(exchange: ExchangeRecord): void {
     this.#block[backendAt(exchange.backend!.metricsRow) + BACKEND.inFlight]++;
   }
 
-  attemptEnded(exchange: Exchange, code: ErrorCode | ""): void {
+  attemptEnded(exchange: ExchangeRecord, code: ErrorCode | ""): void {
     const block = this.#block;
     const at = backendAt(exchange.backend!.metricsRow);
     const { attemptAtMs, sentAtMs, headAtMs, endedAtMs } = exchange;
@@ -51,12 +51,12 @@ export class MetricsRecorder {
     block[at + BACKEND.responses + statusClassOf(exchange.status)]++;
   }
 
-  retried(exchange: Exchange, code: ErrorCode | ""): void {
+  retried(exchange: ExchangeRecord, code: ErrorCode | ""): void {
     const reason = code === "" ? RETRY_OF_STATUS[exchange.status] : CODE_INDEX[code];
     this.#block[upstreamAt(exchange.upstream!.metricsRow) + UPSTREAM.retries + reason]++;
   }
 
-  record(exchange: Exchange): void {
+  record(exchange: ExchangeRecord): void {
     const block = this.#block;
     const { status, errorCode: code } = exchange;
     const durationMs = exchange.endedAtMs - exchange.startedMs;
@@ -68,7 +68,7 @@ export class MetricsRecorder {
     if (status >= 500 || (code !== "" && !isRefused && IS_FAILURE[CODE_INDEX[code]] === 1)) {
       block[at + ROUTE.failures]++;
     }
-    if (exchange.body !== null) block[at + ROUTE.bytesIn] += exchange.body.bytes;
+    block[at + ROUTE.bytesIn] += exchange.bytesIn;
     block[at + ROUTE.bytesOut] += exchange.bytesOut;
     observeDuration(block, at + ROUTE.duration, durationMs);
     block[GLOBAL.latency + cellOf(durationMs)]++;
@@ -76,7 +76,7 @@ export class MetricsRecorder {
   }
 }
 
-function resultOf(exchange: Exchange, code: ErrorCode | ""): number {
+function resultOf(exchange: ExchangeRecord, code: ErrorCode | ""): number {
   if (code !== "") return RESULT_OF_CODE + CODE_INDEX[code];
   return exchange.headAtMs >= 0 && !exchange.isAnswered ? RESULT_BAD_STATUS : RESULT_OK;
 }

@@ -6,7 +6,7 @@
 import { ERROR_TRAITS, type ErrorCode } from "../../base/errors.ts";
 import type { BackendAddress } from "../../config/types.ts";
 import { splitAuthority } from "../../fields/authority.ts";
-import type { Exchange } from "../../proxy/exchange.ts";
+import type { ExchangeRecord } from "../../proxy/exchange_record.ts";
 import type { ExchangeTrace } from "../../proxy/trace.ts";
 
 export type SpanAttributes = Record<string, string | number>;
@@ -48,7 +48,7 @@ const KNOWN_METHODS: ReadonlySet<string> = new Set([
 ]);
 
 /** Makes the server span of an exchange that has ended. */
-export function serverSpan(exchange: Exchange, trace: ExchangeTrace): FinishedSpan {
+export function serverSpan(exchange: ExchangeRecord, trace: ExchangeTrace): FinishedSpan {
   const { request, route, errorCode, status } = exchange;
   const scheme = request.isSecure ? "https" : "http";
   const attributes: SpanAttributes = {
@@ -98,7 +98,7 @@ export function serverSpan(exchange: Exchange, trace: ExchangeTrace): FinishedSp
 }
 
 /** Makes the client span of an attempt that has ended. @param code What it failed with; "" when it did not. */
-export function clientSpan(exchange: Exchange, trace: ExchangeTrace, code: ErrorCode | ""): FinishedSpan {
+export function clientSpan(exchange: ExchangeRecord, trace: ExchangeTrace, code: ErrorCode | ""): FinishedSpan {
   const { request, upstream, backend, attemptAtMs, sentAtMs, headAtMs } = exchange;
   const address = exchange.members!.config.backends[backend!.index].address;
   // Once an answer of ours has taken the place of the backend's, `status` is ours.

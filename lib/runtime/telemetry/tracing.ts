@@ -19,7 +19,7 @@ import {
   TRACE_SPANS_WAITING_MAX,
 } from "../../config/bounds.ts";
 import type { TracingConfig } from "../../config/types.ts";
-import type { Exchange } from "../../proxy/exchange.ts";
+import type { ExchangeRecord } from "../../proxy/exchange_record.ts";
 import { NO_TRACER, type Tracer } from "../../proxy/trace.ts";
 import type { EventLog } from "../logs/event_log.ts";
 import type { Otel, ReadableSpan } from "./otel.ts";
@@ -90,23 +90,23 @@ export class Tracing {
     };
   }
 
-  attemptBegan({ trace }: Exchange): void {
+  attemptBegan({ trace }: ExchangeRecord): void {
     if (trace !== null && trace.isSampled) trace.attemptSpanId = this.#ids.spanId();
   }
 
-  attemptEnded(exchange: Exchange, code: ErrorCode | ""): void {
+  attemptEnded(exchange: ExchangeRecord, code: ErrorCode | ""): void {
     const { trace } = exchange;
     if (trace === null || !trace.isSampled || this.#refuses()) return;
     this.#keep(clientSpan(exchange, trace, code));
   }
 
   /** @param code "": for its status. */
-  retried({ trace, status, endedAtMs }: Exchange, code: ErrorCode | ""): void {
+  retried({ trace, status, endedAtMs }: ExchangeRecord, code: ErrorCode | ""): void {
     if (trace === null || !trace.isSampled) return;
     trace.retries.push({ reason: code === "" ? `status_${status}` : code, atMs: endedAtMs });
   }
 
-  record(exchange: Exchange): void {
+  record(exchange: ExchangeRecord): void {
     const { trace } = exchange;
     if (trace === null || !trace.isSampled || this.#refuses()) return;
     this.#keep(serverSpan(exchange, trace));
