@@ -54,7 +54,11 @@ export function replaceMembers(upstream: UpstreamPlan, next: Members): void {
 }
 
 /** Gives back what members hold that were replaced and that nobody uses any more. */
-export function releaseRetired(plan: Plan, findUsed: () => ReadonlySet<Members>, onFree?: (members: Members) => void) {
+export function releaseRetired(
+  plan: Plan,
+  findUsed: () => ReadonlySet<Members>,
+  onFree?: (members: Members) => void,
+): void {
   let used: ReadonlySet<Members> | null = null;
   for (const { retired } of plan.upstreams.values()) {
     if (retired.size === 0) continue;
