@@ -28,10 +28,11 @@ export interface BackendStream {
   readonly head: Head;
   /** The framing of the body behind the head that was taken last. */
   readonly framing: Framing;
-  /** Exchanges that were begun on the connection, this one included. */
-  readonly exchanges: number;
-  /** Bytes of this exchange's response that were read. */
-  readonly bytesIn: number;
+  /**
+   * Once it has failed: it had served before, and nothing came of this response. The backend has probably closed it before
+   * it saw the request.
+   */
+  readonly isStale: boolean;
   /** The trailers of a body that is done; null when it had none. */
   readonly trailers: Head | null;
 

@@ -320,10 +320,9 @@ function report(exchange: Exchange, backend: BackendPlan, code: ErrorCode): void
   exchange.isReported = true;
 }
 
-/** The connection had served before, and ended before the first byte of this response. */
-function isStale(exchange: Exchange, code: ErrorCode | ""): boolean {
-  const connection = exchange.connection;
-  return code === "connection_reset" && connection !== null && connection.exchanges > 1 && connection.bytesIn === 0;
+/** A connection had gone stale while nobody used it. */
+function isStale({ connection }: Exchange, code: ErrorCode | ""): boolean {
+  return code === "connection_reset" && connection !== null && connection.isStale;
 }
 
 function judge(exchange: Exchange, state: ForwardState, facts: { code: ErrorCode | ""; wasStale: boolean }): number {

@@ -97,6 +97,10 @@ export class Connection implements BackendStream, Listed {
       this.#start === this.#end;
   }
 
+  get isStale(): boolean {
+    return this.exchanges > 1 && this.bytesIn === 0;
+  }
+
   get isBodyDone(): boolean {
     return this.#decoder.done;
   }

@@ -26,7 +26,10 @@ export class PipelinedStream implements BackendStream {
   readonly connection: Connection;
   /** When the exchange got it, which is when its request goes out. */
   readonly sinceMs: number;
-  /** As in `BackendStream`; one more where the connection may have failed because it was shared. */
+  /**
+   * Those that were begun on the connection, this one included; one more where the connection may have failed because it
+   * was shared.
+   */
   exchanges = 0;
   trailers: Head | null = null;
   /** Whose response it is: known once it is waited for, and with it where the response ends. */
@@ -56,8 +59,8 @@ export class PipelinedStream implements BackendStream {
     return this.connection.head;
   }
 
-  get bytesIn(): number {
-    return this.hasTurn ? this.connection.bytesIn : 0;
+  get isStale(): boolean {
+    return this.exchanges > 1 && (!this.hasTurn || this.connection.bytesIn === 0);
   }
 
   get framing(): Framing {

@@ -64,8 +64,7 @@ export class FakeBackend implements StreamSource {
 class FakeStream implements BackendStream {
   readonly head: Head = new Head();
   readonly framing: Framing = { kind: BodyKind.none, length: -1, keepAlive: true };
-  readonly exchanges = 1;
-  readonly bytesIn = 0;
+  readonly isStale = false;
   readonly trailers = null;
   isClosed = false;
   readonly #received: Received[];
