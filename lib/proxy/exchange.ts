@@ -361,11 +361,16 @@ export class Exchange implements ExchangeRecord, DeadlineOwner, UnderWay, PickIn
     this.core.exchanges.remove(this);
     if (code !== "") this.connection?.close();
     this.endAttempt(code);
-    if (this.body !== null && !this.body.isEnded) this.request.cancelBody();
+    if (this.body !== null) this.#endBody(this.body);
     // The end of the last attempt, a moment ago, is the end of the exchange, unless there was a wait after it.
     if (this.attempts === 0 || this.errorCode !== "") this.endedAtMs = this.core.clock.nowMs();
     this.core.recorder.record(this);
     this.#live.leave();
+  }
+
+  #endBody(body: RequestBody): void {
+    if (!body.isEnded) this.request.cancelBody();
+    if (this.isUploadDone) body.release();
   }
 
   /** A response that breaks off counts, even when a trial's good head was reported: the backend can't do it. */

@@ -42,7 +42,7 @@ export interface OutgoingBody extends UploadObserver {
   takeWhole(bytesMax: number): Uint8Array | null;
 
   /**
-   * The next piece; null at the end. The time until it is there is the client's, the time until the next call the
+   * The next piece, valid until the next call or the end of the upload; null at the end. The time until it is there is the client's, the time until the next call the
    * backend's: who calls does so when the backend has taken what came before.
    *
    * @throws {ProxyError} what the client did wrong.

@@ -17,7 +17,10 @@ class PieceSource {
   #waiting: ((piece: Uint8Array | null) => void) | null = null;
 
   constructor() {
-    this.request = { readBody: () => new Promise((resolve) => this.#waiting = resolve) } as unknown as ProxyRequest;
+    this.request = {
+      readBody: () => new Promise((resolve) => this.#waiting = resolve),
+      reuse() {},
+    } as unknown as ProxyRequest;
   }
 
   give(piece: Uint8Array | null): void {

@@ -214,6 +214,9 @@ export class ServeRequest implements ProxyRequest {
     return result.value;
   }
 
+  /** Deno's buffers are its own. */
+  reuse(): void {}
+
   /** Deno does not show them. */
   bodyTrailers(): null {
     return null;

@@ -85,6 +85,7 @@ export class AttemptBody implements OutgoingBody {
 
   onSent(): void {
     this.#exchange.isUploadDone = true;
+    this.#body.sent();
     this.#backendOwesResponse();
   }
 

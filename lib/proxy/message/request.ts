@@ -72,11 +72,17 @@ export interface ProxyRequest {
   askForBody(): boolean;
 
   /**
-   * The next piece of the body, the caller's own; null at the end. Called only when there is a body, one call at a time.
+   * The next piece of the body, the caller's until `reuse()`; null at the end. Called only when there is a body, one call at a time.
    *
    * @throws {ProxyError} `request_body_broken`, `request_body_too_large`.
    */
   readBody(): Promise<Uint8Array | null>;
+
+  /**
+   * A piece that `readBody()` gave is not needed any more, so that the next may be read to where it lies: nobody reads it,
+   * and no write of it is under way. Who never says so has it for good.
+   */
+  reuse(piece: Uint8Array): void;
 
   /** Trailers of the body, once it has ended; null when there are none, or the engine can't see them. */
   bodyTrailers(): Head | null;

@@ -32,6 +32,8 @@ export class RequestBody {
   #isEnded = false;
   #reading: Promise<void> | null = null;
   #isCollecting = false;
+  /** That have begun to read it. */
+  #attempts = 0;
   /** Bytes read from the client. */
   bytes = 0;
 
@@ -113,15 +115,34 @@ export class RequestBody {
   async piece(index: number): Promise<Uint8Array | null> {
     invariant(index >= this.#base, "a piece that was let go is not asked for");
     const isOver = this.#keptBytes > this.#keptBytesMax || this.#base + this.#pieces.length > this.#keptPiecesMax;
-    if (isOver && index > this.#base) {
-      this.#pieces.splice(0, index - this.#base);
-      this.#base = index;
-    }
+    if (index === 0) this.#attempts++;
+    if (isOver && index > this.#base) this.#letGo(index);
     while (index >= this.#base + this.#pieces.length && !this.#isEnded) {
       this.#reading ??= this.#read();
       await this.#reading;
     }
     return this.#pieces[index - this.#base] ?? null;
+  }
+
+  /** An attempt has sent all of it; another one may still need what is kept for that. */
+  sent(): void {
+    if (!this.isIntact) this.release();
+  }
+
+  /** Nobody needs it any more, and nobody sends it. */
+  release(): void {
+    this.#letGo(this.#base + this.#pieces.length);
+  }
+
+  /**
+   * An attempt asks for the next piece when those before are out. One that was given up may still be writing, with no
+   * effect, what the next one needs: then no piece is read over.
+   */
+  #letGo(index: number): void {
+    const pieces = this.#pieces.splice(0, index - this.#base);
+    this.#base = index;
+    if (this.#attempts > 1) return;
+    for (const piece of pieces) this.#request.reuse(piece);
   }
 
   /** One that fails stays in `#reading`: what the body broke on is lost, and the rest must not pass for the whole. */

@@ -79,6 +79,10 @@ export abstract class WrappedRequest implements ProxyRequest {
     return this.inner.readBody();
   }
 
+  reuse(piece: Uint8Array): void {
+    this.inner.reuse(piece);
+  }
+
   bodyTrailers(): Head | null {
     return this.inner.bodyTrailers();
   }

@@ -161,6 +161,7 @@ function requestOf(text: string, { pieces, trailers }: Content, last?: PromiseWi
       if (piece === undefined) await last?.promise;
       return piece === undefined ? null : toBytes(piece);
     },
+    reuse() {},
     bodyTrailers: () => trailers === "" ? null : headOf(`GET / HTTP/1.1\r\n${trailers}`),
     passInformational() {},
     watchClient() {},

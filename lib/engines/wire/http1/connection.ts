@@ -98,6 +98,7 @@ export class WireConnection implements WireBodySource, WireSink, Timed {
       this.#core.deadlines.remove(this);
       this.#watch?.close();
       this.close();
+      this.#input.close();
       if (this.#buffers === null) this.#input.recycle(); // else somebody may still read the body of the last request
     }
   }
@@ -159,6 +160,10 @@ export class WireConnection implements WireBodySource, WireSink, Timed {
     if (decoder.done) this.#watch?.resume(head); // asked before the body had ended
     if (this.#turn.endsWithPiece(this.#input.takeFramingBytes())) await giveWay();
     return piece === null ? null : this.#counted(piece);
+  }
+
+  reuse(piece: Uint8Array): void {
+    this.#input.reuse(piece);
   }
 
   takeReceived(): Uint8Array | null {

@@ -18,6 +18,7 @@ import type { BodyDecoder } from "../../../http1/body_decoder.ts";
 import { decodeRequestHead } from "../../../http1/decode_request.ts";
 import type { Head, HeadBounds } from "../../../http1/head.ts";
 import type { Socket } from "../../../transport/socket.ts";
+import { PIECE_BYTES, PieceBuffers } from "./piece_buffers.ts";
 
 /** Every idle connection has one to read into. It grows with the head, up to the listener's limit. */
 const BUFFER_BYTES = 1024;
@@ -25,8 +26,6 @@ const BUFFER_BYTES = 1024;
 export const KEPT_BYTES_MAX = 8 * 1024;
 /** One read of what nobody wants. */
 const DISCARD_BYTES = 8 * 1024;
-/** One read of a body, or of a tunnel. */
-const PIECE_BYTES = 64 * 1024;
 /** From here on giving the buffer away is cheaper than copying the piece out of it. */
 const DETACH_BYTES_MIN = 16 * 1024;
 
@@ -67,8 +66,8 @@ export class WireInput {
   #watcher: InputWatcher | null = null;
   /** Bytes around those of bodies, decoded since they were last asked for. */
   #framingBytes = 0;
-  /** For the next read of a body. */
-  #spare: Uint8Array<ArrayBuffer> | null = null;
+  /** Null before there was a body that did not come with its head. */
+  #pieces: PieceBuffers | null = null;
 
   constructor(socket: Socket) {
     this.#socket = socket;
@@ -130,11 +129,11 @@ export class WireInput {
     return count;
   }
 
-  /** The next piece of a body, the caller's own; null at its end. @throws {ProxyError} */
+  /** The next piece of a body, the caller's until `reuse()`; null at its end. @throws {ProxyError} */
   async readPiece(decoder: BodyDecoder, head: Head): Promise<Uint8Array | null> {
     for (;;) {
       if (decoder.done) {
-        this.#spare = null;
+        this.#pieces?.end();
         return null;
       }
       if (this.#start < this.#end) {
@@ -147,16 +146,26 @@ export class WireInput {
         if (await this.fill() === 0) decoder.finish();
         continue;
       }
-      const bytes = this.#spare ?? new Uint8Array(PIECE_BYTES);
-      this.#spare = null;
+      const pieces = this.#pieces ??= new PieceBuffers();
+      const bytes = pieces.take(decoder.missingBytes);
       const count = await this.readInto(bytes);
       if (count === 0) decoder.finish();
+      pieces.took(bytes, count);
       const used = decoder.decode(bytes, 0, count);
       this.#framingBytes += used - (decoder.dataEnd - decoder.dataStart);
       if (used < count) this.#keep(head, bytes.subarray(used, count));
-      if (decoder.dataEnd > decoder.dataStart) return this.#own(bytes, decoder.dataStart, decoder.dataEnd);
-      this.#spare = bytes;
+      const { dataStart, dataEnd } = decoder;
+      const piece = dataEnd - dataStart >= DETACH_BYTES_MIN ? bytes.subarray(dataStart, dataEnd) : null;
+      if (piece !== null) return piece;
+      const copy = dataEnd > dataStart ? bytes.slice(dataStart, dataEnd) : null;
+      pieces.reuse(bytes);
+      if (copy !== null) return copy;
     }
+  }
+
+  /** A piece that `readPiece()` gave is not needed any more: nobody reads it, and no write of it is under way. */
+  reuse(piece: Uint8Array): void {
+    this.#pieces?.reuse(piece);
   }
 
   /** Reads over a body that nobody asks for, as far as it is here. */
@@ -236,6 +245,11 @@ export class WireInput {
     }
   }
 
+  /** The client is gone; pieces of a body may be in use. */
+  close(): void {
+    this.#pieces?.close();
+  }
+
   /** The client is gone, and no request of it is under way that may still be read: another client gets the buffer. */
   recycle(): void {
     if (this.#pending !== null || this.#buffer.length !== BUFFER_BYTES) return;
@@ -283,12 +297,6 @@ export class WireInput {
     const bytes = this.#framingBytes;
     this.#framingBytes = 0;
     return bytes;
-  }
-
-  #own(bytes: Uint8Array<ArrayBuffer>, start: number, end: number): Uint8Array<ArrayBuffer> {
-    if (end - start >= DETACH_BYTES_MIN) return bytes.subarray(start, end);
-    this.#spare = bytes;
-    return bytes.slice(start, end);
   }
 
   /** Bytes behind a piece of a body. The buffer is empty then, but for the head at its beginning. */

@@ -28,8 +28,9 @@ export interface WireBodySource {
   readonly isBodyTaken: boolean;
   /** A 1xx, whole, which is the source's from now on. */
   sendInformational(out: ByteWriter): void;
-  /** The next piece of the body, the caller's own; null at the end. @throws {ProxyError} */
+  /** The next piece of the body, the caller's until `reuse()`; null at the end. @throws {ProxyError} */
   readBody(): Promise<Uint8Array | null>;
+  reuse(piece: Uint8Array): void;
   /** Trailers of the body that has ended. */
   bodyTrailers(): Head | null;
   /** A 1xx of the backend. */
@@ -147,6 +148,10 @@ export class WireRequest implements ProxyRequest {
     return this.#source.readBody();
   }
 
+  reuse(piece: Uint8Array): void {
+    this.#source.reuse(piece);
+  }
+
   bodyTrailers(): Head | null {
     return this.#source.bodyTrailers();
   }
@@ -253,6 +258,8 @@ export class UnreadableRequest implements ProxyRequest {
   readBody(): Promise<Uint8Array | null> {
     return Promise.resolve(null);
   }
+
+  reuse(): void {}
 
   bodyTrailers(): null {
     return null;

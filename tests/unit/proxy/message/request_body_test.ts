@@ -72,11 +72,45 @@ Deno.test("RequestBody.piece() fails again for whoever asks after an attempt tha
   }
 });
 
-function requestWith(atHand: string | null, later: readonly string[]): ProxyRequest {
+Deno.test("RequestBody says which pieces may be read over: those behind which one attempt has come, and all when it is sent", async () => {
+  const reused: string[] = [];
+  const body = new RequestBody(requestWith(null, ["0123", "4567", "89"], reused), 6);
+  body.begin();
+  const seen: string[][] = [];
+  for (let index = 0; await body.piece(index) !== null; index++) seen.push([...reused]);
+  assertEquals(seen, [[], [], ["0123", "4567"]]);
+  body.sent();
+  assertEquals(reused, ["0123", "4567", "89"]);
+});
+
+Deno.test("RequestBody keeps what another attempt may need until nobody does", async () => {
+  const reused: string[] = [];
+  const body = new RequestBody(requestWith(null, ["0123", "4567"], reused), 99);
+  body.begin();
+  for (let index = 0; await body.piece(index) !== null; index++);
+  body.sent();
+  assertEquals([body.isIntact, reused], [true, []]);
+  body.release();
+  assertEquals(reused, ["0123", "4567"]);
+});
+
+Deno.test("RequestBody lets no piece be read over that an attempt before may still be writing", async () => {
+  const reused: string[] = [];
+  const body = new RequestBody(requestWith(null, ["0123", "4567", "89"], reused), 6);
+  body.begin();
+  await body.piece(0); // its attempt is given up
+  for (let index = 0; await body.piece(index) !== null; index++);
+  body.sent();
+  body.release();
+  assertEquals(reused, []);
+});
+
+function requestWith(atHand: string | null, later: readonly string[], reused: string[] = []): ProxyRequest {
   const pieces = later.map(toBytes);
   return {
     takeReceived: () => atHand === null ? null : toBytes(atHand),
     isBodyTaken: later.length === 0,
     readBody: () => Promise.resolve(pieces.shift() ?? null),
+    reuse: (piece: Uint8Array) => reused.push(toText(piece)),
   } as unknown as ProxyRequest;
 }
