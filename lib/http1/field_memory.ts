@@ -50,8 +50,9 @@ export class FieldBlock {
   // Derived by framing.ts; undefined: nothing so far.
   isPersistent: boolean | undefined = undefined;
   framing: Framing | null | undefined = undefined;
-  /** Facts that the owner of the head derives; it alone knows their type. */
+  /** What somebody else derived from them, and who; see `Derivation`. */
   derived: unknown = null;
+  derivedBy: Derivation<unknown> | null = null;
   /** What the access log makes of them; see access_line.ts. */
   logged: Uint8Array | null = null;
   /** The lines that were left when those with some ids were left out, and the table of these ids; see copy_fields.ts. */
@@ -68,6 +69,23 @@ export class FieldBlock {
     this.offsets = head.offsets.slice(0, 4 * head.count);
     for (let i = 0; i < this.offsets.length; i++) this.offsets[i] -= from;
     this.view = new DataView(this.bytes.buffer);
+  }
+}
+
+/**
+ * What one owner derives from the fields of a head and finds again when they come again, typed by itself. A block keeps
+ * what was derived last, so the heads of one connection have one owner.
+ */
+export class Derivation<T> {
+  /** @returns Null where nothing was noted, or by somebody else. */
+  of(block: FieldBlock | null): T | null {
+    return block !== null && block.derivedBy === this ? block.derived as T : null;
+  }
+
+  note(block: FieldBlock | null, derived: T): void {
+    if (block === null) return;
+    block.derived = derived;
+    block.derivedBy = this;
   }
 }
 

@@ -100,6 +100,7 @@ function assembleMembers(upstream: UpstreamConfig, parts: MembersParts): Members
       metrics,
       health: health.backends[index],
       host: hostFor(upstream, backend),
+      address: backend.address,
       ownHost: hostOf(backend.address),
     };
   });

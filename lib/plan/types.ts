@@ -2,7 +2,7 @@
  * The plan: the configuration with every choice made that it already decides. Immutable, replaced by one assignment.
  */
 
-import type { CidrSet } from "../base/address.ts";
+import type { BackendAddress, CidrSet } from "../base/address.ts";
 import type { BackendTable } from "../base/backend_table.ts";
 import type { HealthMachine } from "../health/machine.ts";
 import type { BackendHealth, GroupHealth } from "../health/gate.ts";
@@ -181,6 +181,7 @@ export interface BackendPlan {
   readonly metrics: PoolMetrics;
   /** What exchanges ask and report to. */
   readonly health: BackendHealth;
+  readonly address: BackendAddress;
   /** What to send as `Host`; "": the client's. */
   readonly host: string;
   /** Its own name: for a client that sent no `Host`, as HTTP/1.0 may. */

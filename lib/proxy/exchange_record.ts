@@ -4,7 +4,7 @@
 
 import type { ErrorCode } from "../base/errors.ts";
 import type { RequestIdSource } from "../observe/access_line.ts";
-import type { BackendPlan, Members, RoutePlan, UpstreamPlan } from "../plan/types.ts";
+import type { BackendPlan, RoutePlan, UpstreamPlan } from "../plan/types.ts";
 import type { ProxyRequest } from "./message/request.ts";
 import type { ExchangeTrace } from "./trace.ts";
 
@@ -18,8 +18,6 @@ export interface ExchangeRecord extends RequestIdSource {
   readonly trace: ExchangeTrace | null;
   readonly route: RoutePlan | null;
   readonly upstream: UpstreamPlan | null;
-  /** Of the upstream, as the exchange read them. */
-  readonly members: Members | null;
   readonly backend: BackendPlan | null;
   readonly attempts: number;
   readonly retries: number;

@@ -10,6 +10,7 @@ import { ProxyError } from "../../base/errors.ts";
 import { FieldId, fieldIdOfName } from "../../base/field_names.ts";
 import type { FieldEdits } from "../../fields/edits.ts";
 import { BodyKind } from "../../http1/body_kind.ts";
+import { Derivation } from "../../http1/field_memory.ts";
 import type { Head } from "../../http1/head.ts";
 import type { BackendStream } from "../../transport/backend_stream.ts";
 import { existingForwarded } from "../forward/client_identity.ts";
@@ -142,13 +143,15 @@ function isClientSecure({ request, plan, peerIsTrusted }: Exchange): boolean {
   return scheme === "" ? request.isSecure : scheme === "https";
 }
 
+const FILTER = new Derivation<FieldFilter>();
+
 /** Everything but what concerns the backend's connection alone. */
 export function responseFilter(head: Head, edits: FieldEdits): FieldFilter {
-  const kept = head.block?.derived as FieldFilter | null | undefined;
-  if (kept && kept.edits === edits) return kept;
+  const kept = FILTER.of(head.block);
+  if (kept !== null && kept.edits === edits) return kept;
   const filter = new FieldFilter(RESPONSE_DROPS, edits);
   filter.nominated = connectionOptions(head).nominated;
-  if (head.block !== null) head.block.derived = filter;
+  FILTER.note(head.block, filter);
   return filter;
 }
 

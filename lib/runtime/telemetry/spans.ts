@@ -100,7 +100,7 @@ export function serverSpan(exchange: ExchangeRecord, trace: ExchangeTrace): Fini
 /** Makes the client span of an attempt that has ended. @param code What it failed with; "" when it did not. */
 export function clientSpan(exchange: ExchangeRecord, trace: ExchangeTrace, code: ErrorCode | ""): FinishedSpan {
   const { request, upstream, backend, attemptAtMs, sentAtMs, headAtMs } = exchange;
-  const address = exchange.members!.config.backends[backend!.index].address;
+  const { address } = backend!;
   // Once an answer of ours has taken the place of the backend's, `status` is ours.
   const status = headAtMs >= 0 && !exchange.isOwnAnswer ? exchange.status : 0;
   const attributes: SpanAttributes = {

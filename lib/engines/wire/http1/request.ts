@@ -11,6 +11,7 @@ import type { FieldEdits } from "../../../fields/edits.ts";
 import { type ConnectionOptions, NO_CONNECTION_OPTIONS, teTrailers } from "../../../fields/hop_by_hop.ts";
 import { requestFraming } from "../../../http1/framing.ts";
 import { BodyKind, type Framing } from "../../../http1/body_kind.ts";
+import { Derivation } from "../../../http1/field_memory.ts";
 import type { Head } from "../../../http1/head.ts";
 import { connectionOptions } from "../../../proxy/message/connection_options.ts";
 import { copyFields, eachField } from "../../../proxy/message/copy_fields.ts";
@@ -168,10 +169,15 @@ export class WireRequest implements ProxyRequest {
   }
 }
 
+const FACTS = new Derivation<FieldFacts>();
+
 /** @throws {ProxyError} `request_framing_invalid`, `host_invalid`. */
 function factsOf(head: Head): FieldFacts {
-  const { block } = head;
-  return block === null ? deriveFacts(head) : (block.derived ??= deriveFacts(head)) as FieldFacts;
+  const known = FACTS.of(head.block);
+  if (known !== null) return known;
+  const facts = deriveFacts(head);
+  FACTS.note(head.block, facts);
+  return facts;
 }
 
 function deriveFacts(head: Head): FieldFacts {
