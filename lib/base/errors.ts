@@ -59,6 +59,7 @@ export const ERROR_TRAITS = {
   tunnels_full: traits("proxy", "none", 503, "connection_limit_reached", true),
   shutting_down: traits("proxy", "none", 503, "", true),
   descriptors_exhausted: traits("proxy", "none", 503, "connection_limit_reached", true),
+  connection_reclaimed: traits("proxy", "maybe", 503, "connection_limit_reached", true),
   total_timeout: traits("proxy", "maybe", 504, "http_response_timeout"),
   tunnel_timeout: traits("proxy", "answered", 0, ""),
   tunnel_overflow: traits("proxy", "answered", 0, ""),

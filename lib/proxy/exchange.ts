@@ -88,6 +88,8 @@ export class Exchange implements ExchangeRecord, DeadlineOwner, UnderWay, PickIn
   isReported = false;
   /** A good response head has come: whether the attempt was good shows when its body ends. */
   isAnswered = false;
+  /** The next piece of the response is read, whatever its client may still have to send. */
+  awaitsBackend = false;
   /** Silence allowed inside the response, or inside a tunnel; 0: no bound. */
   idleMs = 0;
 
@@ -179,6 +181,14 @@ export class Exchange implements ExchangeRecord, DeadlineOwner, UnderWay, PickIn
   clientGave(): void {
     if (this.#clientOwesAtMs >= 0) this.#clientTookMs += this.core.deadlines.recentMs - this.#clientOwesAtMs;
     this.#clientOwesAtMs = -1;
+  }
+
+  /** As in `Claimant`. */
+  stalledMs(nowMs: number): number {
+    if (this.#clientOwesAtMs < 0 || this.awaitsBackend || this.isFinished) return 0;
+    const silentMs = nowMs - this.#clientOwesAtMs;
+    const pace = this.isUploadDone ? null : this.body!.pace;
+    return pace === null || this.headAtMs >= 0 ? silentMs : Math.max(silentMs, pace.behindMs(nowMs));
   }
 
   /** Whether a failure says something about the backend. */

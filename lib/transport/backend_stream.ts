@@ -14,6 +14,7 @@ import type { ProxyError } from "../base/errors.ts";
 import type { Framing } from "../http1/body_kind.ts";
 import type { Head } from "../http1/head.ts";
 import type { OutgoingRequest } from "./outgoing_request.ts";
+import type { Holder } from "./reclaim.ts";
 
 /** Whom a response is for. */
 export interface HeadReader {
@@ -61,8 +62,8 @@ export interface BackendStream {
   closeWrite(): Promise<void>;
 }
 
-/** Who asks for a stream. Read during the call only. */
-export interface Claimant {
+/** Who asks for a stream, and then has it. */
+export interface Claimant extends Holder {
   /** The client's address; "" for a Unix socket. */
   readonly clientIp: string;
   /** `upgrade`: the protocol that it will speak, if the backend agrees; "" for none. */

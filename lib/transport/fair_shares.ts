@@ -60,6 +60,11 @@ export class FairShares {
     return held < this.#littleMax;
   }
 
+  /** Whoever holds so many has more than what is little without one of them. */
+  get manyMin(): number {
+    return this.#littleMax + 1;
+  }
+
   heldBy(client: string, active: () => readonly Held[]): number {
     this.#isNeeded = true;
     if (this.#counts === null) {

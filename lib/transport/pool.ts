@@ -11,7 +11,8 @@
  * - A failed dial fails the waiter that has waited longest for one, unless there are dials enough without it: whose it was
  *   may have left. Others have dials of their own.
  * - Without a bound (`connectionsMax` 0) nobody queues: there is room as long as the process has descriptors to spare.
- * - With one, clients take turns: see waiting_line.ts and fair_shares.ts.
+ * - With one, clients take turns: see waiting_line.ts and fair_shares.ts; and who holds many and has stalled gives some
+ *   back: see reclaim.ts.
  * - A connection on which the protocol was switched is a *tunnel*. It is counted and bounded apart, because it is held for
  *   as long as somebody likes, and says nothing about how many requests a backend can carry out at once.
  *
@@ -24,6 +25,7 @@ import type { BackendStream, Claimant } from "./backend_stream.ts";
 import type { Connection } from "./http1/connection.ts";
 import { FairShares } from "./fair_shares.ts";
 import type { PoolContext, PoolSettings } from "./pool_settings.ts";
+import { Reclaim } from "./reclaim.ts";
 import { WaitingLine } from "./waiting_line.ts";
 import { type EnterConnection, type StreamSource, Waiter } from "./stream_source.ts";
 
@@ -38,6 +40,7 @@ export class Pool implements StreamSource {
   readonly #tunnelsMax: number;
   /** Null: no bound, so that nobody waits for others. */
   readonly #shares: FairShares | null;
+  readonly #reclaim: Reclaim;
   readonly #idle: Connection[] = [];
   readonly #line: WaitingLine<Waiter> = new WaitingLine();
   readonly #active: LiveList<Connection> = new LiveList();
@@ -68,7 +71,9 @@ export class Pool implements StreamSource {
     this.#tunnelsMax = tunnelsMax > 0 ? tunnelsMax : Infinity;
     this.#shares = connectionsMax > 0 ? new FairShares(connectionsMax) : null;
     this.#onDead = (connection) => this.#evict(connection);
-    this.#heldBy = (client) => this.#shares!.heldBy(client, () => this.#active.snapshot());
+    const active = () => this.#active.snapshot();
+    this.#heldBy = (client) => this.#shares!.heldBy(client, active);
+    this.#reclaim = new Reclaim(active, this.#heldBy);
   }
 
   get activeCount(): number {
@@ -120,18 +125,20 @@ export class Pool implements StreamSource {
     const mayHold = this.#shares === null || this.#mayHold(client, nowMs);
     if (mayHold && !wantsFresh) {
       const connection = this.#takeIdle(nowMs);
-      if (connection !== null) return this.#use(connection, client);
+      if (connection !== null) return this.#use(connection, client, enter === null ? claimant : null);
     } else if (mayHold && this.#idle.length > 0 && this.total >= this.#connectionsMax) {
       this.#discard(this.#idle.shift()!); // room for the fresh one; the oldest is the least likely to be missed
     }
     const mayDial = mayHold && this.total < this.#connectionsMax;
     if (mayDial && !this.#context.descriptors.mayOpen(nowMs)) throw new ProxyError("descriptors_exhausted");
     if (!mayDial && this.#line.size - this.#dialling >= this.#settings.queueMax) this.#makePlace(client);
-    const waiter = new Waiter(this, client, mayDial ? Infinity : nowMs + this.#settings.queueTimeoutMs, enter);
+    const deadlineMs = mayDial ? Infinity : nowMs + this.#settings.queueTimeoutMs;
+    const waiter = new Waiter(this, { client, claimant, deadlineMs, enter });
     this.#line.push(waiter);
     if (enter === null) this.#wholeWaiting++;
     this.#context.deadlines.add(waiter);
     if (mayDial) this.#dial();
+    else this.#reclaimFor(client, this.#line.countOf(client) - 1, nowMs);
     return waiter;
   }
 
@@ -153,6 +160,7 @@ export class Pool implements StreamSource {
   /** Takes a connection back, for the next in line, to be kept, or to be closed. Once per acquired connection. */
   release(stream: BackendStream, nowMs: number): void {
     const connection = stream as Connection; // it gives nothing else
+    connection.holder = null;
     if (connection.isTunnel) {
       if (this.#tunnels.remove(connection)) this.#discard(connection);
     } else {
@@ -185,6 +193,7 @@ export class Pool implements StreamSource {
       this.#discard(connection);
     }
     this.#serveWaiting(nowMs); // those who were held back while there were others
+    for (const client of [...this.#line.clients]) this.#reclaimFor(client, this.#dialling, nowMs);
     this.#shares?.rest();
     if (this.#isClosed || !this.#keepsIdle || !this.#keepsWarm || nowMs < this.#prewarmAfterMs) return;
     const spare = this.#idle.length + this.#dialling - this.#line.size;
@@ -245,6 +254,12 @@ export class Pool implements StreamSource {
     return this.#shares.isOpen(busy, nowMs) || this.#shares.isLittle(this.#heldBy(waiter.client)) ? waiter : null;
   }
 
+  /** For a client that waits, if it holds little. @param coming Connections that it may get without. */
+  #reclaimFor(client: string, coming: number, nowMs: number): void {
+    if (this.#shares === null || this.total < this.#connectionsMax) return;
+    if (this.#shares.isLittle(this.#heldBy(client) + coming)) this.#reclaim.one(this.#shares.manyMin, nowMs);
+  }
+
   /** The line is full: who asks more than others gives way. @throws {ProxyError} `queue_full`. */
   #makePlace(client: string): void {
     const waiter = this.#line.dispensableFor(client);
@@ -279,8 +294,10 @@ export class Pool implements StreamSource {
     }
   }
 
-  #use(connection: Connection, client: string): Connection {
+  /** @param holder Null: several will share it. */
+  #use(connection: Connection, client: string, holder: Claimant | null): Connection {
     connection.client = client;
+    connection.holder = holder;
     this.#active.add(connection);
     this.#shares?.took(client);
     return connection;
@@ -308,7 +325,7 @@ export class Pool implements StreamSource {
     if (waiter !== null) {
       this.#line.served(waiter);
       this.#hasLeft(waiter);
-      return waiter.serve(this.#use(connection, waiter.client));
+      return waiter.serve(this.#use(connection, waiter.client, waiter.wantsWhole ? waiter.claimant : null));
     }
     if (this.#line.size > 0) this.#boundWaits(nowMs);
     if (this.#idle.length < this.#settings.idleMax && !this.#isClosed && this.#keepsIdle) {

@@ -17,6 +17,7 @@ export type EnterConnection = (connection: Connection) => BackendStream;
 /** A place in the line for a connection. */
 export class Waiter implements Timed, Waiting {
   readonly client: string;
+  readonly claimant: Claimant;
   order = -1;
   deadlineMs: number;
   deadlineIndex = -1;
@@ -28,9 +29,15 @@ export class Waiter implements Timed, Waiting {
   readonly #settled: PromiseWithResolvers<BackendStream> = Promise.withResolvers();
 
   /** @param enter What to make of a connection; null: who waits wants it whole. */
-  constructor(pool: WaiterHolder, client: string, deadlineMs: number, enter: EnterConnection | null) {
+  constructor(pool: WaiterHolder, { client, claimant, deadlineMs, enter }: {
+    readonly client: string;
+    readonly claimant: Claimant;
+    readonly deadlineMs: number;
+    readonly enter: EnterConnection | null;
+  }) {
     this.#pool = pool;
     this.client = client;
+    this.claimant = claimant;
     this.deadlineMs = deadlineMs;
     this.#enter = enter;
   }

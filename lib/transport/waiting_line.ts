@@ -23,6 +23,11 @@ export class WaitingLine<T extends Waiting> {
     return this.#size;
   }
 
+  /** Who waits; in the order in which they were served last. */
+  get clients(): Iterable<string> {
+    return this.#lines.keys();
+  }
+
   countOf(client: string): number {
     return this.#lines.get(client)?.length ?? 0;
   }

@@ -183,10 +183,12 @@ function begin(exchange: Exchange, { matched, action, forwards }: ForwardOptions
   const path = action.rewrite === null || request.target === "*"
     ? request.target
     : action.rewrite.apply(matched, exchange.query);
+  const pace = exchange.body === null || exchange.body.isEnded ? null : paceOf(request);
+  if (pace !== null) exchange.body!.pace = pace;
   return {
     action,
     request: new BackendRequest(exchange, { path, filter, forwards }),
-    pace: exchange.body === null || exchange.body.isEnded ? null : paceOf(request),
+    pace,
     lastFailure: null,
     waitMs: 0,
     again: null,

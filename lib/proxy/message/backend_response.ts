@@ -91,7 +91,9 @@ export class BackendResponse implements ProxyResponse {
       let piece = stream.takeBody();
       if (piece === WAIT) {
         exchange.due.expectDownload(exchange.idleMs, "response_idle_timeout");
+        exchange.awaitsBackend = true;
         piece = await stream.readBody();
+        exchange.awaitsBackend = false;
         exchange.due.expectDownload(0, "response_idle_timeout");
       }
       exchange.clientOwes();

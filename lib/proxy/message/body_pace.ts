@@ -53,6 +53,12 @@ export class BodyPace {
     return Math.max(1, this.#leftMs);
   }
 
+  /** How much of its time the client has lost by being too slow. */
+  behindMs(nowMs: number): number {
+    const waitMs = this.#sinceMs < 0 ? 0 : nowMs - this.#sinceMs;
+    return this.#windowMs - this.#leftMs + waitMs;
+  }
+
   /** The client has sent or taken so much. */
   end(bytes: number, nowMs: number): void {
     if (this.#sinceMs < 0) return;

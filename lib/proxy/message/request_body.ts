@@ -21,6 +21,12 @@ const PIECE_BYTES_MIN = 256;
 const PIECES_MIN = 64;
 const NOTHING = new Uint8Array(0);
 
+/** How fast the client sends it, where that is bounded. */
+interface SendingPace {
+  /** How much of its time the client has lost by being too slow. */
+  behindMs(nowMs: number): number;
+}
+
 export class RequestBody {
   readonly #request: ProxyRequest;
   readonly #keptBytesMax: number;
@@ -36,6 +42,8 @@ export class RequestBody {
   #attempts = 0;
   /** Bytes read from the client. */
   bytes = 0;
+  /** Null without a bound. */
+  pace: SendingPace | null = null;
 
   constructor(request: ProxyRequest, keptBytesMax: number) {
     this.#request = request;

@@ -21,7 +21,7 @@ import { FieldMemory } from "../../http1/field_memory.ts";
 import { responseFraming } from "../../http1/framing.ts";
 import { BodyKind, type Framing } from "../../http1/body_kind.ts";
 import { Head } from "../../http1/head.ts";
-import type { BackendStream, HeadReader } from "../backend_stream.ts";
+import type { BackendStream, Claimant, HeadReader } from "../backend_stream.ts";
 import { BODY_BUFFER_BYTES, bodyBuffers } from "../body_buffers.ts";
 import { closeQuietly } from "../dial.ts";
 import type { OutgoingRequest } from "../outgoing_request.ts";
@@ -46,6 +46,7 @@ export class Connection implements BackendStream, Listed {
   idleSinceMs: number;
   listIndex = -1;
   client = ""; // the pool's: whom it serves
+  holder: Claimant | null = null; // … for what
   isTunnel = false; // … and whether it carries another protocol by now
   /** Bytes read since `beginExchange()`; 0 when it dies means that the backend may not have seen the request at all. */
   bytesIn = 0;

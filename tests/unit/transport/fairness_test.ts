@@ -5,11 +5,12 @@ import { ProxyError } from "../../../lib/base/errors.ts";
 import { clientKey } from "../../../lib/base/ip.ts";
 import type { Claimant } from "../../../lib/transport/backend_stream.ts";
 import type { Connection } from "../../../lib/transport/http1/connection.ts";
+import type { Pool } from "../../../lib/transport/pool.ts";
 import { Waiter } from "../../../lib/transport/stream_source.ts";
-import { codeOf, PoolStage, settled, wholeOf } from "./pool_stage.ts";
+import { CLIENT, codeOf, PoolStage, settled, wholeOf } from "./pool_stage.ts";
 
 function client(clientIp: string, upgrade = ""): Claimant {
-  return { clientIp, request: { upgrade } };
+  return { ...CLIENT, clientIp, request: { upgrade } };
 }
 
 const GREEDY = client("10.0.0.1");
@@ -105,6 +106,80 @@ Deno.test("Pool keeps the last quarter for clients that hold little, while there
   ask(stage, THIRD, "t", served);
   while (stage.dialling > 0) await stage.connect();
   assertEquals(served.has("t"), true);
+});
+
+/** One of the greedy client, which stalls when it is told to. */
+class Stalling implements Claimant {
+  readonly clientIp: string;
+  readonly request = { upgrade: "" };
+  ms = 0;
+  #connection: Connection | null = null;
+  readonly #pool: Pool;
+  code = "";
+
+  constructor(pool: Pool, clientIp = GREEDY.clientIp) {
+    this.#pool = pool;
+    this.clientIp = clientIp;
+  }
+
+  async take(stage: PoolStage): Promise<void> {
+    const got = stage.acquire(false, this);
+    if (stage.dialling > 0) await stage.connect();
+    this.#connection = got instanceof Waiter ? await wholeOf(got) : got;
+  }
+
+  stalledMs(): number {
+    return this.ms;
+  }
+
+  cancel({ code }: ProxyError): void {
+    this.code = code;
+    this.#connection!.close();
+    this.#pool.release(this.#connection!, 0);
+  }
+}
+
+async function stalling(stage: PoolStage, count: number, clientIp?: string): Promise<Stalling[]> {
+  const all = Array.from({ length: count }, () => new Stalling(stage.pool, clientIp));
+  for (const one of all) await one.take(stage);
+  return all;
+}
+
+const codesOf = (all: readonly Stalling[]) => all.map(({ code }) => code);
+
+Deno.test("Pool takes what has stalled for longest from whom holds most, for one that waits and holds little", async () => {
+  const stage = new PoolStage({ ...SETTINGS, connectionsMax: 5 });
+  const few = await stalling(stage, 2, THIRD.clientIp);
+  const many = await stalling(stage, 1);
+  stage.advance(10_000);
+  many.push(...await stalling(stage, 2));
+  [few[0].ms, many[0].ms, many[1].ms, many[2].ms] = [9000, 2500, 3000, 1999];
+  const served = new Map<string, Connection>();
+  ask(stage, MODEST, "m", served);
+  await stage.connect();
+  assertEquals([served.size, codesOf(many), codesOf(few)], [1, ["", "connection_reclaimed", ""], ["", ""]]);
+});
+
+Deno.test("Pool takes nothing from who gets on, nor for who has as much as is little, nor down to less than that", async () => {
+  const stage = new PoolStage({ ...SETTINGS, connectionsMax: 2, queueTimeoutMs: 60_000 });
+  const held = await stalling(stage, 2);
+  const served = new Map<string, Connection>();
+  held[0].ms = 1999;
+  ask(stage, MODEST, "m1", served);
+  stage.assertState(2, 1, 0);
+  held[0].ms = 2000;
+  stage.advance(99);
+  stage.pool.sweep(stage.nowMs); // it was looked for a moment ago
+  stage.assertState(2, 1, 0);
+  stage.advance(1);
+  stage.pool.sweep(stage.nowMs);
+  await stage.connect();
+  assertEquals([...served.keys()], ["m1"]);
+  held[1].ms = 60_000;
+  ask(stage, MODEST, "m2", served);
+  ask(stage, THIRD, "t", served);
+  stage.pool.sweep(stage.nowMs + 1000);
+  assertEquals([codesOf(held), served.size], [["connection_reclaimed", ""], 1]);
 });
 
 Deno.test("Pool gives everything to a client that is alone, and to those that waited once it is", async () => {

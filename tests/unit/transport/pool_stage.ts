@@ -22,7 +22,12 @@ const SETTINGS: PoolSettings = {
   queueTimeoutMs: 100,
 };
 
-export const CLIENT: Claimant = { clientIp: "127.0.0.1", request: { upgrade: "" } };
+export const CLIENT: Claimant = {
+  clientIp: "127.0.0.1",
+  request: { upgrade: "" },
+  stalledMs: () => 0,
+  cancel: () => {},
+};
 
 export class PoolStage {
   readonly deadlines: Deadlines;

@@ -120,6 +120,7 @@ export async function writeRest(sink: WireSink, exchange: Exchange, rest: BodyRe
   const { response } = exchange;
   const { isChunked } = rest;
   let piece = rest.piece;
+  exchange.clientOwes();
   while (piece !== END) {
     if (piece !== WAIT && piece.length > JOIN_BYTES_MAX) {
       if (isChunked) chunkHead(out, piece.length);

@@ -25,7 +25,12 @@ const SETTINGS: PoolSettings = {
   queueTimeoutMs: 1000,
 };
 
-export const CLIENT: Claimant = { clientIp: "127.0.0.1", request: { upgrade: "" } };
+export const CLIENT: Claimant = {
+  clientIp: "127.0.0.1",
+  request: { upgrade: "" },
+  stalledMs: () => 0,
+  cancel: () => {},
+};
 
 export class PipelineStage {
   nowMs = 1000;
