@@ -107,6 +107,12 @@ Deno.test("a weight takes the place of the file's until it is cleared", async ()
   assertEquals([backends[0].weight, backends[0].configuredWeight, backends[0].override?.weight], [3, 1, 3]);
   assertEquals((await admin.weight("api/b2", 0)).ok, true);
   assertEquals(await turns(3), [3, 0]);
+  const asked = JSON.stringify({ method: "GET", url: "http://a/api/" });
+  const { view: explained } = await admin.ask<{ lines: string[] }>("POST /api/explain", asked);
+  const lines = explained.lines.join("\n");
+  for (const said of [/b1 eligible, weight 3/, /b2 .*weight 0/]) assertMatch(lines, said);
+  const { view: metrics } = await admin.ask<string>("GET /metrics");
+  assertMatch(metrics, /^sluice_backend_weight\{upstream="api",backend="b2"\} 0$/m);
   assertMatch((await admin.weight("api/b1", 0)).message, /every weight of api would be 0/);
   assertMatch((await admin.weight("plain/b1", 2)).message, /no effect with strategy "round_robin"/);
   assertEquals((await admin.weight("api/b1", null)).ok, true);
