@@ -22,6 +22,8 @@ function answering(seen: { shared: number }): Script {
       if (exchange.connection.source.length > 0) seen.shared++;
       await exchange.wait(LATE_MS / 2);
       await exchange.write(HINTS);
+    } else if (target.startsWith("/app/trailers")) {
+      return await exchange.write(response(200, target, { framing: "chunked", trailers: [["X-Sum", target]] }));
     } else if (target.startsWith("/own/stream")) {
       await exchange.write(`HTTP/1.1 200 OK\r\nContent-Length: ${STREAM_PIECES}\r\n\r\n`);
       for (let index = 0; index < STREAM_PIECES; index++) {
@@ -44,6 +46,25 @@ Deno.test("Hostile traffic's faults of shared connections stay mended", async (t
       keys:
         `pool.pipelining = 8\ntimeouts.response = "${RESPONSE_MS}ms"\ncircuit.failures = 0\ncircuit.error_rate = 0.0`,
     }) + upstreamToml("own", [backend.url]);
+
+  await step(t, "trailers pass before a response is off its connection", async () => {
+    // They were kept for it only when it left, which is after the client had got its last chunk.
+    await using sluice = await SluiceProcess.start(toml);
+    const clients = await Promise.all(Array.from({ length: 4 }, () => connect(sluice.address("web"))));
+    try {
+      for (const round of ["first", "second"]) {
+        await Promise.all(clients.map(async (client, index) => {
+          const target = `/app/trailers/${round}/${index}`;
+          await client.send(`GET ${target} HTTP/1.1\r\nHost: a\r\nTE: trailers\r\nConnection: TE\r\n\r\n`);
+          const { text, trailers } = await client.readResponse();
+          assertEquals([text, trailers], [target, [["X-Sum", target]]]);
+        }));
+      }
+    } finally {
+      for (const client of clients) client.close();
+    }
+    assertEquals(await sluice.stop(), 0);
+  });
 
   await step(t, "a 1xx for a request that was given up does not get into the next response", async () => {
     // It was written to the client's connection in the middle of what came for the client's next request.

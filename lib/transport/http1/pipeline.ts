@@ -253,7 +253,7 @@ export class Pipeline implements SharedPipeline, Timed {
     const streams = this.#streams;
     const stream = streams.shift()!;
     stream.isEnded = true;
-    stream.trailers = connection.keepTrailers();
+    stream.keptTrailers = connection.keepTrailers();
     this.load--;
     if (this.#writtenCount > 0) this.#writtenCount--;
     this.#isFrontLarge = false;

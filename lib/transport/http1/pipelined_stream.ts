@@ -31,7 +31,8 @@ export class PipelinedStream implements BackendStream {
    * was shared.
    */
   exchanges = 0;
-  trailers: Head | null = null;
+  /** The pipeline's own: the trailers, once it is off the connection. */
+  keptTrailers: Head | null = null;
   /** Whose response it is: known once it is waited for, and with it where the response ends. */
   request: HeadReader | null = null;
   /** Its request is in the output buffer, or behind it. */
@@ -57,6 +58,10 @@ export class PipelinedStream implements BackendStream {
 
   get head(): Head {
     return this.connection.head;
+  }
+
+  get trailers(): Head | null {
+    return this.hasTurn && !this.isEnded ? this.connection.trailers : this.keptTrailers;
   }
 
   get isStale(): boolean {
