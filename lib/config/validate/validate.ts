@@ -8,7 +8,7 @@ import { installDefaults } from "../schema/env_defaults.ts";
 import { Findings } from "./findings.ts";
 import type { Environment } from "../toml/interpolate.ts";
 import { ConfigError, type ConfigIssue } from "../issue.ts";
-import { joinIndex } from "../toml/key_path.ts";
+import { joinIndex, joinKey } from "../toml/key_path.ts";
 import type { ParsedToml } from "../toml/parse.ts";
 import { folderOf, resolvePath } from "../paths.ts";
 import { Reader, type Setting } from "./read.ts";
@@ -91,7 +91,20 @@ export function examine(parsed: ParsedToml, options: ValidateOptions): Examined 
     tracing: read.tracing === null ? null : validateTracing(read.tracing, validation),
     masks: parsed.masks,
   };
+  warnOfSecureCookies(config, found);
   return { config, found, files, settings: reader.settings };
+}
+
+/** Browsers send a cookie that is `Secure` over TLS alone: to us, or to a proxy that tells us so. */
+function warnOfSecureCookies({ listeners, server, upstreams }: Config, found: Findings): void {
+  if (server.trustedProxies.length > 0 || listeners.some(({ tls }) => tls !== null)) return;
+  for (const { name, strategy, sticky } of upstreams) {
+    if (strategy !== "sticky" || sticky.sameSite !== "none") continue;
+    found.warn(
+      `${joinKey("upstreams", name)}.sticky.same_site`,
+      `"none" makes the cookie Secure, and no client comes over TLS: no listener has "tls", and "server.trusted_proxies" is empty`,
+    );
+  }
 }
 
 function withDialTimeout(upstream: UpstreamConfig, routes: readonly RouteConfig[]): UpstreamConfig {
