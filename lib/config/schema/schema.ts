@@ -75,17 +75,21 @@ const LIMITS = table({
   fields: withDefault("limits.fields", whole(1, 1000), "Fields of a request."),
   body: withDefault("limits.body", size("0B", "1TiB"), "Request body; `0B`: no limit."),
   head_timeout: withDefault("limits.head_timeout", duration("0s", "1h"), "First byte to end of head.", WIRE),
-  body_timeout: withDefault("limits.body_timeout", duration("0s", "1h"), "Silence while a request body is owed."),
+  body_timeout: withDefault(
+    "limits.body_timeout",
+    duration("0s", "1h"),
+    "Silence of a client that owes a request body, or takes nothing of its response; `0s`: no bound.",
+  ),
   body_min_rate: withDefault(
     "limits.body_min_rate",
     size("0B", "1GiB"),
-    "A second, over twice `body_timeout`: how fast a client has to send and to take bodies at least; `0B`: no bound.",
+    'Bytes a second at which a client has to send and to take bodies, on average over twice `body_timeout`; `0B`: no bound, nor is there one with `body_timeout = "0s"`.',
   ),
   idle_timeout: withDefault("limits.idle_timeout", duration("0s", "1h"), "Keep-alive silence.", WIRE),
   half_close: withDefault(
     "limits.half_close",
     duration("0s", "1h"),
-    "How long what a client has asked for may still take once its side has ended; `0s`: it is gone at once.",
+    "How long a client that has closed its side of the connection may wait for what it asked for; `0s`: it is gone at once.",
     WIRE,
   ),
   connections: withDefault("limits.connections", whole(0, 1_000_000), "Open connections; 0: no limit.", WIRE),
@@ -122,7 +126,11 @@ const BACKEND = table({
   name: optional(displayName(), "For logs, metrics and `drain`. Default: the address."),
   weight: withDefault("backend.weight", whole(0, 65535), "Share of the traffic; 0 takes no new traffic."),
   backup: withDefault("backend.backup", flag(), "Used only when no other backend is eligible."),
-  max_connections: withDefault("backend.max_connections", whole(0, 65535), "0: the pool's."),
+  max_connections: withDefault(
+    "backend.max_connections",
+    whole(0, 65535),
+    "Connections to it, tunnels apart; 0: as `pool.max_connections` says.",
+  ),
 });
 
 const HASH = table({
@@ -245,7 +253,7 @@ const RETRY = table({
   body_buffer: withDefault(
     "retry.body_buffer",
     size("0B", "16MiB"),
-    "A body up to this size is kept to be sent again.",
+    "A request body up to this size is read before a backend is asked, and kept to be sent again.",
   ),
   backoff: section(
     table({
