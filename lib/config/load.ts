@@ -70,7 +70,7 @@ export async function loadConfig(path: string, options: LoadOptions): Promise<Lo
   if (found.issues.length > 0) throw new ConfigError(path, found.issues);
   for (const { key, path: file } of files) {
     const fault = key.endsWith(".tls.ca") ? caFault(contents.get(file) ?? "") : "";
-    if (fault !== "") found.warn(key, `"${file}" ${fault}`);
+    if (fault !== "") found.warn(key, `"${found.shown(key, file)}" ${fault}`);
   }
   const effective = effectiveSettings(settings);
   return {

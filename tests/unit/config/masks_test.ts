@@ -127,6 +127,16 @@ for (const [name, text, env, ...said] of SAID) {
   });
 }
 
+Deno.test("loadConfig() warns of a file of roots by what is written", async () => {
+  const files = { "/run/hidden/ca.pem": "-----BEGIN CERTIFICATE-----\nMIIBAAAA\n-----END CERTIFICATE-----\n" };
+  const toml = MINIMAL.replace("http://10.0.0.1:8080", "https://b").replace("0.0.0.0", "127.0.0.1")
+    .replace("[[routes]]", 'tls.ca = "${F}/ca.pem"\n[[routes]]');
+  const { warnings } = await load(toml, { env: { F: "/run/hidden" }, files });
+  assertEquals(warnings.map(({ message }) => message), [
+    '"${F}/ca.pem" holds a certificate that cannot be read: backends will be refused',
+  ]);
+});
+
 Deno.test("routes that tie are told of by what is written", async () => {
   const tie = '[[routes]]\nhost = "${H}.example.com"\npath = "/${P}/x"\nupstream = "api"\n';
   const { config } = await load(MINIMAL + tie + tie, { env: { H: "zq7host", P: "zq7Path" } });
