@@ -26,6 +26,7 @@ export class FairShares {
   /** While fewer connections are busy, anybody may have one. */
   readonly #openMax: number;
   readonly #littleMax: number;
+  readonly #manyMin: number;
   /** Seen last, and when somebody else was seen before. */
   #ip: string | null = null;
   #client = "";
@@ -38,6 +39,7 @@ export class FairShares {
   constructor(connectionsMax: number) {
     this.#openMax = connectionsMax - Math.floor(connectionsMax * KEPT_FREE_SHARE);
     this.#littleMax = Math.max(1, Math.floor(connectionsMax * LITTLE_SHARE));
+    this.#manyMin = Math.min(connectionsMax, this.#littleMax + 1);
   }
 
   /** Who asks, from now on called so. To be called for each request. */
@@ -60,9 +62,9 @@ export class FairShares {
     return held < this.#littleMax;
   }
 
-  /** Whoever holds so many has more than what is little without one of them. */
+  /** Whoever holds so many has more than what is little, or all that there is. */
   get manyMin(): number {
-    return this.#littleMax + 1;
+    return this.#manyMin;
   }
 
   heldBy(client: string, active: () => readonly Held[]): number {

@@ -182,6 +182,20 @@ Deno.test("Pool takes nothing from who gets on, nor for who has as much as is li
   assertEquals([codesOf(held), served.size], [["connection_reclaimed", ""], 1]);
 });
 
+Deno.test("Pool of a single connection takes it from who stalls, for somebody else only", async () => {
+  const stage = new PoolStage({ ...SETTINGS, connectionsMax: 1, queueTimeoutMs: 60_000 });
+  const held = await stalling(stage, 1);
+  held[0].ms = 2000;
+  const served = new Map<string, Connection>();
+  ask(stage, GREEDY, "g", served);
+  assertEquals(codesOf(held), [""]);
+  ask(stage, MODEST, "m", served);
+  stage.advance(100);
+  stage.pool.sweep(stage.nowMs);
+  while (stage.dialling > 0) await stage.connect();
+  assertEquals([codesOf(held), served.size], [["connection_reclaimed"], 1]);
+});
+
 Deno.test("Pool gives everything to a client that is alone, and to those that waited once it is", async () => {
   const stage = new PoolStage({ ...SETTINGS, connectionsMax: 8, queueTimeoutMs: 60_000 });
   const [other] = await fill(stage, MODEST, 1);
