@@ -9,6 +9,10 @@
  * is in variables of a call, or in the request or response that the filter puts in the place of the one it was given.
  */
 
+// What filters put in the place of what they are given.
+export { WrappedRequest } from "../message/wrapped_request.ts";
+export { WrappedResponse } from "../message/wrapped_response.ts";
+
 import type { RouteConfig } from "../../config/types.ts";
 import type { Exchange } from "../exchange.ts";
 import type { ProxyResponse } from "../message/response.ts";
