@@ -5,6 +5,7 @@
  */
 
 import type { AdminConfig } from "../config/types.ts";
+import { Revival } from "../engines/serve/revival.ts";
 import { bindSocket } from "../engines/socket_rights.ts";
 import { Access } from "./access.ts";
 import { createAdminApp } from "./app.ts";
@@ -17,21 +18,96 @@ export interface AdminListener {
   close(): Promise<void>;
 }
 
+/** Who hears of trouble. */
+export interface AdminReports {
+  /** A bug of ours. */
+  onBug(error: unknown): void;
+  /** It accepts no more, through no wish of ours, and listens again as soon as it can. */
+  onFailed(error: unknown): void;
+  onRestored(facts: { readonly afterMs: number; readonly failures: number }): void;
+}
+
 /** @throws what `Deno.serve` throws: the address is in use, a permission is missing. */
 export async function openAdminListener(
   config: AdminConfig,
   operator: Operator,
-  onBug: (error: unknown) => void,
+  reports: AdminReports,
 ): Promise<AdminListener> {
-  const app = createAdminApp({ operator, access: await Access.create(config), onBug });
-  const server = serve(config, { handler: (request) => app.fetch(request), onBug });
-  return {
-    address: config.address.kind === "unix" ? `unix:${config.address.path}` : textOf(server.addr as Deno.NetAddr),
-    close: async () => {
-      app.close();
-      await server.shutdown();
-    },
-  };
+  const app = createAdminApp({ operator, access: await Access.create(config), onBug: reports.onBug });
+  return new Server(config, app, reports);
+}
+
+type App = ReturnType<typeof createAdminApp>;
+
+/** One `Deno.serve`, and another in its place when its accept loop has ended; see revival.ts. */
+class Server implements AdminListener {
+  readonly address: string;
+  readonly #config: AdminConfig;
+  readonly #app: App;
+  readonly #reports: AdminReports;
+  readonly #revival: Revival;
+  #server: Deno.HttpServer<Deno.Addr>;
+  /** Those that have failed, until their last connection has ended. */
+  readonly #retired: Set<Promise<void>> = new Set();
+  #isClosed = false;
+
+  constructor(config: AdminConfig, app: App, reports: AdminReports) {
+    this.#config = config;
+    this.#app = app;
+    this.#reports = reports;
+    this.#revival = new Revival({
+      nowMs: () => performance.now(),
+      reopen: () => this.#reopen(),
+      shed: () => {}, // what has failed has let go of its idle connections at once
+      onFailed: reports.onFailed,
+      onRestored: reports.onRestored,
+    });
+    this.#server = this.#listen(config.address);
+    const { addr } = this.#server;
+    this.address = config.address.kind === "unix" ? `unix:${config.address.path}` : textOf(addr as Deno.NetAddr);
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#revival.close();
+    this.#app.close();
+    await Promise.all([this.#server.shutdown(), ...this.#retired]);
+  }
+
+  #listen(address: AdminConfig["address"]): Deno.HttpServer<Deno.Addr> {
+    const handler = (request: Request) => {
+      this.#revival.served();
+      return this.#app.fetch(request);
+    };
+    const server = serve({ ...this.#config, address }, { handler, onBug: this.#reports.onBug });
+    server.finished.catch((error) => this.#onFailed(server, error));
+    return server;
+  }
+
+  #onFailed(server: Deno.HttpServer<Deno.Addr>, error: unknown): void {
+    if (this.#isClosed || server !== this.#server) return;
+    const ending: Promise<void> = server.shutdown().catch(this.#reports.onBug).then(() => {
+      this.#retired.delete(ending);
+    });
+    this.#retired.add(ending);
+    this.#revival.begin(error);
+  }
+
+  #reopen(): void {
+    if (this.#isClosed) return;
+    const { address } = this.#config;
+    if (address.kind === "tcp") {
+      const { hostname, port } = this.#server.addr as Deno.NetAddr; // the port that was found free where 0 was asked for
+      this.#server = this.#listen({ kind: "tcp", hostname, port });
+      return;
+    }
+    try {
+      Deno.removeSync(address.path);
+    } catch {
+      // It went with the listener that failed.
+    }
+    this.#server = this.#listen(address);
+  }
 }
 
 interface ServeParts {

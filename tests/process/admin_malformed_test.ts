@@ -6,6 +6,8 @@ import { parseListenAddress } from "../../lib/base/address.ts";
 import { openAdminListener } from "../../lib/admin/listener.ts";
 import { FakeOperator } from "../unit/admin/admin_stage.ts";
 
+const SILENT = { onBug: () => {}, onFailed: () => {}, onRestored: () => {} };
+
 const HOSTS = [
   ...[
     "localhost:x",
@@ -114,7 +116,10 @@ for (const token of ["", "s3cret"]) {
     const bugs: unknown[] = [];
     const address = parseListenAddress("127.0.0.1:0");
     const config = { address, token, mode: null, gid: null } as unknown as Parameters<typeof openAdminListener>[0];
-    const listener = await openAdminListener(config, new FakeOperator(), (error) => bugs.push(error));
+    const listener = await openAdminListener(config, new FakeOperator(), {
+      ...SILENT,
+      onBug: (error) => bugs.push(error),
+    });
     try {
       for (const [line, fields, body] of ROWS) {
         using client = await RawClient.connect(listener.address, { deadlineMs: 20_000 });
@@ -133,7 +138,7 @@ for (const token of ["", "s3cret"]) {
 Deno.test("the admin listener says what is wrong with a Host that makes no URL, before all else", async () => {
   const address = parseListenAddress("127.0.0.1:0");
   const config = { address, token: "t", mode: null, gid: null } as unknown as Parameters<typeof openAdminListener>[0];
-  const listener = await openAdminListener(config, new FakeOperator(), () => {});
+  const listener = await openAdminListener(config, new FakeOperator(), SILENT);
   try {
     using client = await RawClient.connect(listener.address, { deadlineMs: 20_000 });
     await client.send("GET /api/status HTTP/1.1\r\nHost: localhost:x\r\n\r\n");

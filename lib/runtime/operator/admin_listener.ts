@@ -15,7 +15,12 @@ export async function openAdmin(config: AdminConfig, operator: Operator, log: Ev
   const onBug = (error: unknown) =>
     log.error("internal_error", { message: String(error), stack: (error as Error | null)?.stack });
   try {
-    const listener = await openAdminListener(config, operator, onBug);
+    const listener = await openAdminListener(config, operator, {
+      onBug,
+      onFailed: (error) => log.error("listener_failed", { listener: "admin", message: (error as Error)?.message }),
+      onRestored: ({ afterMs, failures }) =>
+        log.info("listener_restored", { listener: "admin", after_ms: Math.round(afterMs), failures }),
+    });
     log.info("listening", { listener: "admin", address: listener.address });
     return listener;
   } catch (error) {
